@@ -1,0 +1,63 @@
+import { isoOf, type Timestamp } from './time.js'
+
+/** Why a graph could not be built or run. Stable: callers may switch on it. */
+export type GraphErrorCode =
+  | 'GRAPH_MISMATCH'
+  | 'NOT_AN_EDGE'
+  | 'UNBOUND_EDGE'
+  | 'BOUND_TWICE'
+  | 'CYCLE'
+  | 'INVALID_OPTION'
+  | 'DUPLICATE_OUTPUT'
+  | 'NODE_FAILED'
+  | 'OUTPUT_TWICE'
+  | 'RETURNED_PROMISE'
+  | 'TIME_WENT_BACK'
+  | 'ALARM_EXPIRED'
+  | 'SOURCE_FAILED'
+  | 'ASYNC_SOURCE'
+  | 'PUSH_OVERFLOW'
+  | 'NOT_RUNNING'
+  | 'REENTRANT_RUN'
+  | 'UNKNOWN_KEY'
+  | 'SPINNING'
+
+/** What a {@link GraphError} knows beside its message. */
+export interface GraphErrorDetails {
+  /** Name of the node concerned. */
+  readonly node?: string
+  /** Path of the node: the names of the scopes that it was declared in, then its own. */
+  readonly path?: string
+  /** Engine time at which it happened. */
+  readonly time?: Timestamp
+  readonly cause?: unknown
+}
+
+/** Every error that the engine itself raises; `code` is stable, `message` says what to do. */
+export class GraphError extends Error {
+  override readonly name = 'GraphError'
+  readonly code: GraphErrorCode
+  readonly node: string | undefined
+  readonly path: string | undefined
+  readonly time: Timestamp | undefined
+
+  constructor(code: GraphErrorCode, message: string, details: GraphErrorDetails = {}) {
+    super(message, 'cause' in details ? { cause: details.cause } : undefined)
+    this.code = code
+    this.node = details.node
+    this.path = details.path
+    this.time = details.time
+  }
+}
+
+/** The error of a node that threw: it names the node, its path and the engine time, and keeps the original as `cause`. */
+export function nodeFailed(node: string, path: string, time: Timestamp, cause: unknown): GraphError {
+  if (cause instanceof GraphError && cause.node !== undefined) return cause
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new GraphError('NODE_FAILED', `node "${path}" failed at ${isoOf(time)}: ${reason}`, {
+    node,
+    path,
+    time,
+    cause,
+  })
+}

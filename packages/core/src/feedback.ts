@@ -1,0 +1,68 @@
+import { engineOf } from './engine.js'
+import { GraphError } from './errors.js'
+import { ScheduledEvent } from './event-queue.js'
+import { type Edge, type Graph, outputOf } from './graph.js'
+import type { NodeContext } from './node-context.js'
+import type { Series } from './series.js'
+
+/** Closes a loop: what ticks on the bound edge ticks on `out` in the next cycle, at the same engine time. */
+export interface Feedback<T> {
+  /** Can be read before {@link bind} was called. */
+  readonly out: Edge<T>
+  /**
+   * Says which edge is fed back.
+   * @throws GraphError `BOUND_TWICE`, or `GRAPH_MISMATCH` when the edge is of another graph.
+   */
+  bind(edge: Edge<T>): void
+}
+
+/**
+ * Declares a feedback. A run in which `out` is used and nothing is bound fails with `UNBOUND_EDGE`.
+ * A loop that ticks again at once, for ever, is ended with `SPINNING`.
+ */
+export function feedback<T>(graph: Graph, name = 'feedback'): Feedback<T> {
+  let isBound = false
+  // Filled by the setup of `out`, read by that of the sink: both belong to one run at a time.
+  const outputs = new WeakMap<object, Series>()
+  const spec = graph.add({
+    name,
+    setup: (_inputs, [output], context) => {
+      if (!isBound) {
+        throw new GraphError('UNBOUND_EDGE', `the feedback "${spec.path}" was never bound`, {
+          node: name,
+          path: spec.path,
+        })
+      }
+      outputs.set(engineOf(context), output as Series)
+      return undefined
+    },
+  })
+  return {
+    out: outputOf<T>(spec),
+    bind: (edge) => {
+      if (isBound) {
+        throw new GraphError('BOUND_TWICE', `the feedback "${spec.path}" is bound already`, {
+          node: name,
+          path: spec.path,
+        })
+      }
+      graph.add({
+        name: `${name}.bind`,
+        inputs: [edge],
+        outputs: 0,
+        setup: ([input], _outputs, context: NodeContext) => {
+          const engine = engineOf(context)
+          let event: ScheduledEvent | undefined
+          return () => {
+            const output = outputs.get(engine)
+            if (output === undefined) return
+            event ??= new ScheduledEvent(output, undefined)
+            event.value = (input as Series).value
+            engine.schedule(event, engine.now)
+          }
+        },
+      })
+      isBound = true
+    },
+  }
+}

@@ -1,0 +1,59 @@
+export { type Clock, type ManualClock, manualClock, type WallClockOptions, wallClock } from './clock.js'
+export type { NodeFailureAction } from './engine.js'
+export { GraphError, type GraphErrorCode, type GraphErrorDetails } from './errors.js'
+export { type Feedback, feedback } from './feedback.js'
+export { type DelayedEdge, delayedEdge, dependsOn, Edge, Graph } from './graph.js'
+export {
+  type EdgesOf,
+  type InputDeclaration,
+  type InputDeclarations,
+  type InputOf,
+  type InputsOf,
+  multiNode,
+  node,
+  type Passive,
+  passive,
+  sink,
+  ticked,
+  valid,
+} from './node.js'
+export type { Alarm, AlarmHandle, NodeContext, Output } from './node-context.js'
+export { type GraphOutputs, graphOutput, type Tick } from './outputs.js'
+export { type RealtimeOptions, type Run, realtime } from './realtime.js'
+export type { Input } from './series.js'
+export {
+  END_OF_TIME,
+  type RunResult,
+  type SimulateAsyncOptions,
+  type SimulateOptions,
+  simulate,
+  simulateAsync,
+} from './simulate.js'
+export {
+  constant,
+  type Cursor,
+  type CurveOptions,
+  type CurveTick,
+  curve,
+  empty,
+  type PushMode,
+  type PushOptions,
+  type PushSource,
+  pull,
+  push,
+  source,
+  timer,
+} from './sources.js'
+export {
+  type Duration,
+  days,
+  hours,
+  isoOf,
+  micros,
+  minutes,
+  ms,
+  seconds,
+  type Timestamp,
+  timestampOf,
+  wallNow,
+} from './time.js'

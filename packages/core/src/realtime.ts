@@ -1,0 +1,210 @@
+import { type Clock, wallClock } from './clock.js'
+import { Engine, type EngineOptions } from './engine.js'
+import type { Graph } from './graph.js'
+import { collectOutputs } from './outputs.js'
+import { END_OF_TIME, type RunResult } from './simulate.js'
+import type { Duration, Timestamp } from './time.js'
+
+/** Options of {@link realtime}. */
+export interface RealtimeOptions extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime'> {
+  /** The time that the run follows. @defaultValue the wall's */
+  readonly clock?: Clock
+  /** Engine time of the first cycle; what lies in the past is caught up first. @defaultValue the clock's now */
+  readonly start?: Timestamp
+  /** Engine time after which the run ends. @defaultValue no end */
+  readonly end?: Timestamp
+  /** Ends the run after the current cycle when aborted. */
+  readonly signal?: AbortSignal
+  /** How long cycles may run on end before I/O gets its turn. @defaultValue 8 */
+  readonly budgetMs?: number
+}
+
+/** A run that follows a clock. */
+export interface Run {
+  /** Engine time of the cycle that ran last. */
+  readonly now: Timestamp
+  /** Whether the run has not ended. */
+  readonly running: boolean
+  /** Whether a cycle runs at this moment. */
+  readonly inCycle: boolean
+  /** Cycles run so far. */
+  readonly cycles: number
+  /** How far the engine is behind its clock: the age of the oldest scheduled event that has not run. */
+  readonly lag: Duration
+  /** Fulfilled when the run has ended, rejected with the error that ended it. */
+  readonly done: Promise<RunResult>
+  /** Ends the run after the current cycle. */
+  stop(): Promise<RunResult>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * Runs a graph by a clock, sharing the event loop: due cycles run until the budget is used up, then I/O has its turn.
+ * The first cycle has run when this returns. Scheduled events come at their own times, late ones too; a value pushed
+ * into an idle engine runs its cycle at once; each budget serves at least one push, so timers never starve them.
+ * @throws GraphError when the graph cannot be built or a setup fails.
+ */
+export function realtime(graph: Graph, options: RealtimeOptions = {}): Run {
+  return new RealtimeRun(graph, options)
+}
+
+class RealtimeRun implements Run {
+  readonly done: Promise<RunResult>
+  readonly #graph: Graph
+  readonly #engine: Engine
+  readonly #clock: Clock
+  readonly #budgetMs: number
+  readonly #signal: AbortSignal | undefined
+  #resolve: (result: RunResult) => void = () => undefined
+  #reject: (error: unknown) => void = () => undefined
+  #isPumping = false
+  #hasEnded = false
+  #cancelWake: (() => void) | undefined
+  #wakeTime = Number.POSITIVE_INFINITY
+
+  constructor(graph: Graph, options: RealtimeOptions) {
+    const { clock = wallClock(), end = END_OF_TIME, budgetMs = 8, signal } = options
+    const start = options.start ?? clock.now()
+    this.#graph = graph
+    this.#clock = clock
+    this.#budgetMs = budgetMs
+    this.#signal = signal
+    this.#engine = new Engine(graph, { ...options, start, end, realtime: true })
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    // Whoever wants to know listens to `done`; nobody listening is no reason to end the process.
+    this.done.catch(() => undefined)
+    this.#engine.onWork = () => this.#pump()
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (signal?.aborted === true) this.#engine.stopRequested = true
+    this.#pump()
+  }
+
+  get now(): Timestamp {
+    return this.#engine.now
+  }
+
+  get running(): boolean {
+    return !this.#hasEnded
+  }
+
+  get inCycle(): boolean {
+    return this.#isPumping
+  }
+
+  get cycles(): number {
+    return this.#engine.cycles
+  }
+
+  get lag(): Duration {
+    return Math.max(0, this.#clock.now() - this.#engine.nextTime)
+  }
+
+  stop(): Promise<RunResult> {
+    this.#engine.stopRequested = true
+    this.#pump()
+    return this.done
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  readonly #onAbort = (): void => {
+    void this.stop().catch(() => undefined)
+  }
+
+  /** Runs what is due, then arranges to be called again. A call from inside a cycle leaves it to the call that runs. */
+  readonly #pump = (): void => {
+    if (this.#isPumping || this.#hasEnded) return
+    this.#isPumping = true
+    try {
+      this.#runDue()
+    } catch (error) {
+      this.#end({ error })
+    } finally {
+      this.#isPumping = false
+    }
+  }
+
+  #runDue(): void {
+    const engine = this.#engine
+    const deadline = performance.now() + this.#budgetMs
+    let pushServed = false
+    for (;;) {
+      if (engine.failure !== undefined) throw engine.failure
+      if (engine.stopRequested) return this.#end()
+      const present = this.#clock.now()
+      const next = engine.nextTime
+      if (next <= present && next <= engine.end) {
+        engine.runCycle(next)
+      } else if (engine.hasPushed && engine.now <= engine.end) {
+        engine.runPushCycle(Math.min(Math.max(present, engine.now), engine.end))
+        pushServed = true
+      } else if (present >= engine.end) {
+        return this.#end()
+      } else {
+        return this.#wakeAt(Math.min(next, engine.end))
+      }
+      if (performance.now() > deadline) {
+        if (engine.hasPushed && !pushServed && !engine.stopRequested) {
+          engine.runPushCycle(Math.max(engine.now, Math.min(engine.nextTime, this.#clock.now())))
+        }
+        afterIo(this.#pump)
+        return
+      }
+    }
+  }
+
+  #wakeAt(time: Timestamp): void {
+    if (time === this.#wakeTime) return
+    this.#cancelWake?.()
+    this.#wakeTime = time
+    this.#cancelWake =
+      time >= END_OF_TIME
+        ? keepAlive()
+        : this.#clock.wakeAt(time, () => {
+            this.#wakeTime = Number.POSITIVE_INFINITY
+            this.#cancelWake = undefined
+            this.#pump()
+          })
+  }
+
+  #end(failure?: { readonly error: unknown }): void {
+    this.#hasEnded = true
+    this.#cancelWake?.()
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    let first = failure
+    try {
+      this.#engine.stop()
+    } catch (error) {
+      first ??= { error }
+    }
+    if (first !== undefined) return this.#reject(first.error)
+    const { cycles, now } = this.#engine
+    this.#resolve({ outputs: collectOutputs(this.#graph, this.#engine), cycles, now })
+  }
+}
+
+/** A running engine without a next event waits for pushes: the process goes on for it. */
+function keepAlive(): () => void {
+  const timeout = setInterval(() => undefined, 2 ** 30)
+  return () => clearInterval(timeout)
+}
+
+/** Calls `callback` when pending I/O has been handled. */
+const afterIo: (callback: () => void) => void =
+  typeof setImmediate === 'function' ? setImmediate : viaMessageChannel()
+
+/** Browsers have no `setImmediate`, and their timeouts wait for 4 ms. */
+function viaMessageChannel(): (callback: () => void) => void {
+  const callbacks: (() => void)[] = []
+  const { port1, port2 } = new MessageChannel()
+  port1.onmessage = () => callbacks.shift()?.()
+  return (callback) => {
+    callbacks.push(callback)
+    port2.postMessage(undefined)
+  }
+}

@@ -1,0 +1,147 @@
+import { Engine, type EngineOptions } from './engine.js'
+import { GraphError } from './errors.js'
+import type { Graph } from './graph.js'
+import { collectOutputs, type GraphOutputs } from './outputs.js'
+import { type Duration, isoOf, type Timestamp } from './time.js'
+
+/** Options of {@link simulate} and {@link simulateAsync}. */
+export interface SimulateOptions extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime'> {
+  /** Engine time of the first cycle, inclusive. @defaultValue 0 */
+  readonly start?: Timestamp
+  /** Engine time of the last cycle, inclusive; nothing later is run. @defaultValue no end */
+  readonly end?: Timestamp
+  /** Span after which to end, in place of `end`. */
+  readonly duration?: Duration
+}
+
+/** What a finished run leaves. */
+export interface RunResult {
+  /** The ticks of the graph's outputs, by key. */
+  readonly outputs: GraphOutputs
+  /** Cycles run. */
+  readonly cycles: number
+  /** Engine time of the last cycle; the start, when there was none. */
+  readonly now: Timestamp
+}
+
+/** The engine time that stands for "no end": far enough, and exact. */
+export const END_OF_TIME: Timestamp = Number.MAX_SAFE_INTEGER
+
+/**
+ * Runs a graph in simulated time, as fast as it goes: time jumps from event to event. Returns when nothing is left to
+ * do, at the end time, or when a node stops the engine.
+ * @throws GraphError when the graph cannot be built, a node or source fails (`NODE_FAILED`, `SOURCE_FAILED`), or a
+ * source has to wait for its data (`ASYNC_SOURCE`: use {@link simulateAsync}).
+ */
+export function simulate(graph: Graph, options: SimulateOptions = {}): RunResult {
+  const engine = simulatedEngine(graph, options)
+  return finish(graph, engine, () => {
+    runReady(engine, Number.POSITIVE_INFINITY)
+    if (engine.waiting > 0 && !engine.stopRequested) {
+      throw new GraphError(
+        'ASYNC_SOURCE',
+        'a source waits for its data, which a synchronous run cannot: use simulateAsync()',
+        { time: engine.now },
+      )
+    }
+  })
+}
+
+/** Options of {@link simulateAsync}. */
+export interface SimulateAsyncOptions extends SimulateOptions {
+  /** Ends the run after the current cycle when aborted; what was done so far is returned. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Runs a graph as {@link simulate} does, waiting for sources whose data is still to come and giving other work of the
+ * process a turn now and then.
+ * @throws GraphError as {@link simulate} does, by rejection.
+ */
+export async function simulateAsync(
+  graph: Graph,
+  options: SimulateAsyncOptions = {},
+): Promise<RunResult> {
+  const engine = simulatedEngine(graph, options)
+  const { signal } = options
+  let wake: () => void = () => undefined
+  engine.onWork = () => wake()
+  const onAbort = (): void => {
+    engine.stopRequested = true
+    wake()
+  }
+  signal?.addEventListener('abort', onAbort, { once: true })
+  if (signal?.aborted === true) onAbort()
+  let failure: { readonly error: unknown } | undefined
+  try {
+    for (;;) {
+      runReady(engine, performance.now() + SLICE_MS)
+      if (engine.stopRequested) break
+      if (engine.waiting > 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+        if (engine.failure !== undefined) throw engine.failure
+      } else if (hasNext(engine)) {
+        await new Promise<void>((resolve) => setTimeout(resolve))
+      } else {
+        break
+      }
+    }
+  } catch (error) {
+    failure = { error }
+  }
+  signal?.removeEventListener('abort', onAbort)
+  return finish(graph, engine, () => {
+    if (failure !== undefined) throw failure.error
+  })
+}
+
+/** How long a simulated run goes on before timers and I/O of the process get a turn. */
+const SLICE_MS = 50
+
+function simulatedEngine(graph: Graph, options: SimulateOptions): Engine {
+  const { start = 0, duration, end = duration === undefined ? END_OF_TIME : start + duration } = options
+  if (Number.isNaN(start) || Number.isNaN(end)) {
+    throw new GraphError('INVALID_OPTION', 'start and end of a run are timestamps, not NaN')
+  }
+  if (end < start) {
+    throw new GraphError(
+      'INVALID_OPTION',
+      `the end of the run, ${isoOf(end)}, is before its start, ${isoOf(start)}`,
+    )
+  }
+  return new Engine(graph, { ...options, start, end, realtime: false })
+}
+
+function hasNext(engine: Engine): boolean {
+  return engine.nextTime <= engine.end
+}
+
+/** Runs cycles until nothing is ready, a source has to be waited for, or the deadline (in `performance.now()`) has passed. */
+function runReady(engine: Engine, deadline: number): void {
+  for (let i = 1; ; i++) {
+    if (engine.stopRequested || engine.waiting > 0) return
+    const time = engine.nextTime
+    if (time > engine.end) return
+    engine.runCycle(time)
+    if ((i & 1_023) === 0 && performance.now() > deadline) return
+  }
+}
+
+/** Stops the nodes whatever happens; an error of the run itself goes before one of stopping. */
+function finish(graph: Graph, engine: Engine, work: () => void): RunResult {
+  let failure: { readonly error: unknown } | undefined
+  try {
+    work()
+  } catch (error) {
+    failure = { error }
+  }
+  try {
+    engine.stop()
+  } catch (error) {
+    failure ??= { error }
+  }
+  if (failure !== undefined) throw failure.error
+  return { outputs: collectOutputs(graph, engine), cycles: engine.cycles, now: engine.now }
+}
