@@ -1,0 +1,101 @@
+import type { ErrorCode } from './errors.js'
+
+/** What an identity may do. */
+export type Operation = 'read' | 'send' | 'stage' | 'control'
+
+/** Permission for operations on the channels and keys that the patterns name; `*` matches any run of characters. */
+export interface Scope {
+  readonly operations: readonly Operation[]
+  /** @defaultValue all channels */
+  readonly channels?: readonly string[]
+  /** @defaultValue all keys */
+  readonly keys?: readonly string[]
+}
+
+/** Who asks. */
+export interface Identity {
+  /** Stable name of the key or user, fit for logs. */
+  readonly name: string
+  /** @defaultValue everything is allowed */
+  readonly scopes?: readonly Scope[]
+  /** Unix time in milliseconds after which it is no longer valid. */
+  readonly expiresAtMs?: number
+  /** Whatever else the authenticator knows: groups, tenant. */
+  readonly claims?: Readonly<Record<string, unknown>>
+}
+
+/** What an authenticator sees of a request or of a WebSocket handshake. */
+export interface Credentials {
+  /** Value of a header, by lower-case name. */
+  header(name: string): string | undefined
+  /** Value of a query parameter of the URL. */
+  query(name: string): string | undefined
+  /** Value of a cookie. */
+  cookie(name: string): string | undefined
+  /** Address of the peer; `unix` on a UNIX socket. */
+  readonly address: string
+  readonly method: string
+  /** Path of the URL, without the query. */
+  readonly path: string
+}
+
+/** Outcome of a check: an identity, or a refusal with what the client is told. */
+export type AuthResult =
+  | { readonly ok: true; readonly identity: Identity }
+  | { readonly ok: false; readonly code: ErrorCode; readonly detail: string; readonly retryAfterMs?: number }
+
+/** Decides who a request comes from. Several may be alternatives: the first that says yes counts. */
+export interface Authenticator {
+  readonly name: string
+  authenticate(credentials: Credentials): AuthResult | Promise<AuthResult>
+  /** Query parameters that carry secrets, to be redacted in logs. */
+  readonly secretQueryParameters?: readonly string[]
+  /** Calls `listener` when an identity is revoked, so that its open sockets can be closed. @returns what ends it. */
+  onRevoked?(listener: (identityName: string) => void): () => void
+  /** Lines to print once at start, for people: for example a generated key. */
+  announce?(): readonly string[]
+  /** What a login page needs: turns a key that a person entered into a session cookie. `undefined` refuses it. */
+  login?(key: string): { readonly cookie: string; readonly maxAgeSeconds: number } | undefined
+  /** Ends the session of a cookie. */
+  logout?(cookie: string): void
+  /** Name of the session cookie, where `login` is offered. */
+  readonly cookieName?: string
+}
+
+/** Whether an identity may do `operation` on a channel, and on a key of it. */
+export function isAllowed(
+  identity: Identity,
+  operation: Operation,
+  channel?: string,
+  key?: string,
+): boolean {
+  if (identity.scopes === undefined) return true
+  return identity.scopes.some(
+    (scope) =>
+      scope.operations.includes(operation) &&
+      (channel === undefined || matches(scope.channels, channel)) &&
+      (key === undefined || matches(scope.keys, key)),
+  )
+}
+
+function matches(patterns: readonly string[] | undefined, name: string): boolean {
+  return patterns === undefined || patterns.some((pattern) => matchesPattern(pattern, name))
+}
+
+/** Matches without backtracking: each piece between stars is found as early as possible. */
+function matchesPattern(pattern: string, name: string): boolean {
+  const pieces = pattern.split('*')
+  const first = pieces[0] as string
+  if (pieces.length === 1) return pattern === name
+  const last = pieces[pieces.length - 1] as string
+  if (!name.startsWith(first) || !name.endsWith(last)) return false
+  let at = first.length
+  const end = name.length - last.length
+  if (at > end) return false
+  for (const piece of pieces.slice(1, -1)) {
+    const found = name.indexOf(piece, at)
+    if (found === -1 || found + piece.length > end) return false
+    at = found + piece.length
+  }
+  return true
+}

@@ -1,0 +1,141 @@
+import type { ChannelKind } from './contract.js'
+import type { ErrorCode, FieldError } from './errors.js'
+import type { Position } from './position.js'
+import type { Filter } from './query.js'
+
+/** Name that a client gives a message; a message with one is answered. */
+export type MessageId = number | string
+
+/** Where a subscription starts. A time is ISO 8601. */
+export type From = 'now' | 'snapshot' | Position | { readonly time: string }
+
+/** How ticks that a slow reader has not taken yet are delivered. */
+export type DeliveryMode = 'nonCollapsing' | 'lastValue' | 'burst'
+
+/** What a client may send on the socket. Messages without `id` mean what they mean in the reference. */
+export type ClientMessage =
+  | SubscribeMessage
+  | UnsubscribeMessage
+  | SendMessage
+  | BatchMessage
+
+export interface SubscribeMessage {
+  readonly action: 'subscribe'
+  readonly id?: MessageId
+  readonly channel: string
+  readonly key?: string
+  readonly from?: From
+  readonly where?: Filter
+  readonly select?: readonly string[]
+  readonly mode?: DeliveryMode
+  readonly positions?: boolean
+}
+
+export interface UnsubscribeMessage {
+  readonly action: 'unsubscribe'
+  readonly id?: MessageId
+  readonly channel: string
+  readonly key?: string
+}
+
+export interface SendMessage {
+  readonly action: 'send'
+  readonly id?: MessageId
+  readonly channel: string
+  readonly key?: string
+  readonly data: unknown
+  readonly messageId?: string
+  readonly expect?: Position
+}
+
+export interface BatchMessage {
+  readonly action: 'batch'
+  readonly id: MessageId
+  readonly sends: readonly {
+    readonly channel: string
+    readonly key?: string
+    readonly data: unknown
+  }[]
+  readonly messageId?: string
+}
+
+/** What the server sends on the socket. */
+export type ServerMessage =
+  | Acknowledgement
+  | ErrorMessage
+  | DataMessage
+  | ReferenceDataMessage
+  | SnapshotEndMessage
+  | GapMessage
+  | RemovedMessage
+  | ProgressMessage
+
+export interface Acknowledgement {
+  readonly id: MessageId
+  readonly ok: true
+  readonly epoch?: string
+  readonly offset?: number
+  readonly kind?: ChannelKind
+  readonly recovered?: boolean
+  /** Of a send: the completed records. */
+  readonly data?: readonly unknown[]
+  readonly durability?: 'memory' | 'os' | 'fsync'
+}
+
+export interface ErrorMessage {
+  readonly id: MessageId
+  readonly ok: false
+  readonly code: ErrorCode
+  readonly detail: unknown
+  readonly errors?: readonly FieldError[]
+}
+
+/** A tick, for a subscription that was made with an `id`. */
+export interface DataMessage {
+  readonly sub: MessageId
+  readonly channel: string
+  readonly key?: string
+  readonly kind: ChannelKind
+  readonly data: readonly unknown[]
+  readonly epoch?: string
+  readonly offset?: number
+  readonly snapshot?: true
+}
+
+/** A tick, for a subscription without `id`, as in the reference. The heartbeat has the text `PING` as data. */
+export interface ReferenceDataMessage {
+  readonly channel: string
+  readonly key?: string
+  readonly data: readonly unknown[] | 'PING'
+}
+
+export interface SnapshotEndMessage {
+  readonly sub: MessageId
+  readonly channel: string
+  readonly snapshotEnd: true
+  readonly epoch: string
+  readonly offset: number
+}
+
+export interface GapMessage {
+  readonly sub: MessageId
+  readonly channel: string
+  readonly key?: string
+  readonly gap: {
+    readonly from: number
+    readonly to: number
+    readonly reason: 'slow' | 'history'
+  }
+}
+
+export interface RemovedMessage {
+  readonly sub: MessageId
+  readonly channel: string
+  readonly key: string
+  readonly removed: true
+}
+
+export interface ProgressMessage {
+  readonly sub: MessageId
+  readonly progress: Position
+}

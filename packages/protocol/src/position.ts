@@ -1,0 +1,21 @@
+/**
+ * Place of a tick in the log of a channel, or of one key of a basket. The epoch is new for each incarnation of the
+ * log; offsets count from 1 without holes. Offset 0 is the place before the first tick.
+ */
+export interface Position {
+  readonly epoch: string
+  readonly offset: number
+}
+
+/** The text of a position in headers and event ids: `EPOCH:OFFSET`. */
+export function formatPosition(position: Position): string {
+  return `${position.epoch}:${position.offset}`
+}
+
+/** The position of such a text; `undefined` when it is none. */
+export function parsePosition(text: string): Position | undefined {
+  const match = /^([A-Za-z0-9_-]{1,64}):(\d{1,16})$/.exec(text)
+  if (match === null) return undefined
+  const offset = Number(match[2])
+  return Number.isSafeInteger(offset) ? { epoch: match[1] as string, offset } : undefined
+}

@@ -1,0 +1,139 @@
+/** What a record is compared with. Times are ISO 8601 texts. */
+export type Scalar = string | number | boolean | null
+
+/** How two values are compared: null before everything, texts by code point, no lossy conversions. */
+export type ComparisonOperator = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
+
+/** A condition on a record. Paths are dotted: `price.currency`. */
+export type Filter =
+  | { readonly and: readonly Filter[] }
+  | { readonly or: readonly Filter[] }
+  | { readonly not: Filter }
+  | { readonly path: string; readonly op: ComparisonOperator; readonly value: Scalar }
+  | { readonly path: string; readonly op: ComparisonOperator; readonly other: string }
+  | { readonly path: string; readonly op: 'in'; readonly values: readonly Scalar[] }
+
+/** One key of a sort order. */
+export interface SortKey {
+  readonly path: string
+  readonly order: 'asc' | 'desc'
+}
+
+/** The tree that the engine of queries runs; all spellings of a query become one. */
+export interface Query {
+  readonly where?: Filter
+  readonly sort?: readonly SortKey[]
+  readonly limit?: number
+  readonly offset?: number
+  /** Paths to keep; all when absent. */
+  readonly select?: readonly string[]
+  /** Answer the number of records in place of them. */
+  readonly count?: boolean
+}
+
+/** Bounds of a query. */
+export const QUERY_LIMITS = { depth: 8, terms: 64, limit: 100_000 } as const
+
+type Steps = [never, 0, 1, 2, 3]
+
+/** Dotted paths into a record, to a depth of four. */
+export type Path<T, Depth extends number = 4> = Depth extends 0
+  ? never
+  : T extends readonly unknown[]
+    ? never
+    : T extends object
+      ? {
+          [K in keyof T & string]:
+            | K
+            | (NonNullable<T[K]> extends object
+                ? `${K}.${Path<NonNullable<T[K]>, Steps[Depth]>}`
+                : never)
+        }[keyof T & string]
+      : never
+
+/** Type at a dotted path. */
+export type PathValue<T, P extends string> = P extends keyof T
+  ? T[P]
+  : P extends `${infer Head}.${infer Rest}`
+    ? Head extends keyof T
+      ? PathValue<NonNullable<T[Head]>, Rest>
+      : never
+    : never
+
+/** What a path may be compared with, in the typed spelling. */
+export type Condition<V> =
+  | V
+  | {
+      readonly eq?: V
+      readonly ne?: V
+      readonly lt?: V
+      readonly le?: V
+      readonly gt?: V
+      readonly ge?: V
+      readonly in?: readonly V[]
+    }
+
+/** The typed spelling of a filter: conditions by path, all of which must hold; `or` and `not` nest. */
+export type Where<T> =
+  | ({ readonly [P in Path<T>]?: Condition<PathValue<T, P>> } & {
+      readonly or?: readonly Where<T>[]
+      readonly and?: readonly Where<T>[]
+      readonly not?: Where<T>
+    })
+
+/** The typed spelling of a query on records of type `T`. A `-` in front of a sort path means descending. */
+export interface TypedQuery<T, Select extends Path<T> = Path<T>> {
+  readonly where?: Where<T>
+  readonly sort?: Path<T> | `-${Path<T>}` | readonly (Path<T> | `-${Path<T>}`)[]
+  readonly limit?: number
+  readonly offset?: number
+  readonly select?: readonly Select[]
+}
+
+/**
+ * The tree of a filter in the typed spelling. A field named `or`, `and` or `not` is reached by a tree, not by this spelling.
+ */
+export function filterOf(where: object): Filter {
+  const terms: Filter[] = []
+  for (const [path, condition] of Object.entries(where) as [string, unknown][]) {
+    if (condition === undefined) continue
+    if (path === 'or') terms.push({ or: (condition as object[]).map(filterOf) })
+    else if (path === 'and') terms.push({ and: (condition as object[]).map(filterOf) })
+    else if (path === 'not') terms.push({ not: filterOf(condition as object) })
+    else if (condition === null || typeof condition !== 'object') {
+      terms.push({ path, op: 'eq', value: condition as Scalar })
+    } else {
+      for (const [op, value] of Object.entries(condition) as [string, unknown][]) {
+        if (value === undefined) continue
+        if (op === 'in') terms.push({ path, op, values: value as Scalar[] })
+        else terms.push({ path, op: op as ComparisonOperator, value: value as Scalar })
+      }
+    }
+  }
+  const [only] = terms
+  return terms.length === 1 && only !== undefined ? only : { and: terms }
+}
+
+/** The tree of a query in the typed spelling. */
+export function queryOf(typed: {
+  readonly where?: object
+  readonly sort?: string | readonly string[]
+  readonly limit?: number
+  readonly offset?: number
+  readonly select?: readonly string[]
+}): Query {
+  const { where, sort, limit, offset, select } = typed
+  return {
+    ...(where === undefined ? {} : { where: filterOf(where) }),
+    ...(sort === undefined ? {} : { sort: (typeof sort === 'string' ? [sort] : sort).map(sortKey) }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(offset === undefined ? {} : { offset }),
+    ...(select === undefined ? {} : { select }),
+  }
+}
+
+function sortKey(spelling: string): SortKey {
+  return spelling.startsWith('-')
+    ? { path: spelling.slice(1), order: 'desc' }
+    : { path: spelling, order: 'asc' }
+}
