@@ -1,0 +1,57 @@
+import type { DynamicBasket, Edge, Graph } from '@gw/core'
+import type {
+  AnyChannels,
+  BasketName,
+  ChannelName,
+  FieldName,
+  KeyOf,
+  RecordOf,
+  StateName,
+  StateRecordOf,
+  TypesOf,
+  ValueOf,
+} from '@gw/protocol'
+import type { StateOptions } from './contract.js'
+import type { StateView } from './state.js'
+
+/** What `getChannel` gives for a channel: an edge; for a basket with keys, an edge by key; for a dynamic one, its edge. */
+export type EdgeOf<C extends AnyChannels, K extends keyof C> =
+  TypesOf<C[K]>['kind'] extends 'field'
+    ? ValueOf<C, K>
+    : TypesOf<C[K]>['kind'] extends 'basket'
+      ? C[K] extends { readonly dynamic: true }
+        ? DynamicBasket<string, ValueOf<C, K>>
+        : { readonly [Key in KeyOf<C, K>]: Edge<ValueOf<C, K>> }
+      : Edge<ValueOf<C, K>>
+
+/**
+ * The channels while the modules are wired: the bus that they meet on. Getting works before and after somebody sets;
+ * nothing connects until every module has spoken.
+ */
+export interface Channels<C extends AnyChannels> {
+  /** The graph, for sources. */
+  readonly graph: Graph
+  /** Names of all channels, in the order of the contract. */
+  readonly names: readonly ChannelName<C>[]
+  /**
+   * The edge of a channel, whoever provides it; with `key`, of one key of a basket.
+   * @throws ChannelsError `UNKNOWN_CHANNEL`, `UNKNOWN_KEY`.
+   */
+  getChannel<K extends ChannelName<C> | FieldName<C>>(name: K): EdgeOf<C, K>
+  getChannel<K extends BasketName<C>>(name: K, key: KeyOf<C, K>): Edge<ValueOf<C, K>>
+  /**
+   * Adds a provider. Several providers of one channel are merged: nothing is lost, same-time ticks come in successive
+   * cycles, in module order.
+   * @throws ChannelsError `UNKNOWN_CHANNEL`, `UNKNOWN_KEY`, `WRONG_EDGE`.
+   */
+  setChannel<K extends ChannelName<C>>(name: K, edge: EdgeOf<C, K>): void
+  setChannel<K extends BasketName<C>>(name: K, edge: Edge<ValueOf<C, K>>, key: KeyOf<C, K>): void
+  /** An edge that ticks the live state after each change. @throws ChannelsError `NO_STATE`. */
+  getState<S extends StateName<C>>(name: S): Edge<StateView<StateRecordOf<C, S>>>
+  /** Declares a state as the contract's `state` does. */
+  setState<K extends ChannelName<C>>(name: K, options: StateOptions<RecordOf<C, K>>): void
+  /** Lets the outside send, as the contract's `send` does. */
+  addSendChannel<K extends ChannelName<C>>(name: K, key?: KeyOf<C, K>): void
+  /** Lets the outside stage, as the contract's `stage` does. */
+  setStage<K extends ChannelName<C>>(name: K): void
+}

@@ -1,0 +1,230 @@
+import type { Timestamp } from '@gw/core'
+import type {
+  AnyChannels,
+  BasketName,
+  ChannelKind,
+  ChannelName,
+  DeliveryMode,
+  From,
+  InputOf,
+  KeyOf,
+  Position,
+  Query,
+  RecordOf,
+  SendName,
+  StageName,
+  StateName,
+  StateRecordOf,
+  TypedQuery,
+  TypesOf,
+  ValueOf,
+} from '@gw/protocol'
+import type { z } from 'zod'
+import type { ChannelOptions, Contract } from './contract.js'
+import type { Module } from './module.js'
+
+/** What `last` and `next` answer: of a whole basket, the records by key. */
+export type AnswerOf<C extends AnyChannels, K extends keyof C> =
+  TypesOf<C[K]>['kind'] extends 'basket'
+    ? { readonly [Key in KeyOf<C, K>]?: ValueOf<C, K> }
+    : ValueOf<C, K>
+
+/** What a send takes: one record, or several; on a basket without a key, records by key. */
+export type SendInput<C extends AnyChannels, K extends keyof C> =
+  TypesOf<C[K]>['kind'] extends 'list' ? InputOf<C, K> : InputOf<C, K> | readonly InputOf<C, K>[]
+
+/** One tick of a channel, or of one key of a basket, as the outside sees it. One object for all who watch. */
+export interface ChannelTick<T = unknown> {
+  readonly channel: string
+  readonly key: string | undefined
+  readonly kind: ChannelKind
+  readonly value: T
+  /** The key of a dynamic basket has gone; `value` is its last. */
+  readonly removed: boolean
+  /** Engine time. */
+  readonly time: Timestamp
+  readonly position: Position
+  /** The JSON text of the records, always of an array; made once, when first read. */
+  readonly json: string
+}
+
+/** Options of a wait. */
+export interface WaitOptions {
+  /** @defaultValue 10 minutes */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** Options of a send. */
+export interface SendOptions {
+  /** The same id again, within the window, answers as the first did and sends nothing. */
+  readonly messageId?: string
+  /** Send only if the channel or key is still at this position. */
+  readonly expect?: Position
+  /** Name of who sends; modules see it. */
+  readonly origin?: string
+}
+
+/** Outcome of a send. */
+export interface SendReceipt<T> {
+  /** The completed records, in the order given. */
+  readonly records: readonly T[]
+  /** Position after the last of them. */
+  readonly position: Position
+}
+
+/** What the outside knows of a channel: enough to serve and describe it. */
+export interface ChannelInfo {
+  readonly name: string
+  readonly kind: ChannelKind
+  /** Whether somebody provides it; a channel that nobody provides answers `NO_PROVIDER`. */
+  readonly provided: boolean
+  /** Keys of a basket, now. */
+  readonly keys: readonly string[]
+  readonly dynamic: boolean
+  readonly sendable: boolean
+  readonly staged: boolean
+  /** Schema of one record: of a list channel, of its elements. */
+  readonly recordSchema: z.ZodType
+  /** Schema of what ticks. */
+  readonly schema: z.ZodType
+  readonly options: ChannelOptions
+}
+
+/** What the outside knows of a state. */
+export interface StateInfo {
+  readonly name: string
+  readonly channel: string
+  readonly by: readonly string[]
+}
+
+/** Options of {@link LiveChannels.watch}. */
+export interface WatchOptions {
+  /** @defaultValue 'now' */
+  readonly from?: From
+}
+
+/**
+ * The running channels, for everything that is not a node: calls are synchronous, except those that wait.
+ * Names are checked by the compiler where the contract is known; transports use it with plain strings.
+ */
+export interface LiveChannels<C extends AnyChannels> {
+  readonly contract: Contract<C>
+  /** All channels, in the order of the contract; without the fields. */
+  readonly info: readonly ChannelInfo[]
+  readonly states: readonly StateInfo[]
+  /** Static values by name. */
+  readonly fields: { readonly [name: string]: unknown }
+
+  /**
+   * What ticked last; `undefined` before the first tick. Of a whole basket, the keys that have ticked.
+   * @throws ChannelsError `UNKNOWN_CHANNEL`, `UNKNOWN_KEY`, `NO_PROVIDER`, `NOT_RUNNING`.
+   */
+  last<K extends ChannelName<C>>(name: K): AnswerOf<C, K> | undefined
+  last<K extends BasketName<C>>(name: K, key: KeyOf<C, K>): ValueOf<C, K> | undefined
+  /** The ticks behind {@link last}, with position and JSON: one, or of a whole basket one for each key. */
+  lastTicks(name: string, key?: string): readonly ChannelTick[]
+  /** Position of the last tick of a channel or key. */
+  positionOf(name: string, key?: string): Position
+  /** Waits until a channel or key has reached a position. @throws ChannelsError `POSITION_TIMEOUT`, `POSITION_MISMATCH` for another epoch. */
+  atLeast(name: string, key: string | undefined, position: Position, options?: WaitOptions): Promise<void>
+  /** Waits for the next tick. Of a whole basket: for the next cycle in which any key ticks. @throws ChannelsError `NEXT_TIMEOUT`, `NOT_RUNNING`. */
+  next<K extends ChannelName<C>>(name: K, options?: WaitOptions): Promise<AnswerOf<C, K>>
+  next<K extends BasketName<C>>(name: K, key: KeyOf<C, K>, options?: WaitOptions): Promise<ValueOf<C, K>>
+  /** As {@link next}, answering as {@link lastTicks} does. */
+  nextTicks(name: string, key: string | undefined, options?: WaitOptions): Promise<readonly ChannelTick[]>
+
+  /** Records of a state that match. @throws ChannelsError `NO_STATE`, `INVALID_QUERY`. */
+  query<S extends StateName<C>>(
+    state: S,
+    query?: TypedQuery<StateRecordOf<C, S>> | Query,
+  ): readonly StateRecordOf<C, S>[]
+  /** Number of records of a state that match. */
+  count<S extends StateName<C>>(state: S, query?: TypedQuery<StateRecordOf<C, S>> | Query): number
+
+  /**
+   * Validates, completes and sends a record; an idle engine has run its cycle when this returns.
+   * @throws ChannelsError `INVALID_RECORD` (nothing is sent), `NOT_SENDABLE`, `UNKNOWN_KEY`, `OVERLOADED`, `NOT_RUNNING`, `POSITION_MISMATCH`.
+   */
+  send<K extends SendName<C>>(name: K, input: InputOf<C, K>, key?: KeyOf<C, K>, options?: SendOptions): ValueOf<C, K>
+  /** Sends several: all or nothing on validation; each ticks on its own, of a list channel all tick as one list. */
+  sendAll(name: string, inputs: readonly unknown[], key?: string, options?: SendOptions): SendReceipt<unknown>
+  /** Sends one record, or list, to each named key of a basket in one cycle. */
+  sendBasket(name: string, inputs: { readonly [key: string]: unknown }, options?: SendOptions): SendReceipt<unknown>
+  /** As {@link send}, fulfilled when a cycle has taken the record. */
+  sendAndWait<K extends SendName<C>>(name: K, input: InputOf<C, K>, key?: KeyOf<C, K>, options?: SendOptions & WaitOptions): Promise<ValueOf<C, K>>
+
+  /** A recent struct of the channel's type by id; with no name, of any type. */
+  lookup(id: string, name?: string): unknown
+
+  /** Staging; rules as in the reference: no ids means the newest, `[]` all. */
+  stageAdd<K extends StageName<C>>(name: K, input: InputOf<C, K> | undefined, ids?: readonly string[]): StageAnswer<RecordOf<C, K>>
+  stageRemove<K extends StageName<C>>(name: K, recordId: string | undefined, ids?: readonly string[]): StageAnswer<RecordOf<C, K>>
+  stageRelease<K extends StageName<C>>(name: K, ids?: readonly string[]): StageAnswer<RecordOf<C, K>>
+  stageList<K extends StageName<C>>(name: K, id?: string): readonly string[]
+  stageLookup<K extends StageName<C>>(name: K, id?: string): StageAnswer<RecordOf<C, K>>
+
+  /**
+   * Calls `listener` for each tick, after its cycle, in order. Nobody watching costs nothing.
+   * With `from: 'snapshot'` or a position, what is there comes first, at once, without gap or overlap; the outcome says whether
+   * the history reached back far enough.
+   */
+  watch(
+    name: string,
+    key: string | undefined,
+    listener: (tick: ChannelTick) => void,
+    options?: WatchOptions,
+  ): Watch
+  /** The ticks of a channel, or of one key, as they come; a full buffer applies its mode: see {@link SubscribeOptions}. */
+  subscribe<K extends ChannelName<C>>(name: K, options?: SubscribeOptions): AsyncIterable<ChannelTick<ValueOf<C, K>>>
+  subscribe<K extends BasketName<C>>(name: K, key: KeyOf<C, K>, options?: SubscribeOptions): AsyncIterable<ChannelTick<ValueOf<C, K>>>
+}
+
+/** Stagings, by id, with their records. */
+export interface StageAnswer<T> {
+  readonly [stagingId: string]: readonly T[]
+}
+
+/** A running watch. */
+export interface Watch {
+  /** Whether all ticks since the position asked for were there; always true otherwise. */
+  readonly recovered: boolean
+  /** Ticks between the position asked for and now, or the snapshot, in order; the listener gets what follows them. */
+  readonly initial: readonly ChannelTick[]
+  /** Position at which live ticks begin. Of a whole basket: the sum over its keys. */
+  readonly position: Position
+  stop(): void
+}
+
+/** Options of {@link LiveChannels.subscribe}. */
+export interface SubscribeOptions extends WatchOptions {
+  /** @defaultValue 'nonCollapsing' */
+  readonly mode?: DeliveryMode
+  /** Ticks that wait for the reader, at most; beyond it the oldest are dropped and counted. @defaultValue 10_000 */
+  readonly maxBuffered?: number
+  readonly signal?: AbortSignal
+}
+
+/** Health of a gateway. */
+export interface Health {
+  /** The engine runs and takes sends. */
+  readonly live: boolean
+  /** Every module has started and none is stopping. */
+  readonly ready: boolean
+  /** How far the engine is behind, in milliseconds. */
+  readonly lagMs: number
+  readonly cycles: number
+  /** Engine time of the last cycle, ISO 8601. */
+  readonly now: string
+  readonly error?: unknown
+}
+
+/** The gateway as a started module sees it. */
+export interface LiveGateway<C extends AnyChannels = AnyChannels> {
+  readonly channels: LiveChannels<C>
+  readonly health: Health
+  /** Every enabled module, in order: a web server asks them for routes of their own. */
+  readonly modules: readonly Module<C>[]
+  /** Stops the gateway, as its own `stop` does. */
+  stop(): Promise<void>
+}
