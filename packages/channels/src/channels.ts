@@ -15,14 +15,13 @@ import type { StateOptions } from './contract.js'
 import type { StateView } from './state.js'
 
 /** What `getChannel` gives for a channel: an edge; for a basket with keys, an edge by key; for a dynamic one, its edge. */
-export type EdgeOf<C extends AnyChannels, K extends keyof C> =
-  TypesOf<C[K]>['kind'] extends 'field'
-    ? ValueOf<C, K>
-    : TypesOf<C[K]>['kind'] extends 'basket'
-      ? C[K] extends { readonly dynamic: true }
-        ? DynamicBasket<string, ValueOf<C, K>>
-        : { readonly [Key in KeyOf<C, K>]: Edge<ValueOf<C, K>> }
-      : Edge<ValueOf<C, K>>
+export type EdgeOf<C extends AnyChannels, K extends keyof C> = TypesOf<C[K]>['kind'] extends 'field'
+  ? ValueOf<C, K>
+  : TypesOf<C[K]>['kind'] extends 'basket'
+    ? C[K] extends { readonly dynamic: true }
+      ? DynamicBasket<string, ValueOf<C, K>>
+      : { readonly [Key in KeyOf<C, K>]: Edge<ValueOf<C, K>> }
+    : Edge<ValueOf<C, K>>
 
 /**
  * The channels while the modules are wired: the bus that they meet on. Getting works before and after somebody sets;

@@ -46,7 +46,12 @@ export interface ChannelDefinition extends AnyChannel {
 }
 
 /** Types of a channel of schema `S` with options `O`. */
-export interface SchemaChannelTypes<Kind extends 'single' | 'list' | 'basket', S extends z.ZodType, Key extends string, O> {
+export interface SchemaChannelTypes<
+  Kind extends 'single' | 'list' | 'basket',
+  S extends z.ZodType,
+  Key extends string,
+  O,
+> {
   readonly kind: Kind
   readonly value: z.output<S>
   readonly input: z.input<S>
@@ -57,17 +62,28 @@ export interface SchemaChannelTypes<Kind extends 'single' | 'list' | 'basket', S
   readonly send: O extends { readonly send: true } ? true : false
 }
 
-type StatesOf<O> = O extends { readonly state: infer S } ? (S extends readonly (infer E)[] ? E : S) : never
+type StatesOf<O> = O extends { readonly state: infer S }
+  ? S extends readonly (infer E)[]
+    ? E
+    : S
+  : never
 type HasState<O> = [StatesOf<O>] extends [never]
   ? false
-  : true extends (StatesOf<O> extends infer E ? (E extends { readonly alias: string } ? never : true) : never)
+  : true extends (
+        StatesOf<O> extends infer E
+          ? E extends { readonly alias: string }
+            ? never
+            : true
+          : never
+      )
     ? true
     : false
-type AliasOf<O> = StatesOf<O> extends infer E
-  ? E extends { readonly alias: infer A extends string }
-    ? A
+type AliasOf<O> =
+  StatesOf<O> extends infer E
+    ? E extends { readonly alias: infer A extends string }
+      ? A
+      : never
     : never
-  : never
 
 /** A channel that ticks values of one schema. */
 export interface Channel<S extends z.ZodType, O>
@@ -151,10 +167,10 @@ export function basket(
 }
 
 /** Declares a basket whose keys come and go while it runs. */
-export function dynamicBasket<S extends z.ZodType, const O extends ChannelOptions<z.output<S>> = {}>(
-  schema: S,
-  options?: O,
-): BasketChannel<S, string, O> {
+export function dynamicBasket<
+  S extends z.ZodType,
+  const O extends ChannelOptions<z.output<S>> = {},
+>(schema: S, options?: O): BasketChannel<S, string, O> {
   return {
     kind: 'basket',
     dynamic: true,

@@ -24,14 +24,18 @@ import type { ChannelOptions, Contract } from './contract.js'
 import type { Module } from './module.js'
 
 /** What `last` and `next` answer: of a whole basket, the records by key. */
-export type AnswerOf<C extends AnyChannels, K extends keyof C> =
-  TypesOf<C[K]>['kind'] extends 'basket'
-    ? { readonly [Key in KeyOf<C, K>]?: ValueOf<C, K> }
-    : ValueOf<C, K>
+export type AnswerOf<C extends AnyChannels, K extends keyof C> = TypesOf<
+  C[K]
+>['kind'] extends 'basket'
+  ? { readonly [Key in KeyOf<C, K>]?: ValueOf<C, K> }
+  : ValueOf<C, K>
 
 /** What a send takes: one record, or several; on a basket without a key, records by key. */
-export type SendInput<C extends AnyChannels, K extends keyof C> =
-  TypesOf<C[K]>['kind'] extends 'list' ? InputOf<C, K> : InputOf<C, K> | readonly InputOf<C, K>[]
+export type SendInput<C extends AnyChannels, K extends keyof C> = TypesOf<
+  C[K]
+>['kind'] extends 'list'
+  ? InputOf<C, K>
+  : InputOf<C, K> | readonly InputOf<C, K>[]
 
 /** One tick of a channel, or of one key of a basket, as the outside sees it. One object for all who watch. */
 export interface ChannelTick<T = unknown> {
@@ -127,12 +131,25 @@ export interface LiveChannels<C extends AnyChannels> {
   /** Position of the last tick of a channel or key. */
   positionOf(name: string, key?: string): Position
   /** Waits until a channel or key has reached a position. @throws ChannelsError `POSITION_TIMEOUT`, `POSITION_MISMATCH` for another epoch. */
-  atLeast(name: string, key: string | undefined, position: Position, options?: WaitOptions): Promise<void>
+  atLeast(
+    name: string,
+    key: string | undefined,
+    position: Position,
+    options?: WaitOptions,
+  ): Promise<void>
   /** Waits for the next tick. Of a whole basket: for the next cycle in which any key ticks. @throws ChannelsError `NEXT_TIMEOUT`, `NOT_RUNNING`. */
   next<K extends ChannelName<C>>(name: K, options?: WaitOptions): Promise<AnswerOf<C, K>>
-  next<K extends BasketName<C>>(name: K, key: KeyOf<C, K>, options?: WaitOptions): Promise<ValueOf<C, K>>
+  next<K extends BasketName<C>>(
+    name: K,
+    key: KeyOf<C, K>,
+    options?: WaitOptions,
+  ): Promise<ValueOf<C, K>>
   /** As {@link next}, answering as {@link lastTicks} does. */
-  nextTicks(name: string, key: string | undefined, options?: WaitOptions): Promise<readonly ChannelTick[]>
+  nextTicks(
+    name: string,
+    key: string | undefined,
+    options?: WaitOptions,
+  ): Promise<readonly ChannelTick[]>
 
   /** Records of a state that match. @throws ChannelsError `NO_STATE`, `INVALID_QUERY`. */
   query<S extends StateName<C>>(
@@ -146,21 +163,51 @@ export interface LiveChannels<C extends AnyChannels> {
    * Validates, completes and sends a record; an idle engine has run its cycle when this returns.
    * @throws ChannelsError `INVALID_RECORD` (nothing is sent), `NOT_SENDABLE`, `UNKNOWN_KEY`, `OVERLOADED`, `NOT_RUNNING`, `POSITION_MISMATCH`.
    */
-  send<K extends SendName<C>>(name: K, input: InputOf<C, K>, key?: KeyOf<C, K>, options?: SendOptions): ValueOf<C, K>
+  send<K extends SendName<C>>(
+    name: K,
+    input: InputOf<C, K>,
+    key?: KeyOf<C, K>,
+    options?: SendOptions,
+  ): ValueOf<C, K>
   /** Sends several: all or nothing on validation; each ticks on its own, of a list channel all tick as one list. */
-  sendAll(name: string, inputs: readonly unknown[], key?: string, options?: SendOptions): SendReceipt<unknown>
+  sendAll(
+    name: string,
+    inputs: readonly unknown[],
+    key?: string,
+    options?: SendOptions,
+  ): SendReceipt<unknown>
   /** Sends one record, or list, to each named key of a basket in one cycle. */
-  sendBasket(name: string, inputs: { readonly [key: string]: unknown }, options?: SendOptions): SendReceipt<unknown>
+  sendBasket(
+    name: string,
+    inputs: { readonly [key: string]: unknown },
+    options?: SendOptions,
+  ): SendReceipt<unknown>
   /** As {@link send}, fulfilled when a cycle has taken the record. */
-  sendAndWait<K extends SendName<C>>(name: K, input: InputOf<C, K>, key?: KeyOf<C, K>, options?: SendOptions & WaitOptions): Promise<ValueOf<C, K>>
+  sendAndWait<K extends SendName<C>>(
+    name: K,
+    input: InputOf<C, K>,
+    key?: KeyOf<C, K>,
+    options?: SendOptions & WaitOptions,
+  ): Promise<ValueOf<C, K>>
 
   /** A recent struct of the channel's type by id; with no name, of any type. */
   lookup(id: string, name?: string): unknown
 
   /** Staging; rules as in the reference: no ids means the newest, `[]` all. */
-  stageAdd<K extends StageName<C>>(name: K, input: InputOf<C, K> | undefined, ids?: readonly string[]): StageAnswer<RecordOf<C, K>>
-  stageRemove<K extends StageName<C>>(name: K, recordId: string | undefined, ids?: readonly string[]): StageAnswer<RecordOf<C, K>>
-  stageRelease<K extends StageName<C>>(name: K, ids?: readonly string[]): StageAnswer<RecordOf<C, K>>
+  stageAdd<K extends StageName<C>>(
+    name: K,
+    input: InputOf<C, K> | undefined,
+    ids?: readonly string[],
+  ): StageAnswer<RecordOf<C, K>>
+  stageRemove<K extends StageName<C>>(
+    name: K,
+    recordId: string | undefined,
+    ids?: readonly string[],
+  ): StageAnswer<RecordOf<C, K>>
+  stageRelease<K extends StageName<C>>(
+    name: K,
+    ids?: readonly string[],
+  ): StageAnswer<RecordOf<C, K>>
   stageList<K extends StageName<C>>(name: K, id?: string): readonly string[]
   stageLookup<K extends StageName<C>>(name: K, id?: string): StageAnswer<RecordOf<C, K>>
 
@@ -176,8 +223,15 @@ export interface LiveChannels<C extends AnyChannels> {
     options?: WatchOptions,
   ): Watch
   /** The ticks of a channel, or of one key, as they come; a full buffer applies its mode: see {@link SubscribeOptions}. */
-  subscribe<K extends ChannelName<C>>(name: K, options?: SubscribeOptions): AsyncIterable<ChannelTick<ValueOf<C, K>>>
-  subscribe<K extends BasketName<C>>(name: K, key: KeyOf<C, K>, options?: SubscribeOptions): AsyncIterable<ChannelTick<ValueOf<C, K>>>
+  subscribe<K extends ChannelName<C>>(
+    name: K,
+    options?: SubscribeOptions,
+  ): AsyncIterable<ChannelTick<ValueOf<C, K>>>
+  subscribe<K extends BasketName<C>>(
+    name: K,
+    key: KeyOf<C, K>,
+    options?: SubscribeOptions,
+  ): AsyncIterable<ChannelTick<ValueOf<C, K>>>
 }
 
 /** Stagings, by id, with their records. */

@@ -158,4 +158,3 @@ function cycleError(stack: readonly NodeSpec[], closing: NodeSpec): GraphError {
     { node: closing.name, path: closing.path },
   )
 }
-

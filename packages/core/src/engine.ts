@@ -1,13 +1,6 @@
 import { compile, type Program } from './compile.js'
 import { GraphError, nodeFailed } from './errors.js'
-import {
-  CANCELLED,
-  DUE,
-  EventQueue,
-  NOT_QUEUED,
-  ScheduledEvent,
-  WAITING,
-} from './event-queue.js'
+import { CANCELLED, DUE, EventQueue, NOT_QUEUED, ScheduledEvent, WAITING } from './event-queue.js'
 import type { Edge, Graph, NodeSpec, Step } from './graph.js'
 import type { Alarm, AlarmHandle, NodeContext, Output } from './node-context.js'
 import { Scheduler } from './scheduler.js'
@@ -348,7 +341,10 @@ export class Engine {
   /** @internal */
   alarmSeries(node: number): Series {
     if (!this.#isSettingUp) {
-      throw new GraphError('INVALID_OPTION', 'an alarm is made in the setup of a node, not in its step')
+      throw new GraphError(
+        'INVALID_OPTION',
+        'an alarm is made in the setup of a node, not in its step',
+      )
     }
     const series = new Series(this.#cycle)
     this.#scheduler.targets = this.#program.addTarget(series, node)
@@ -522,4 +518,3 @@ class EngineAlarm<T> implements Alarm<T> {
     this.#engine.unschedule(alarm as unknown as ScheduledEvent)
   }
 }
-

@@ -51,7 +51,12 @@ export class GraphError extends Error {
 }
 
 /** The error of a node that threw: it names the node, its path and the engine time, and keeps the original as `cause`. */
-export function nodeFailed(node: string, path: string, time: Timestamp, cause: unknown): GraphError {
+export function nodeFailed(
+  node: string,
+  path: string,
+  time: Timestamp,
+  cause: unknown,
+): GraphError {
   if (cause instanceof GraphError && cause.node !== undefined) return cause
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new GraphError('NODE_FAILED', `node "${path}" failed at ${isoOf(time)}: ${reason}`, {

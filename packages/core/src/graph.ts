@@ -204,7 +204,8 @@ export function dependsOn(edge: Edge<unknown>, target: Edge<unknown>): boolean {
   const queue: Edge<unknown>[] = [edge]
   for (let at = 0; at < queue.length; at++) {
     const current = queue[at] as Edge<unknown>
-    if (current === target || (current.node === target.node && current.port === target.port)) return true
+    if (current === target || (current.node === target.node && current.port === target.port))
+      return true
     if (current instanceof DelayedEdge) {
       if (seen.has(current)) continue
       seen.add(current)

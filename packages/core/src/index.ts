@@ -1,4 +1,10 @@
-export { type Clock, type ManualClock, manualClock, type WallClockOptions, wallClock } from './clock.js'
+export {
+  type Clock,
+  type ManualClock,
+  manualClock,
+  type WallClockOptions,
+  wallClock,
+} from './clock.js'
 export type { NodeFailureAction } from './engine.js'
 export { GraphError, type GraphErrorCode, type GraphErrorDetails } from './errors.js'
 export { type Feedback, feedback } from './feedback.js'

@@ -21,7 +21,10 @@ export function graphOutput(key: string, edge: Edge<unknown>): void {
   const outputs = outputsOf.get(graph) ?? new Map<string, WeakMap<Engine, Tick<unknown>[]>>()
   outputsOf.set(graph, outputs)
   if (outputs.has(key)) {
-    throw new GraphError('DUPLICATE_OUTPUT', `the graph has an output "${key}" already: choose another key`)
+    throw new GraphError(
+      'DUPLICATE_OUTPUT',
+      `the graph has an output "${key}" already: choose another key`,
+    )
   }
   const records = new WeakMap<Engine, Tick<unknown>[]>()
   outputs.set(key, records)
@@ -42,6 +45,7 @@ export function graphOutput(key: string, edge: Edge<unknown>): void {
 /** @internal */
 export function collectOutputs(graph: Graph, engine: Engine): GraphOutputs {
   const result = new Map<string, readonly Tick<unknown>[]>()
-  for (const [key, records] of outputsOf.get(graph) ?? []) result.set(key, records.get(engine) ?? [])
+  for (const [key, records] of outputsOf.get(graph) ?? [])
+    result.set(key, records.get(engine) ?? [])
   return result
 }

@@ -6,7 +6,8 @@ import { END_OF_TIME, type RunResult } from './simulate.js'
 import type { Duration, Timestamp } from './time.js'
 
 /** Options of {@link realtime}. */
-export interface RealtimeOptions extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime'> {
+export interface RealtimeOptions
+  extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime'> {
   /** The time that the run follows. @defaultValue the wall's */
   readonly clock?: Clock
   /** Engine time of the first cycle; what lies in the past is caught up first. @defaultValue the clock's now */

@@ -5,7 +5,8 @@ import { collectOutputs, type GraphOutputs } from './outputs.js'
 import { type Duration, isoOf, type Timestamp } from './time.js'
 
 /** Options of {@link simulate} and {@link simulateAsync}. */
-export interface SimulateOptions extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime'> {
+export interface SimulateOptions
+  extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime'> {
   /** Engine time of the first cycle, inclusive. @defaultValue 0 */
   readonly start?: Timestamp
   /** Engine time of the last cycle, inclusive; nothing later is run. @defaultValue no end */
@@ -101,7 +102,11 @@ export async function simulateAsync(
 const SLICE_MS = 50
 
 function simulatedEngine(graph: Graph, options: SimulateOptions): Engine {
-  const { start = 0, duration, end = duration === undefined ? END_OF_TIME : start + duration } = options
+  const {
+    start = 0,
+    duration,
+    end = duration === undefined ? END_OF_TIME : start + duration,
+  } = options
   if (Number.isNaN(start) || Number.isNaN(end)) {
     throw new GraphError('INVALID_OPTION', 'start and end of a run are timestamps, not NaN')
   }

@@ -93,7 +93,11 @@ export interface Cursor<T> {
  * `open` makes a new cursor for each run.
  * @throws GraphError at run time: `TIME_WENT_BACK` when a row is older than the one before, `SOURCE_FAILED` when the cursor throws.
  */
-export function pull<T>(graph: Graph, name: string, open: (context: NodeContext) => Cursor<T>): Edge<T> {
+export function pull<T>(
+  graph: Graph,
+  name: string,
+  open: (context: NodeContext) => Cursor<T>,
+): Edge<T> {
   return outputOf<T>(
     graph.add({
       name,
@@ -246,16 +250,27 @@ export function push<T>(
 export function push(graph: Graph, mode: PushMode, options: PushOptions = {}): PushSource<unknown> {
   const { name = 'push', maxPending = 100_000, overflow = 'throw' } = options
   if (!(maxPending >= 1)) {
-    throw new GraphError('INVALID_OPTION', `maxPending of push "${name}" is 1 or more, not ${maxPending}`, {
-      node: name,
-    })
+    throw new GraphError(
+      'INVALID_OPTION',
+      `maxPending of push "${name}" is 1 or more, not ${maxPending}`,
+      {
+        node: name,
+      },
+    )
   }
   let queue: Pending | undefined
   const edge = outputOf<unknown>(
     graph.add({
       name,
       setup: (_inputs, [output], context) => {
-        const mine = new Pending(engineOf(context), output as Series, name, mode, maxPending, overflow)
+        const mine = new Pending(
+          engineOf(context),
+          output as Series,
+          name,
+          mode,
+          maxPending,
+          overflow,
+        )
         queue = mine
         context.onStop(() => {
           mine.isOpen = false
@@ -268,7 +283,9 @@ export function push(graph: Graph, mode: PushMode, options: PushOptions = {}): P
     edge,
     push: (value) => {
       if (queue === undefined || !queue.isOpen) {
-        throw new GraphError('NOT_RUNNING', `push "${name}": its graph is not running`, { node: name })
+        throw new GraphError('NOT_RUNNING', `push "${name}": its graph is not running`, {
+          node: name,
+        })
       }
       queue.add(value)
     },

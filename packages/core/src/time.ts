@@ -56,8 +56,7 @@ export function timestampOf(time: Date | string): Timestamp {
   return milliseconds * 1_000 + Number(fraction.slice(1, 7).padEnd(6, '0'))
 }
 
-const ISO =
-  /^(\d{4}-\d{2}-\d{2})(?:([Tt ]\d{2}:\d{2}(?::\d{2})?)(\.\d+)?(Z|z|[+-]\d{2}:?\d{2})?)?$/
+const ISO = /^(\d{4}-\d{2}-\d{2})(?:([Tt ]\d{2}:\d{2}(?::\d{2})?)(\.\d+)?(Z|z|[+-]\d{2}:?\d{2})?)?$/
 
 /** ISO 8601 text of a timestamp: six digits of a second, ending in `Z`, so that text order is time order. */
 export function isoOf(time: Timestamp): string {

@@ -42,7 +42,12 @@ export interface Credentials {
 /** Outcome of a check: an identity, or a refusal with what the client is told. */
 export type AuthResult =
   | { readonly ok: true; readonly identity: Identity }
-  | { readonly ok: false; readonly code: ErrorCode; readonly detail: string; readonly retryAfterMs?: number }
+  | {
+      readonly ok: false
+      readonly code: ErrorCode
+      readonly detail: string
+      readonly retryAfterMs?: number
+    }
 
 /** Decides who a request comes from. Several may be alternatives: the first that says yes counts. */
 export interface Authenticator {

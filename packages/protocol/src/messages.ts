@@ -13,11 +13,7 @@ export type From = 'now' | 'snapshot' | Position | { readonly time: string }
 export type DeliveryMode = 'nonCollapsing' | 'lastValue' | 'burst'
 
 /** What a client may send on the socket. Messages without `id` mean what they mean in the reference. */
-export type ClientMessage =
-  | SubscribeMessage
-  | UnsubscribeMessage
-  | SendMessage
-  | BatchMessage
+export type ClientMessage = SubscribeMessage | UnsubscribeMessage | SendMessage | BatchMessage
 
 export interface SubscribeMessage {
   readonly action: 'subscribe'

@@ -74,12 +74,11 @@ export type Condition<V> =
     }
 
 /** The typed spelling of a filter: conditions by path, all of which must hold; `or` and `not` nest. */
-export type Where<T> =
-  | ({ readonly [P in Path<T>]?: Condition<PathValue<T, P>> } & {
-      readonly or?: readonly Where<T>[]
-      readonly and?: readonly Where<T>[]
-      readonly not?: Where<T>
-    })
+export type Where<T> = { readonly [P in Path<T>]?: Condition<PathValue<T, P>> } & {
+  readonly or?: readonly Where<T>[]
+  readonly and?: readonly Where<T>[]
+  readonly not?: Where<T>
+}
 
 /** The typed spelling of a query on records of type `T`. A `-` in front of a sort path means descending. */
 export interface TypedQuery<T, Select extends Path<T> = Path<T>> {
@@ -125,7 +124,9 @@ export function queryOf(typed: {
   const { where, sort, limit, offset, select } = typed
   return {
     ...(where === undefined ? {} : { where: filterOf(where) }),
-    ...(sort === undefined ? {} : { sort: (typeof sort === 'string' ? [sort] : sort).map(sortKey) }),
+    ...(sort === undefined
+      ? {}
+      : { sort: (typeof sort === 'string' ? [sort] : sort).map(sortKey) }),
     ...(limit === undefined ? {} : { limit }),
     ...(offset === undefined ? {} : { offset }),
     ...(select === undefined ? {} : { select }),

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config'
+
+/** What the test config of every package shares: sources are tested as they are, unbuilt. */
+export default defineConfig({
+  resolve: { conditions: ['@gw/source', 'module', 'node', 'development'] },
+  ssr: { resolve: { conditions: ['@gw/source', 'module', 'node', 'development'] } },
+  test: {
+    include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+  },
+})
