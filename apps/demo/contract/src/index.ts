@@ -1,1 +1,2 @@
-export {}
+export { Airport, Alert, Departure, GroundStop, Host, Network, Threshold } from './structs.js'
+export { channels } from './channels.js'
