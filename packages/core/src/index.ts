@@ -24,6 +24,24 @@ export {
   valid,
 } from './node.js'
 export type { Alarm, AlarmHandle, NodeContext, Output } from './node-context.js'
+export { collect, flatten, unroll } from './operators/collect.js'
+export { accum, count } from './operators/count.js'
+export { delay } from './operators/delay.js'
+export { diff } from './operators/diff.js'
+export { type DropDupsOptions, dropDups, dropNans } from './operators/drop-dups.js'
+export { dynamicCollect, dynamicDemultiplex } from './operators/dynamic-demultiplex.js'
+export { filter, split } from './operators/filter.js'
+export { firstN } from './operators/first-n.js'
+export { type GateOptions, gate } from './operators/gate.js'
+export { map } from './operators/map.js'
+export { merge, withDefault } from './operators/merge.js'
+export {
+  type DemultiplexOptions,
+  demultiplex,
+  type MultiplexOptions,
+  multiplex,
+} from './operators/multiplex.js'
+export { sample } from './operators/sample.js'
 export { type GraphOutputs, graphOutput, type Tick } from './outputs.js'
 export { type RealtimeOptions, type Run, realtime } from './realtime.js'
 export type { Input } from './series.js'
@@ -36,10 +54,10 @@ export {
   simulateAsync,
 } from './simulate.js'
 export {
-  constant,
   type Cursor,
   type CurveOptions,
   type CurveTick,
+  constant,
   curve,
   empty,
   type PushMode,
@@ -50,6 +68,7 @@ export {
   source,
   timer,
 } from './sources.js'
+export { type Span, Ticks, ticks } from './span.js'
 export {
   type Duration,
   days,

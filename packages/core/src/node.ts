@@ -160,7 +160,7 @@ function isInput(input: Input<unknown> | Basket): input is Input<unknown> {
   return typeof (input as Input<unknown>).ticked === 'boolean'
 }
 
-interface Flat {
+export interface Flat {
   readonly graph: Graph
   readonly edges: readonly Edge<unknown>[]
   readonly passives: readonly boolean[] | undefined
@@ -168,7 +168,7 @@ interface Flat {
   readonly view: (series: readonly Series[]) => unknown
 }
 
-function flatten(name: string, inputs: InputDeclarations): Flat {
+export function flatten(name: string, inputs: InputDeclarations): Flat {
   const edges: Edge<unknown>[] = []
   const passives: boolean[] = []
   const shapes: [string, (series: readonly Series[]) => unknown][] = []

@@ -1,4 +1,4 @@
-import { engineOf, type Engine, type PushQueue } from './engine.js'
+import { type Engine, engineOf, type PushQueue } from './engine.js'
 import { GraphError } from './errors.js'
 import { type Refill, ScheduledEvent, WAITING } from './event-queue.js'
 import { type Edge, type Graph, outputOf } from './graph.js'

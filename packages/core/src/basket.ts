@@ -1,0 +1,177 @@
+import { type Engine, engineOf } from './engine.js'
+import { GraphError } from './errors.js'
+import { type Edge, outputOf } from './graph.js'
+import { flatten, type InputDeclarations, type InputsOf } from './node.js'
+import type { NodeContext } from './node-context.js'
+import type { Series } from './series.js'
+
+/**
+ * A basket whose keys come and go while the graph runs, as its consumers see it in a cycle. It is live: keep what you
+ * copy out of it, not the view. Every living key has a value, since a key is added by its first tick.
+ */
+export interface BasketView<K, out T> {
+  /** Number of living keys. */
+  readonly size: number
+  has(key: K): boolean
+  /** Last value of a living key, `undefined` for any other. */
+  get(key: K): T | undefined
+  /** The living keys, oldest first. */
+  keys(): IterableIterator<K>
+  /** The living keys that ticked in this cycle, in the order of their ticks. */
+  readonly ticked: readonly K[]
+  /** The keys that were added in this cycle; all of them ticked. */
+  readonly added: readonly K[]
+  /** The keys that were removed in this cycle. One that was removed and added anew is in both lists. */
+  readonly removed: readonly K[]
+}
+
+/** An edge that carries a basket of changing keys; it ticks when a key ticks, is added or is removed. */
+export type DynamicBasket<K, T> = Edge<BasketView<K, T>>
+
+/** The producing side of a {@link DynamicBasket}. */
+export interface BasketOutput<K, T> extends BasketView<K, T> {
+  /**
+   * Ticks `key`, which is added if it is new.
+   * @throws GraphError `OUTPUT_TWICE` when the key has ticked in this cycle already.
+   */
+  emit(key: K, value: T): void
+  /**
+   * Removes `key`: consumers see it in `removed` in this cycle.
+   * @throws GraphError `UNKNOWN_KEY` when it does not live, `OUTPUT_TWICE` when it has ticked in this cycle.
+   */
+  remove(key: K): void
+}
+
+/**
+ * Declares a custom node whose output is a basket of changing keys: the step emits and removes keys, as often as it
+ * likes in a cycle, each key once.
+ * @example
+ * ```ts
+ * const bySymbol = basketNode<string, number>()('bySymbol', { orders }, ({ orders }, basket) => () => {
+ *   basket.emit(orders.value.symbol, orders.value.quantity)
+ * })
+ * ```
+ */
+export function basketNode<K, T>(): <I extends InputDeclarations>(
+  name: string,
+  inputs: I,
+  setup: (inputs: InputsOf<I>, basket: BasketOutput<K, T>, context: NodeContext) => () => void,
+) => DynamicBasket<K, T> {
+  return (name, inputs, setup) => {
+    const { graph, edges, passives, view } = flatten(name, inputs)
+    return outputOf(
+      graph.add({
+        name,
+        inputs: edges,
+        ...(passives === undefined ? {} : { passive: passives }),
+        setup: (series, [output], context) => {
+          const basket = new LiveBasket<K, T>(engineOf(context), output as Series)
+          const step = setup(view(series) as never, basket, context)
+          return () => {
+            step()
+          }
+        },
+      }),
+    )
+  }
+}
+
+interface Entry<T> {
+  value: T
+  /** Cycle of the last tick. */
+  stamp: number
+}
+
+const NO_KEYS: readonly never[] = []
+
+/** @internal */
+export class LiveBasket<K, T> implements BasketOutput<K, T> {
+  readonly #engine: Engine
+  readonly #series: Series
+  readonly #entries = new Map<K, Entry<T>>()
+  // What happened in the cycle of the last change; the arrays are used again.
+  readonly #ticked: K[] = []
+  readonly #added: K[] = []
+  readonly #removed: K[] = []
+
+  constructor(engine: Engine, series: Series) {
+    this.#engine = engine
+    this.#series = series
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  has(key: K): boolean {
+    return this.#entries.has(key)
+  }
+
+  get(key: K): T | undefined {
+    return this.#entries.get(key)?.value
+  }
+
+  keys(): IterableIterator<K> {
+    return this.#entries.keys()
+  }
+
+  get ticked(): readonly K[] {
+    return this.#series.ticked ? this.#ticked : NO_KEYS
+  }
+
+  get added(): readonly K[] {
+    return this.#series.ticked ? this.#added : NO_KEYS
+  }
+
+  get removed(): readonly K[] {
+    return this.#series.ticked ? this.#removed : NO_KEYS
+  }
+
+  emit(key: K, value: T): void {
+    this.#change()
+    const { stamp } = this.#series
+    const entry = this.#entries.get(key)
+    if (entry === undefined) {
+      this.#entries.set(key, { value, stamp })
+      this.#added.push(key)
+    } else {
+      if (entry.stamp === stamp) {
+        throw new GraphError(
+          'OUTPUT_TWICE',
+          `key ${JSON.stringify(key)} of the basket has ticked in this cycle already: emit each key once a cycle`,
+        )
+      }
+      entry.value = value
+      entry.stamp = stamp
+    }
+    this.#ticked.push(key)
+  }
+
+  remove(key: K): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) {
+      throw new GraphError(
+        'UNKNOWN_KEY',
+        `the basket has no key ${JSON.stringify(key)}: check has() before remove()`,
+      )
+    }
+    this.#change()
+    if (entry.stamp === this.#series.stamp) {
+      throw new GraphError(
+        'OUTPUT_TWICE',
+        `key ${JSON.stringify(key)} of the basket has ticked in this cycle: remove it in a later one`,
+      )
+    }
+    this.#entries.delete(key)
+    this.#removed.push(key)
+  }
+
+  /** Ticks the edge at the first change in a cycle. */
+  #change(): void {
+    if (this.#series.ticked) return
+    this.#ticked.length = 0
+    this.#added.length = 0
+    this.#removed.length = 0
+    this.#engine.tick(this.#series, this)
+  }
+}
