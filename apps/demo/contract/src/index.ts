@@ -1,2 +1,2 @@
-export { Airport, Alert, Departure, GroundStop, Host, Network, Threshold } from './structs.js'
 export { channels } from './channels.js'
+export { Airport, Alert, Departure, GroundStop, Host, Network, Threshold } from './structs.js'

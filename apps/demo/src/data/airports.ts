@@ -22,7 +22,10 @@ export function readAirports(path: string = AIRPORTS_FILE): ReadonlyMap<string, 
     return new Map(
       lines.map((line) => {
         const [iata = '', name = '', city = '', state = '', , latitude, longitude] = fieldsOf(line)
-        return [iata, { name, city, state, latitude: Number(latitude), longitude: Number(longitude) }]
+        return [
+          iata,
+          { name, city, state, latitude: Number(latitude), longitude: Number(longitude) },
+        ]
       }),
     )
   } catch (error) {

@@ -1,5 +1,11 @@
 import { type Cursor, isoOf, type Timestamp } from '@gw/core'
-import { type AsyncBuffer, asyncBufferFromFile, type FileMetaData, parquetMetadataAsync, parquetRead } from 'hyparquet'
+import {
+  type AsyncBuffer,
+  asyncBufferFromFile,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetRead,
+} from 'hyparquet'
 import { compressors } from 'hyparquet-compressors'
 import { DataFileError } from './data-file-error.js'
 import { dataFile } from './vega-datasets.js'
@@ -151,7 +157,8 @@ export class FlightsCursor implements Cursor<Departure> {
     this.#from = from
     this.#left = rows
     this.#nextGroup = 0
-    while (this.#nextGroup < file.groups && file.endOfGroup(this.#nextGroup) < from) this.#nextGroup++
+    while (this.#nextGroup < file.groups && file.endOfGroup(this.#nextGroup) < from)
+      this.#nextGroup++
     this.#readAhead()
   }
 
