@@ -25,3 +25,6 @@ export const channels = defineChannels({
   }),
   host: channel(Host, { doc: 'How the process does, once a second.' }),
 })
+
+/** The channels of the gateway, for modules that are written against them. */
+export type DemoChannels = (typeof channels)['channels']

@@ -16,6 +16,7 @@ export const Departure = struct('Departure', {
   /** ISO 8601. */
   scheduled: z.iso.datetime(),
 })
+export type Departure = z.output<typeof Departure>
 
 /** What an airport's board shows after its last departure. */
 export const Airport = struct('Airport', {
@@ -33,6 +34,7 @@ export const Airport = struct('Airport', {
   /** 95th percentile of the delay of the last 50 departures, in minutes, linear between ranks. */
   p95Delay: z.number(),
 })
+export type Airport = z.output<typeof Airport>
 
 /** The whole network, so far and over the last six hours. */
 export const Network = struct('Network', {
@@ -47,6 +49,7 @@ export const Network = struct('Network', {
   worstAirport: airport.nullable(),
   worstMeanDelay: z.number().nullable(),
 })
+export type Network = z.output<typeof Network>
 
 /** From which mean delay on an airport is in alert. */
 export const Threshold = struct('Threshold', {
@@ -54,6 +57,7 @@ export const Threshold = struct('Threshold', {
   /** Minutes. */
   minutes: z.int().positive(),
 })
+export type Threshold = z.output<typeof Threshold>
 
 /** An airport went into alert, or out of it. */
 export const Alert = struct('Alert', {
@@ -66,6 +70,7 @@ export const Alert = struct('Alert', {
   /** Whether an operator stopped the airport. */
   acknowledged: z.boolean(),
 })
+export type Alert = z.output<typeof Alert>
 
 /** An operator's stop of an airport; a second one with `active: false` ends it. */
 export const GroundStop = struct('GroundStop', {
@@ -73,6 +78,7 @@ export const GroundStop = struct('GroundStop', {
   reason: z.string().default(''),
   active: z.boolean().default(true),
 })
+export type GroundStop = z.output<typeof GroundStop>
 
 /** How the process does. */
 export const Host = struct('Host', {
@@ -83,3 +89,4 @@ export const Host = struct('Host', {
   eventLoopDelayMs: z.number(),
   cyclesPerSecond: z.number(),
 })
+export type Host = z.output<typeof Host>

@@ -10,8 +10,8 @@ import { compressors } from 'hyparquet-compressors'
 import { DataFileError } from './data-file-error.js'
 import { dataFile } from './vega-datasets.js'
 
-/** One departure, as it goes on the channel `flights`; the gateway adds id and timestamp. */
-export interface Departure {
+/** One departure, as it goes on the channel `flights` with id and timestamp. */
+export interface DepartureRow {
   readonly origin: string
   readonly destination: string
   /** Minutes; negative when it left early. */
@@ -37,6 +37,16 @@ interface RowGroup {
   readonly distances: Int16Array
   readonly origins: readonly string[]
   readonly destinations: readonly string[]
+}
+
+/** Options of {@link FlightsFile.cursor}. */
+export interface CursorOptions {
+  /** Rows before it are skipped. @defaultValue the first row's time */
+  readonly from?: Timestamp
+  /** Rows to read. @defaultValue all */
+  readonly rows?: number
+  /** Called when the last row has been read. */
+  readonly onEnd?: () => void
 }
 
 /** A file of departures: knows its span, and gives cursors over its rows. */
@@ -77,8 +87,8 @@ export class FlightsFile {
    * The rows in file order, from the first that is not before `from`; row groups that lie before it are not read.
    * One row group is decoded ahead, so memory holds two at most.
    */
-  cursor(options: { readonly from?: Timestamp; readonly rows?: number } = {}): FlightsCursor {
-    return new FlightsCursor(this, options.from ?? this.first, options.rows ?? this.rows)
+  cursor(options: CursorOptions = {}): FlightsCursor {
+    return new FlightsCursor(this, options)
   }
 
   /** @internal */
@@ -137,11 +147,12 @@ export class FlightsFile {
 }
 
 /** Walks the rows of a {@link FlightsFile}; its promise is the next row group, which is being decoded. */
-export class FlightsCursor implements Cursor<Departure> {
+export class FlightsCursor implements Cursor<DepartureRow> {
   time: Timestamp = 0
-  value: Departure = { origin: '', destination: '', delay: 0, distance: 0, scheduled: '' }
+  value: DepartureRow = { origin: '', destination: '', delay: 0, distance: 0, scheduled: '' }
   readonly #file: FlightsFile
   readonly #from: Timestamp
+  readonly #onEnd: (() => void) | undefined
   #left: number
   #group: RowGroup | undefined
   #row = 0
@@ -175,7 +186,7 @@ export class FlightsCursor implements Cursor<Departure> {
   }
 
   #take(group: RowGroup): boolean {
-    if (this.#left === 0) return false
+    if (this.#left === 0) return this.#end()
     this.#left--
     const row = this.#row++
     const time = group.times[row] as number
@@ -195,7 +206,7 @@ export class FlightsCursor implements Cursor<Departure> {
   }
 
   #nextRowGroup(): boolean | Promise<boolean> {
-    if (this.#left === 0 || this.#ahead === undefined) return false
+    if (this.#left === 0 || this.#ahead === undefined) return this.#end()
     return this.#ahead.then((group) => {
       if (this.#left === 0) return false
       this.#group = group
@@ -204,6 +215,11 @@ export class FlightsCursor implements Cursor<Departure> {
       while (this.#row < group.rows && (group.times[this.#row] as number) < this.#from) this.#row++
       return this.next()
     })
+  }
+
+  #end(): false {
+    this.#onEnd?.()
+    return false
   }
 
   #readAhead(): void {
