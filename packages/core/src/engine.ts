@@ -28,6 +28,7 @@ const STAMP_LIMIT = 2 ** 30
  * It has no clock: a driver asks {@link nextTime} and calls {@link runCycle}.
  */
 export class Engine {
+  readonly graph: Graph
   readonly start: Timestamp
   readonly end: Timestamp
   readonly isRealtime: boolean
@@ -63,6 +64,7 @@ export class Engine {
   #hasStopped = false
 
   constructor(graph: Graph, options: EngineOptions) {
+    this.graph = graph
     this.start = options.start
     this.end = options.end
     this.isRealtime = options.realtime
@@ -388,6 +390,10 @@ class EngineNodeContext implements NodeContext {
   constructor(engine: Engine, node: number) {
     this.#engine = engine
     this.#node = node
+  }
+
+  get graph(): Graph {
+    return this.#engine.graph
   }
 
   get now(): Timestamp {

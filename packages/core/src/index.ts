@@ -1,4 +1,10 @@
 export {
+  type BasketOutput,
+  type BasketView,
+  basketNode,
+  type DynamicBasket,
+} from './basket.js'
+export {
   type Clock,
   type ManualClock,
   manualClock,

@@ -1,3 +1,4 @@
+import type { Graph } from './graph.js'
 import type { Input, Series } from './series.js'
 import type { Duration, Timestamp } from './time.js'
 
@@ -40,6 +41,8 @@ export interface Output<in T> {
 
 /** What a node can ask of the engine, from its setup on until the run ends. */
 export interface NodeContext {
+  /** The graph that runs: what belongs to it, in a layer above, is found by it. */
+  readonly graph: Graph
   /** Engine time of the running cycle; in a setup, the start of the run. */
   readonly now: Timestamp
   /** Start of the run. */
