@@ -1,0 +1,166 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildPackages, PACKAGES, pack, run, temporaryFolder } from './workspace.js'
+
+/** For each package, what else it is installed with, a program to run, and the packages that come along. */
+const CASES: Readonly<
+  Record<
+    (typeof PACKAGES)[number],
+    {
+      readonly peers?: readonly string[]
+      readonly program: string
+      readonly closure: readonly string[]
+    }
+  >
+> = {
+  core: {
+    program: `import { count, Graph, graphOutput, ms, simulate, timer } from '@gw/core'
+      const graph = new Graph()
+      graphOutput('n', count(timer(graph, ms(1))))
+      console.log(simulate(graph, { duration: ms(3) }).outputs.get('n').length === 3 ? 'works' : 'broken')`,
+    closure: [],
+  },
+  protocol: {
+    program: `import { filterOf } from '@gw/protocol'
+      console.log(filterOf({ x: 1 }).op === 'eq' ? 'works' : 'broken')`,
+    closure: [],
+  },
+  channels: {
+    peers: ['zod'],
+    program: `import { channel, defineChannels, defineModule, Gateway } from '@gw/channels'
+      import { z } from 'zod'
+      const channels = defineChannels({ total: channel(z.number(), { send: true }) })
+      const gateway = new Gateway({ channels, modules: [defineModule(channels, 'reader', (c) => { c.getChannel('total') })] })
+      await gateway.start()
+      gateway.channels.send('total', 3)
+      console.log(gateway.channels.last('total') === 3 ? 'works' : 'broken')
+      await gateway.stop()`,
+    closure: ['@gw/core', '@gw/protocol', 'zod'],
+  },
+  'server-hono': {
+    peers: ['zod', 'hono', '@gw/channels'],
+    program: `import { channel, defineChannels, Gateway } from '@gw/channels'
+      import { webServer } from '@gw/server-hono'
+      import { z } from 'zod'
+      const channels = defineChannels({ total: channel(z.number(), { send: true }) })
+      const server = webServer({ port: 0 })
+      const gateway = new Gateway({ channels, modules: [server] })
+      await gateway.start()
+      const answer = await fetch(server.url + '/api/v1/send/total', { method: 'POST', body: '3', headers: { 'content-type': 'application/json' } })
+      console.log(JSON.stringify(await answer.json()) === '[3]' ? 'works' : 'broken')
+      await gateway.stop()`,
+    closure: [
+      '@gw/channels',
+      '@gw/core',
+      '@gw/protocol',
+      '@hono/node-server',
+      '@hono/node-ws',
+      'hono',
+      'prom-client',
+      '@opentelemetry/api',
+      'bintrees',
+      'tdigest',
+      'ws',
+      'zod',
+    ],
+  },
+  'auth-apikey': {
+    program: `import { apiKey } from '@gw/auth-apikey'
+      console.log(apiKey({ key: 'a-key-that-is-long-enough' }).name === 'apiKey' ? 'works' : 'broken')`,
+    closure: ['@gw/protocol'],
+  },
+  kafka: {
+    peers: ['zod', '@gw/channels'],
+    program: `import { kafka } from '@gw/kafka'
+      console.log(kafka({ brokers: ['127.0.0.1:1'], publish: {} }).name.startsWith('kafka') ? 'works' : 'broken')`,
+    closure: ['@gw/channels', '@gw/core', '@gw/protocol', 'kafkajs', 'zod'],
+  },
+  client: {
+    program: `import { createClient } from '@gw/client'
+      const client = createClient({ url: 'http://127.0.0.1:1' })
+      const error = await client.total.last().catch((error) => error)
+      console.log(error.name === 'GatewayClientError' ? 'works' : 'broken')
+      await client.close?.()`,
+    closure: ['@gw/protocol'],
+  },
+}
+
+const BROWSER = ['core', 'protocol', 'client'] as const
+
+let folder: ReturnType<typeof temporaryFolder>
+const tarballs = new Map<string, string>()
+
+beforeAll(() => {
+  folder = temporaryFolder()
+  buildPackages()
+  for (const name of PACKAGES) tarballs.set(`@gw/${name}`, pack(name, folder.path))
+})
+
+afterAll(() => folder.remove())
+
+describe.each(PACKAGES)('@gw/%s, packed and installed in an empty project', (name) => {
+  const { peers = [], program, closure } = CASES[name]
+
+  test('works in Node, and brings along only what it needs', () => {
+    const project = newProject(name, [`@gw/${name}`, ...peers])
+    const installed = installedIn(project).filter((it) => it !== `@gw/${name}`)
+    expect(installed.filter((it) => !closure.includes(it))).toEqual([])
+    writeFileSync(join(project, 'program.mjs'), program)
+    expect(run('node', ['program.mjs'], project).trim()).toBe('works')
+  })
+})
+
+describe.each(BROWSER)('@gw/%s, packed and bundled for a browser', (name) => {
+  test('needs nothing of Node', async () => {
+    const project = newProject(`${name}-browser`, [`@gw/${name}`])
+    const { outputFiles } = await build({
+      stdin: { contents: CASES[name].program, resolveDir: project },
+      bundle: true,
+      format: 'esm',
+      platform: 'browser',
+      // Where a browser's WebSocket is missing only.
+      external: ['ws'],
+      write: false,
+    })
+    const code = outputFiles[0]?.text ?? ''
+    expect(code).not.toMatch(/from ["']node:|require\(["']node:/)
+    writeFileSync(join(project, 'bundle.mjs'), code)
+    expect(run('node', ['bundle.mjs'], project).trim()).toBe('works')
+  })
+})
+
+/** A project that has the given packages, ours from their tarballs and nothing of ours from a registry. */
+function newProject(name: string, packages: readonly string[]): string {
+  const project = join(folder.path, name)
+  mkdirSync(project)
+  const ours = Object.fromEntries([...tarballs].map(([it, tarball]) => [it, `file:${tarball}`]))
+  writeFileSync(
+    join(project, 'package.json'),
+    JSON.stringify({
+      name: 'empty',
+      private: true,
+      type: 'module',
+      dependencies: Object.fromEntries(packages.map((it) => [it, ours[it] ?? 'latest'])),
+      overrides: Object.fromEntries(Object.entries(ours).filter(([it]) => !packages.includes(it))),
+    }),
+  )
+  run(
+    'npm',
+    ['install', '--no-audit', '--no-fund', '--prefer-offline', '--legacy-peer-deps=false'],
+    project,
+  )
+  return project
+}
+
+/** Names of everything in a project's `node_modules`. */
+function installedIn(project: string): string[] {
+  const { packages } = JSON.parse(run('cat', ['package-lock.json'], project)) as {
+    readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly link?: boolean }>>
+  }
+  return Object.keys(packages)
+    .filter((path) => path !== '')
+    .map((path) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length))
+    .toSorted()
+}

@@ -1,0 +1,104 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+/** Root of the repository. */
+export const ROOT: string = resolve(import.meta.dirname, '../../..')
+
+/** Published packages, in the order in which they depend on each other. */
+export const PACKAGES = [
+  'core',
+  'protocol',
+  'channels',
+  'server-hono',
+  'auth-apikey',
+  'kafka',
+  'client',
+] as const
+
+/** The parts of a manifest that the tests look at. */
+export interface Manifest {
+  readonly name: string
+  readonly version: string
+  readonly license?: string
+  readonly sideEffects?: boolean
+  readonly files?: readonly string[]
+  readonly repository?: { readonly directory: string }
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
+}
+
+export function manifestOf(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest
+}
+
+/** Runs a command to its end and gives its stdout. @throws Error with everything it printed when it fails. */
+export function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = {},
+): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    // Settings of the package manager that runs the tests do not concern a project outside of the workspace.
+    env: { ...withoutSettings(process.env), ...env },
+    maxBuffer: 64 * 2 ** 20,
+  })
+  if (error !== undefined) throw error
+  if (status !== 0)
+    throw new Error(`${command} ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`)
+  return stdout
+}
+
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !/^(npm_|pnpm_|NODE_ENV|VITEST|INIT_CWD|NODE_OPTIONS)/i.test(name),
+    ),
+  )
+}
+
+/** An empty folder outside of the workspace, and what removes it. */
+export function temporaryFolder(): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'gw-packages-'))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+/** Builds the packages, through turborepo's cache. */
+export function buildPackages(root: string = ROOT): void {
+  run(turbo(root), ['run', 'build', '--filter=./packages/*', '--output-logs=errors-only'], root, {
+    // A build prints nothing of interest here, and asks nobody.
+    CI: '1',
+    TURBO_TELEMETRY_DISABLED: '1',
+  })
+}
+
+function turbo(root: string): string {
+  return join(root, 'node_modules/.bin/turbo')
+}
+
+/** Packs a package as it is published. @returns the path of the tarball. */
+export function pack(name: string, into: string, root: string = ROOT): string {
+  run('npx', ['-y', 'pnpm@12', 'pack', '--pack-destination', into], join(root, 'packages', name))
+  const { name: fullName, version } = manifestOf(join(root, 'packages', name))
+  const file = `${fullName.slice(1).replace('/', '-')}-${version}.tgz`
+  if (!readdirSync(into).includes(file)) throw new Error(`pnpm pack made no ${file} in ${into}`)
+  return join(into, file)
+}
+
+/** Starts a program and gives its process; the caller ends it. */
+export function start(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = {},
+): ReturnType<typeof spawn> {
+  return spawn(command, args, {
+    cwd,
+    env: { ...withoutSettings(process.env), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}

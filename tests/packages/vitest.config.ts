@@ -1,0 +1,9 @@
+import { defineProject, mergeConfig } from 'vitest/config'
+import shared from '../../vitest.shared.js'
+
+export default mergeConfig(
+  shared,
+  defineProject({
+    test: { name: 'packages', testTimeout: 240_000, hookTimeout: 240_000, fileParallelism: false },
+  }),
+)
