@@ -6,7 +6,10 @@ const args = base.status === 0 ? ['status', '--since=origin/main'] : ['status']
 const { status, stdout, stderr } = spawnSync('changeset', args, { encoding: 'utf8' })
 process.stdout.write(stdout)
 // A clone of the base branch itself has nothing to compare with.
-if (status !== 0 && !/no changesets were found|Failed to find where HEAD diverged/i.test(stderr + stdout)) {
+if (
+  status !== 0 &&
+  !/no changesets were found|Failed to find where HEAD diverged/i.test(stderr + stdout)
+) {
   process.stderr.write(stderr)
   process.exitCode = 1
 }

@@ -17,7 +17,10 @@ const budgets = [
 let failed = false
 for (const { import: code, maxBytes, use } of budgets) {
   const { outputFiles } = await build({
-    stdin: { contents: `${code}\nconsole.log(${use})`, resolveDir: `${import.meta.dirname}/../tests/packages` },
+    stdin: {
+      contents: `${code}\nconsole.log(${use})`,
+      resolveDir: `${import.meta.dirname}/../tests/packages`,
+    },
     bundle: true,
     minify: true,
     format: 'esm',
@@ -28,6 +31,8 @@ for (const { import: code, maxBytes, use } of budgets) {
   const bytes = gzipSync(outputFiles[0].contents).length
   const over = bytes > maxBytes
   failed ||= over
-  console.log(`${over ? 'OVER' : 'ok  '} ${(bytes / KIB).toFixed(2)} of ${maxBytes / KIB} KiB  ${code}`)
+  console.log(
+    `${over ? 'OVER' : 'ok  '} ${(bytes / KIB).toFixed(2)} of ${maxBytes / KIB} KiB  ${code}`,
+  )
 }
 if (failed) process.exitCode = 1

@@ -1,4 +1,9 @@
 import { defineProject, mergeConfig } from 'vitest/config'
 import shared from '../../vitest.shared.js'
 
-export default mergeConfig(shared, defineProject({ test: { name: 'demo' } }))
+export default mergeConfig(
+  shared,
+  defineProject({
+    test: { name: 'demo', globalSetup: '../../tools/build-setup.ts', testTimeout: 60_000 },
+  }),
+)

@@ -1,1 +1,102 @@
-export {}
+import process from 'node:process'
+import { apiKey } from '@gw/auth-apikey'
+import { ChannelsError, type Module } from '@gw/channels'
+import { wallClock } from '@gw/core'
+import { kafka } from '@gw/kafka'
+import { webServer } from '@gw/server-hono'
+import type { DemoChannels } from '@gw-apps/demo-contract'
+import { DataFileError } from './data/data-file-error.js'
+import { FlightsFile } from './data/flights.js'
+import { demoGateway } from './gateway.js'
+import { watchParents } from './lifeline.js'
+import { DEMO_HELP, type DemoCommand, parseDemoCommand, UsageError } from './options.js'
+
+/** How long a stop may take before the process ends anyway. */
+const STOP_MS = 1_500
+
+try {
+  const command = parseDemoCommand(process.argv.slice(2))
+  if (command.help) process.stdout.write(DEMO_HELP)
+  else await serve(command)
+} catch (error) {
+  // What somebody can mend is told in a sentence; anything else is a fault of ours, with its stack.
+  const code = (error as { readonly code?: unknown }).code
+  const isExpected =
+    error instanceof UsageError ||
+    error instanceof DataFileError ||
+    error instanceof ChannelsError ||
+    typeof code === 'string'
+  process.stderr.write(
+    isExpected
+      ? `demo: ${(error as Error).message}\n`
+      : `${(error as Error).stack ?? String(error)}\n`,
+  )
+  process.exit(1)
+}
+
+async function serve(command: DemoCommand): Promise<void> {
+  const file = await FlightsFile.open(command.data)
+  const from = command.from ?? file.first
+  if (from > file.last) throw new UsageError('--from is after the last departure of the data')
+  const auth = command.auth
+    ? apiKey(command.apiKey === undefined ? {} : { key: command.apiKey })
+    : undefined
+  const server = webServer<DemoChannels>({
+    ...(command.port === undefined ? {} : { port: command.port }),
+    ...(command.host === undefined ? {} : { host: command.host }),
+    ...(command.unix === undefined ? {} : { unix: command.unix }),
+    ...(auth === undefined ? {} : { auth }),
+    title: process.env['GW_TITLE'] ?? 'Flight operations',
+  })
+  const finished = new Promise<string>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => resolve(signal))
+    }
+    watchParents(() => resolve('the process that started it has gone'))
+    onEnd = () => resolve('all departures have been replayed')
+  })
+  const gateway = demoGateway(file, {
+    from,
+    atEnd: command.atEnd,
+    onEnd: () => onEnd(),
+    clock: wallClock({ start: from, speed: command.speed }),
+    modules: [...kafkaModules(), server],
+  })
+  await gateway.start()
+  print(server.url, command, auth?.announce?.() ?? [])
+  const reason = await finished
+  process.stdout.write(`stopping: ${reason}\n`)
+  setTimeout(() => process.exit(0), STOP_MS).unref()
+  await gateway.stop()
+  process.exit(0)
+}
+
+let onEnd: () => void = () => undefined
+
+/** With brokers given, flights and alerts go out, and thresholds may come in. */
+function kafkaModules(): Module<DemoChannels>[] {
+  const brokers = process.env['KAFKA_BROKERS']
+  if (brokers === undefined || brokers === '') return []
+  return [
+    kafka<DemoChannels>({
+      brokers: brokers.split(','),
+      publish: {
+        flights: { 'gw.flights': { attribute: 'origin' } },
+        alerts: { 'gw.alerts': { attribute: 'airport' } },
+      },
+      subscribe: { thresholds: { 'gw.thresholds': '' } },
+    }),
+  ]
+}
+
+function print(url: string, command: DemoCommand, secrets: readonly string[]): void {
+  const lines = [
+    `Flight operations, at ${command.speed} times real time`,
+    `  REST       ${url}/api/v1/last/network`,
+    `  WebSocket  ${url.replace('http', 'ws')}/api/v1/stream`,
+    ...(command.unix === undefined ? [] : [`  UNIX       ${command.unix}`]),
+    ...secrets.map((line) => `  ${line}`),
+    `  pid        ${process.pid}`,
+  ]
+  process.stdout.write(`${lines.join('\n')}\n`)
+}

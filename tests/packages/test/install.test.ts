@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { buildPackages, PACKAGES, pack, run, temporaryFolder } from './workspace.js'
+import { PACKAGES, pack, run, temporaryFolder } from './workspace.js'
 
 /** For each package, what else it is installed with, a program to run, and the packages that come along. */
 const CASES: Readonly<
@@ -94,7 +94,6 @@ const tarballs = new Map<string, string>()
 
 beforeAll(() => {
   folder = temporaryFolder()
-  buildPackages()
   for (const name of PACKAGES) tarballs.set(`@gw/${name}`, pack(name, folder.path))
 })
 

@@ -67,19 +67,6 @@ export function temporaryFolder(): { readonly path: string; remove(): void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
 }
 
-/** Builds the packages, through turborepo's cache. */
-export function buildPackages(root: string = ROOT): void {
-  run(turbo(root), ['run', 'build', '--filter=./packages/*', '--output-logs=errors-only'], root, {
-    // A build prints nothing of interest here, and asks nobody.
-    CI: '1',
-    TURBO_TELEMETRY_DISABLED: '1',
-  })
-}
-
-function turbo(root: string): string {
-  return join(root, 'node_modules/.bin/turbo')
-}
-
 /** Packs a package as it is published. @returns the path of the tarball. */
 export function pack(name: string, into: string, root: string = ROOT): string {
   run('npx', ['-y', 'pnpm@12', 'pack', '--pack-destination', into], join(root, 'packages', name))
