@@ -46,7 +46,7 @@ async function serve(command: DemoCommand): Promise<void> {
     ...(command.host === undefined ? {} : { host: command.host }),
     ...(command.unix === undefined ? {} : { unix: command.unix }),
     ...(auth === undefined ? {} : { auth }),
-    title: process.env['GW_TITLE'] ?? 'Flight operations',
+    title: process.env.GW_TITLE ?? 'Flight operations',
   })
   const finished = new Promise<string>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -75,7 +75,7 @@ let onEnd: () => void = () => undefined
 
 /** With brokers given, flights and alerts go out, and thresholds may come in. */
 function kafkaModules(): Module<DemoChannels>[] {
-  const brokers = process.env['KAFKA_BROKERS']
+  const brokers = process.env.KAFKA_BROKERS
   if (brokers === undefined || brokers === '') return []
   return [
     kafka<DemoChannels>({

@@ -3,11 +3,11 @@ import { createClient } from '@gw/client'
 import type { channels } from '@gw-apps/demo-contract'
 
 const WORST = 5
-const WAIT_MS = Number(process.env['DEMO_WAIT_MS'] ?? 60_000)
-const RUN_MS = Number(process.env['DEMO_RUN_MS'] ?? 10_000)
+const WAIT_MS = Number(process.env.DEMO_WAIT_MS ?? 60_000)
+const RUN_MS = Number(process.env.DEMO_RUN_MS ?? 10_000)
 
-const url = process.env['GW_URL'] ?? 'http://127.0.0.1:8000'
-const apiKey = process.env['GW_API_KEY'] ?? process.env['API_KEY']
+const url = process.env.GW_URL ?? 'http://127.0.0.1:8000'
+const apiKey = process.env.GW_API_KEY ?? process.env.API_KEY
 
 /** Prints the worst airports live, then sets a threshold and waits for the alert that follows. */
 async function main(): Promise<void> {
