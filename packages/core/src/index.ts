@@ -75,6 +75,7 @@ export {
   timer,
 } from './sources.js'
 export { type Span, Ticks, ticks } from './span.js'
+export * as stats from './stats/index.js'
 export {
   type Duration,
   days,

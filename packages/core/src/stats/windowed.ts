@@ -1,0 +1,166 @@
+import { GraphError } from '../errors.js'
+import type { Edge } from '../graph.js'
+import { type InputDeclarations, node, passive } from '../node.js'
+import type { Input } from '../series.js'
+import { checkSpan, type Span, Ticks } from '../span.js'
+import type { Timestamp } from '../time.js'
+import { SampleWindow } from './sample-window.js'
+import type { Statistic } from './statistic.js'
+
+/** What all windowed statistics share. */
+export interface WindowOptions {
+  /**
+   * Which samples count: the last `ticks(n)`, or those of the last `ms(n)`, one exactly that old excluded.
+   * @defaultValue all since the start or the last reset
+   */
+  readonly interval?: Span
+  /**
+   * Nothing ticks before so many samples have come, or so much time has passed since the start; in the unit of
+   * `interval`. Once reached it stays reached. @defaultValue `interval`
+   */
+  readonly minWindow?: Span
+  /** When to compute and tick. @defaultValue the sampler */
+  readonly trigger?: Edge<unknown>
+  /**
+   * Which moments count as samples: a tick of it without one of the data is a NaN sample, data between are not taken.
+   * @defaultValue the data
+   */
+  readonly sampler?: Edge<unknown>
+  /** Empties the window, before the data of the same cycle are added. It does not tick the result. */
+  readonly reset?: Edge<unknown>
+  /** NaN samples take room in the window but do not count; if false, one of them makes the result NaN. @defaultValue true */
+  readonly ignoreNa?: boolean
+  /** With fewer samples that are not NaN the result is NaN. @defaultValue 0 */
+  readonly minDataPoints?: number
+}
+
+/** Options of the statistics that compute from sums. */
+export interface RecalcOptions {
+  /** Makes the next result be computed anew from the samples in the window. Only with an `interval`. */
+  readonly recalc?: Edge<unknown>
+}
+
+/** Options of the statistics that weigh their samples. */
+export interface WeightOptions {
+  /** The weight of a sample is the last value of this edge; while it has none the sample counts as NaN. */
+  readonly weights?: Edge<number>
+}
+
+/** All options together. */
+export type AnyWindowOptions = WindowOptions & RecalcOptions & WeightOptions
+
+/**
+ * The node behind every windowed statistic: samples, and says when the result ticks.
+ *
+ * `missing` ticks where the window has too few samples, or a NaN that is not ignored. `statistic` makes the statistic
+ * of one run, and is told whether samples will ever be removed. `y` is the second series of a statistic over two.
+ */
+export function windowed<R>(
+  name: string,
+  x: Edge<number>,
+  options: AnyWindowOptions,
+  missing: R,
+  statistic: (slides: boolean) => Statistic<R>,
+  y?: Edge<number>,
+): Edge<R> {
+  checkWindowOptions(name, options)
+  const { interval, trigger, sampler, reset, recalc, weights } = options
+  const { ignoreNa = true, minDataPoints = 0 } = options
+  const inputs: InputDeclarations = {
+    x: sampler === undefined ? x : passive(x),
+    ...(y === undefined ? {} : { y: sampler === undefined ? y : passive(y) }),
+    ...(weights === undefined ? {} : { weights: passive(weights) }),
+    ...(sampler === undefined ? {} : { sampler }),
+    ...(trigger === undefined ? {} : { trigger }),
+    ...(reset === undefined ? {} : { reset }),
+    ...(recalc === undefined ? {} : { recalc }),
+  }
+  return node(name, inputs, (run, context) => {
+    const { x, y = x, weights } = run as unknown as DataInputs
+    const sampler = (run.sampler ?? x) as Input<unknown>
+    const trigger = (run.trigger ?? sampler) as Input<unknown>
+    const { reset, recalc } = run as { readonly reset?: Input<unknown>; recalc?: Input<unknown> }
+    const bounds = {
+      count: interval instanceof Ticks ? interval.count : Number.POSITIVE_INFINITY,
+      age: typeof interval === 'number' ? interval : Number.POSITIVE_INFINITY,
+    }
+    const window = new SampleWindow(
+      statistic(interval !== undefined),
+      bounds,
+      weights !== undefined,
+      y !== x,
+    )
+    const minWindow = minWindowOf(options, context.now)
+    let mustRecalc = false
+    return () => {
+      const { now } = context
+      if (reset?.ticked === true) window.clear()
+      if (recalc?.ticked === true) mustRecalc = true
+      if (sampler.ticked) {
+        minWindow.samples++
+        const value = x.ticked ? x.value : Number.NaN
+        const other = y === x ? value : y.ticked ? y.value : Number.NaN
+        const weight = weights === undefined ? 1 : weights.valid ? weights.value : Number.NaN
+        window.sample(value, weight, other, now)
+      }
+      if (!trigger.ticked) return undefined
+      if (!minWindow.isReached) {
+        if (minWindow.samples < minWindow.minSamples || now < minWindow.from) return undefined
+        minWindow.isReached = true
+      }
+      window.trim(now)
+      if (mustRecalc) {
+        window.recalc()
+        mustRecalc = false
+      }
+      return window.result(ignoreNa, minDataPoints, missing)
+    }
+  })
+}
+
+interface DataInputs {
+  readonly x: Input<number>
+  readonly y?: Input<number>
+  readonly weights?: Input<number>
+}
+
+interface MinWindow {
+  readonly minSamples: number
+  readonly from: Timestamp
+  samples: number
+  isReached: boolean
+}
+
+function minWindowOf(options: WindowOptions, start: Timestamp): MinWindow {
+  const span = options.minWindow ?? options.interval ?? 0
+  return {
+    minSamples: span instanceof Ticks ? span.count : 0,
+    from: span instanceof Ticks ? start : start + span,
+    samples: 0,
+    isReached: false,
+  }
+}
+
+function checkWindowOptions(name: string, options: AnyWindowOptions): void {
+  const { interval, minWindow, minDataPoints, recalc } = options
+  const fail = (message: string): never => {
+    throw new GraphError('INVALID_OPTION', `"${name}": ${message}`, { node: name })
+  }
+  if (interval !== undefined) checkSpan(name, 'the interval', interval, 1)
+  if (minWindow !== undefined) {
+    checkSpan(name, 'minWindow', minWindow, 0)
+    if (minWindow instanceof Ticks !== interval instanceof Ticks) {
+      fail(
+        interval === undefined
+          ? 'without an interval, minWindow is a duration'
+          : 'interval and minWindow are both durations or both ticks',
+      )
+    }
+  }
+  if (minDataPoints !== undefined && !(minDataPoints >= 0)) {
+    fail(`minDataPoints is 0 or more, not ${minDataPoints}`)
+  }
+  if (recalc !== undefined && interval === undefined) {
+    fail('recalc needs an interval: without one nothing is ever removed')
+  }
+}
