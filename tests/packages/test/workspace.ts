@@ -76,16 +76,23 @@ export function pack(name: string, into: string, root: string = ROOT): string {
   return join(into, file)
 }
 
-/** Starts a program and gives its process; the caller ends it. */
-export function start(
-  command: string,
-  args: readonly string[],
-  cwd: string,
-  env: NodeJS.ProcessEnv = {},
-): ReturnType<typeof spawn> {
-  return spawn(command, args, {
-    cwd,
-    env: { ...withoutSettings(process.env), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+/** As {@link run}, leaving this process free to answer the command. */
+export function runAsync(command: string, args: readonly string[], cwd: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd, env: withoutSettings(process.env) })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk
+    })
+    child.once('error', reject)
+    child.once('close', (status) => {
+      if (status === 0) resolve(stdout)
+      else
+        reject(new Error(`${command} ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`))
+    })
   })
 }
