@@ -89,6 +89,9 @@ const CASES: Readonly<
 
 const BROWSER = ['core', 'protocol', 'client'] as const
 
+/** Versions of Node beside the one that runs the tests: the oldest that is supported, and the newest lines. */
+const NODE_VERSIONS = ['20.19', '24', '26'] as const
+
 let folder: ReturnType<typeof temporaryFolder>
 const tarballs = new Map<string, string>()
 
@@ -99,6 +102,9 @@ beforeAll(() => {
 
 afterAll(() => folder.remove())
 
+/** Projects made so far, by package. */
+const projects = new Map<string, string>()
+
 describe.each(PACKAGES)('@gw/%s, packed and installed in an empty project', (name) => {
   const { peers = [], program, closure } = CASES[name]
 
@@ -106,6 +112,7 @@ describe.each(PACKAGES)('@gw/%s, packed and installed in an empty project', (nam
     const project = newProject(name, [`@gw/${name}`, ...peers])
     const installed = installedIn(project).filter((it) => it !== `@gw/${name}`)
     expect(installed.filter((it) => !closure.includes(it))).toEqual([])
+    projects.set(name, project)
     writeFileSync(join(project, 'program.mjs'), program)
     expect(run('node', ['program.mjs'], project).trim()).toBe('works')
   })
@@ -128,6 +135,24 @@ describe.each(BROWSER)('@gw/%s, packed and bundled for a browser', (name) => {
     writeFileSync(join(project, 'bundle.mjs'), code)
     expect(run('node', ['bundle.mjs'], project).trim()).toBe('works')
   })
+})
+
+test('the same programs work in every version of Node that is supported', () => {
+  const node = join(folder.path, 'node')
+  mkdirSync(node)
+  writeFileSync(join(node, 'package.json'), '{"private":true}')
+  // npm carries the builds of Node as the package "node".
+  const aliases = NODE_VERSIONS.map((version) => `node-${version}@npm:node@${version}`)
+  run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...aliases], node)
+  const outcomes = NODE_VERSIONS.flatMap((version) => {
+    const binary = join(node, `node_modules/node-${version}/bin/node`)
+    expect(run(binary, ['--version'], node)).toContain(`v${version}.`)
+    return [...projects].map(
+      ([name, project]) => `${name} in ${version} ${run(binary, ['program.mjs'], project).trim()}`,
+    )
+  })
+  expect(outcomes.filter((outcome) => !outcome.endsWith(' works'))).toEqual([])
+  expect(outcomes).toHaveLength(NODE_VERSIONS.length * PACKAGES.length)
 })
 
 /** A project that has the given packages, ours from their tarballs and nothing of ours from a registry. */
