@@ -28,7 +28,7 @@ for (const { import: code, maxBytes, use } of budgets) {
     external: ['ws'],
     write: false,
   })
-  const bytes = gzipSync(outputFiles[0].contents).length
+  const bytes = gzipSync(outputFiles[0]?.contents ?? '').length
   const over = bytes > maxBytes
   failed ||= over
   console.log(
