@@ -1,6 +1,7 @@
-import { type Engine, engineOf } from './engine.js'
 import { GraphError } from './errors.js'
 import { type Edge, outputOf } from './graph.js'
+import type { Instance } from './instance.js'
+import { instanceOf } from './instance-node-context.js'
 import { flatten, type InputDeclarations, type InputsOf } from './node.js'
 import type { NodeContext } from './node-context.js'
 import type { Series } from './series.js'
@@ -65,7 +66,7 @@ export function basketNode<K, T>(): <I extends InputDeclarations>(
         inputs: edges,
         ...(passives === undefined ? {} : { passive: passives }),
         setup: (series, [output], context) => {
-          const basket = new LiveBasket<K, T>(engineOf(context), output as Series)
+          const basket = new LiveBasket<K, T>(instanceOf(context), output as Series)
           const step = setup(view(series) as never, basket, context)
           return () => {
             step()
@@ -86,7 +87,7 @@ const NO_KEYS: readonly never[] = []
 
 /** @internal */
 export class LiveBasket<K, T> implements BasketOutput<K, T> {
-  readonly #engine: Engine
+  readonly #instance: Instance
   readonly #series: Series
   readonly #entries = new Map<K, Entry<T>>()
   // What happened in the cycle of the last change; the arrays are used again.
@@ -94,8 +95,8 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
   readonly #added: K[] = []
   readonly #removed: K[] = []
 
-  constructor(engine: Engine, series: Series) {
-    this.#engine = engine
+  constructor(instance: Instance, series: Series) {
+    this.#instance = instance
     this.#series = series
   }
 
@@ -172,7 +173,7 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
     clear(this.#ticked)
     clear(this.#added)
     clear(this.#removed)
-    this.#engine.tick(this.#series, this)
+    this.#instance.emit(this.#series, this)
   }
 }
 

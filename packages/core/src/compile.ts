@@ -1,24 +1,128 @@
 import { GraphError } from './errors.js'
 import { type Edge, type Graph, type NodeSpec, resolve } from './graph.js'
-import { type Cycle, Series } from './series.js'
+import { type Cycle, SEVERAL, Series } from './series.js'
 
 /** A graph made ready for one run: the needed nodes in topological order, with their series and consumers. */
-export interface Program {
+export class Program {
   /** In the order in which they run. */
   readonly nodes: readonly NodeSpec[]
   /** For each node, its first output; for a node without outputs, a series that nobody reads. */
   readonly outputs: Series[]
   /** Every series, those of alarms included. */
-  readonly allSeries: readonly Series[]
-  targets: Int32Array<ArrayBuffer>
-  seriesOf(edge: Edge<unknown>): Series | undefined
-  inputSeries(node: number): Series[]
-  outputSeries(node: number): Series[]
-  /** Places in `targets` where `node` is a consumer of `series`. */
-  linksOf(node: number, series: Series): number[]
-  /** Gives a new series its one consumer. */
-  addTarget(series: Series, node: number): Int32Array<ArrayBuffer>
+  readonly allSeries: Series[]
+  /** See `Scheduler.targets`. */
+  targets: Int32Array<ArrayBuffer> = new Int32Array(0)
+  readonly #cycle: Cycle
+  /** Number of each node by its place in the graph; {@link NOT_NEEDED}. */
+  readonly #numberOf: Int32Array
+  readonly #firstSeries: Int32Array
+  #length = 0
+
+  constructor(nodes: readonly NodeSpec[], graphSize: number, cycle: Cycle) {
+    this.nodes = nodes
+    this.#cycle = cycle
+    this.#numberOf = new Int32Array(graphSize).fill(NOT_NEEDED)
+    this.#firstSeries = new Int32Array(nodes.length)
+    this.allSeries = []
+    this.outputs = []
+    const unread = new Series(cycle)
+    for (let i = 0; i < nodes.length; i++) {
+      const node = nodes[i] as NodeSpec
+      this.#numberOf[node.id] = i
+      const first = this.allSeries.length
+      this.#firstSeries[i] = first
+      for (let port = 0; port < node.outputs; port++) this.allSeries.push(new Series(cycle))
+      this.outputs.push(node.outputs === 0 ? unread : (this.allSeries[first] as Series))
+    }
+    this.#link()
+  }
+
+  seriesOf(edge: Edge<unknown>): Series | undefined {
+    return this.allSeries[this.#seriesNumber(edge)]
+  }
+
+  inputSeries(node: number): Series[] {
+    const { inputs } = this.nodes[node] as NodeSpec
+    const series: Series[] = new Array(inputs.length)
+    for (let i = 0; i < inputs.length; i++) {
+      series[i] = this.allSeries[this.#seriesNumber(inputs[i] as Edge<unknown>)] as Series
+    }
+    return series
+  }
+
+  outputSeries(node: number): Series[] {
+    const first = this.#firstSeries[node] as number
+    return this.allSeries.slice(first, first + (this.nodes[node] as NodeSpec).outputs)
+  }
+
+  /** A new series of which `node` is the one consumer. */
+  addSeries(node: number): Series {
+    if (this.#length + 2 > this.targets.length) {
+      const grown = new Int32Array(Math.max(16, this.#length * 2))
+      grown.set(this.targets)
+      this.targets = grown
+    }
+    const series = new Series(this.#cycle)
+    series.first = this.#length
+    series.only = node
+    this.targets[this.#length++] = node >>> 5
+    this.targets[this.#length++] = 1 << node
+    series.end = this.#length
+    this.allSeries.push(series)
+    return series
+  }
+
+  #seriesNumber(edge: Edge<unknown>): number {
+    const { node, port } = resolve(edge)
+    const number = this.#numberOf[node.id] as number
+    return number === NOT_NEEDED ? NOT_NEEDED : (this.#firstSeries[number] as number) + port
+  }
+
+  /** Fills {@link targets} in two passes over all inputs: the first counts the words of each series, the second sets the bits. */
+  #link(): void {
+    const { nodes, allSeries } = this
+    const lastWord = new Int32Array(allSeries.length).fill(-1)
+    for (let i = 0; i < nodes.length; i++) {
+      for (const input of (nodes[i] as NodeSpec).inputs) {
+        const at = this.#seriesNumber(input)
+        if (lastWord[at] === i >>> 5) continue
+        lastWord[at] = i >>> 5
+        ;(allSeries[at] as Series).end += 2
+      }
+    }
+    for (const series of allSeries) {
+      const size = series.end
+      series.first = this.#length
+      series.end = series.first
+      this.#length += size
+    }
+    this.targets = new Int32Array(this.#length)
+    const consumers = new Uint8Array(allSeries.length)
+    lastWord.fill(-1)
+    for (let i = 0; i < nodes.length; i++) {
+      const { inputs, passive } = nodes[i] as NodeSpec
+      for (let k = 0; k < inputs.length; k++) {
+        const at = this.#seriesNumber(inputs[k] as Edge<unknown>)
+        const series = allSeries[at] as Series
+        if (lastWord[at] !== i >>> 5) {
+          lastWord[at] = i >>> 5
+          this.targets[series.end] = i >>> 5
+          series.end += 2
+        }
+        if (passive?.[k] === true) continue
+        if (series.only !== i) {
+          const isFirst = consumers[at] === 0
+          consumers[at] = 1
+          series.only = isFirst ? i : SEVERAL
+        }
+        // biome-ignore lint/style/noNonNullAssertion: inside the array by construction
+        this.targets[series.end - 1]! |= 1 << i
+      }
+    }
+  }
 }
+
+const NOT_NEEDED = -1
 
 /**
  * Numbers the nodes that some sink needs so that each comes after all that it reads, in time linear in nodes and edges.
@@ -26,94 +130,11 @@ export interface Program {
  * @throws GraphError `CYCLE` with the path of a loop that no feedback breaks; `UNBOUND_EDGE`.
  */
 export function compile(graph: Graph, cycle: Cycle): Program {
-  const nodes = order(graph)
-  const numberOf = new Map<NodeSpec, number>()
-  for (let i = 0; i < nodes.length; i++) numberOf.set(nodes[i] as NodeSpec, i)
-
-  const nobody = ((nodes.length + 1023) >>> 10) << 10
-  const firstSeries = new Int32Array(nodes.length)
-  const allSeries: Series[] = []
-  const outputs: Series[] = []
-  const unread = new Series(cycle)
-  for (let i = 0; i < nodes.length; i++) {
-    const node = nodes[i] as NodeSpec
-    firstSeries[i] = allSeries.length
-    for (let port = 0; port < node.outputs; port++) allSeries.push(new Series(cycle))
-    outputs.push(node.outputs === 0 ? unread : (allSeries[firstSeries[i] as number] as Series))
-  }
-
-  const seriesNumber = (edge: Edge<unknown>): number => {
-    const source = resolve(edge)
-    const number = numberOf.get(source.node)
-    return number === undefined ? -1 : (firstSeries[number] as number) + source.port
-  }
-  const seriesOf = (edge: Edge<unknown>): Series | undefined => allSeries[seriesNumber(edge)]
-
-  // Two passes: count the consumers of each series, then write them into one shared array.
-  const counts = new Int32Array(allSeries.length + 1)
-  for (const node of nodes) {
-    for (const input of node.inputs) {
-      const at = seriesNumber(input)
-      counts[at] = (counts[at] as number) + 1
-    }
-  }
-  let length = 0
-  for (let i = 0; i < allSeries.length; i++) {
-    const series = allSeries[i] as Series
-    series.first = length
-    series.end = length
-    length += counts[i] as number
-  }
-  let targets = new Int32Array(length)
-  const owners = new Int32Array(length)
-  for (let i = 0; i < nodes.length; i++) {
-    const node = nodes[i] as NodeSpec
-    for (let k = 0; k < node.inputs.length; k++) {
-      const series = seriesOf(node.inputs[k] as Edge<unknown>) as Series
-      const link = series.end++
-      owners[link] = i
-      targets[link] = node.passive?.[k] === true ? nobody : i
-    }
-  }
-
-  return {
-    nodes,
-    outputs,
-    allSeries,
-    get targets() {
-      return targets
-    },
-    seriesOf,
-    inputSeries: (node) =>
-      (nodes[node] as NodeSpec).inputs.map((input) => seriesOf(input) as Series),
-    outputSeries: (node) => {
-      const first = firstSeries[node] as number
-      return allSeries.slice(first, first + (nodes[node] as NodeSpec).outputs)
-    },
-    linksOf: (node, series) => {
-      const links: number[] = []
-      for (let link = series.first; link < series.end; link++) {
-        if (owners[link] === node) links.push(link)
-      }
-      return links
-    },
-    addTarget: (series, node) => {
-      if (length === targets.length) {
-        const grown = new Int32Array(Math.max(16, length * 2))
-        grown.set(targets)
-        targets = grown
-      }
-      series.first = length
-      series.end = length + 1
-      targets[length++] = node
-      allSeries.push(series)
-      return targets
-    },
-  }
+  return new Program(neededNodes(graph), graph.nodes.length, cycle)
 }
 
 /** Depth first from the sinks, inputs before readers, without recursion: a chain may be a million nodes long. */
-function order(graph: Graph): NodeSpec[] {
+export function neededNodes(graph: Graph): NodeSpec[] {
   const sorted: NodeSpec[] = []
   const state = new Uint8Array(graph.nodes.length)
   const stack: NodeSpec[] = []

@@ -50,16 +50,20 @@ export class GraphError extends Error {
   }
 }
 
-/** The error of a node that threw: it names the node, its path and the engine time, and keeps the original as `cause`. */
+/**
+ * The error of a node that threw: it names the node, its path and the engine time, and keeps the original as `cause`.
+ * What the engine itself found fault with keeps its code; all else is `NODE_FAILED`.
+ */
 export function nodeFailed(
   node: string,
   path: string,
   time: Timestamp,
   cause: unknown,
 ): GraphError {
-  if (cause instanceof GraphError && cause.node !== undefined) return cause
+  if (cause instanceof GraphError && cause.path !== undefined) return cause
+  const code = cause instanceof GraphError ? cause.code : 'NODE_FAILED'
   const reason = cause instanceof Error ? cause.message : String(cause)
-  return new GraphError('NODE_FAILED', `node "${path}" failed at ${isoOf(time)}: ${reason}`, {
+  return new GraphError(code, `node "${path}" failed at ${isoOf(time)}: ${reason}`, {
     node,
     path,
     time,

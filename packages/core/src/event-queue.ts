@@ -1,5 +1,6 @@
+import type { Instance } from './instance.js'
 import type { Series } from './series.js'
-import type { Timestamp } from './time.js'
+import type { Duration, Timestamp } from './time.js'
 
 /** Gives the events of a source one by one. */
 export interface Refill {
@@ -17,11 +18,15 @@ export const WAITING = -1
 export class ScheduledEvent {
   /** Place in the heap; {@link NOT_QUEUED} when it is in none. */
   position: number = NOT_QUEUED
+  /** For an event that ticks again and again: the time to the next tick; 0 for any other. */
+  interval: Duration = 0
   value: unknown
+  readonly instance: Instance
   readonly series: Series
   readonly refill: Refill | undefined
 
-  constructor(series: Series, value: unknown, refill?: Refill) {
+  constructor(instance: Instance, series: Series, value: unknown, refill?: Refill) {
+    this.instance = instance
     this.series = series
     this.value = value
     this.refill = refill
@@ -34,6 +39,8 @@ export const NOT_QUEUED = -1
 export const DUE = -2
 /** Was {@link DUE}, then cancelled. */
 export const CANCELLED = -3
+/** Scheduled for after the end of the run: will not tick, but can be scheduled anew. */
+export const LOST = -4
 
 /**
  * Binary heap of events by time, first scheduled first among equal times. O(log n) to add, take and remove.
@@ -41,14 +48,14 @@ export const CANCELLED = -3
  */
 export class EventQueue {
   size = 0
-  #times = new Float64Array(16)
+  #times = new Float64Array(16).fill(Number.POSITIVE_INFINITY)
   #sequence = new Float64Array(16)
   readonly #events: ScheduledEvent[] = []
   #next = 0
 
   /** Time of the first event; `Infinity` when there is none. */
   get firstTime(): Timestamp {
-    return this.size === 0 ? Number.POSITIVE_INFINITY : (this.#times[0] as number)
+    return this.#times[0] as number
   }
 
   /** The first event. Only while `size > 0`. */
@@ -81,6 +88,7 @@ export class EventQueue {
   clear(): void {
     for (const event of this.#events) event.position = NOT_QUEUED
     this.#events.length = 0
+    this.#times[0] = Number.POSITIVE_INFINITY
     this.size = 0
   }
 
@@ -88,6 +96,7 @@ export class EventQueue {
   #fill(position: number): void {
     const last = --this.size
     const event = this.#events.pop() as ScheduledEvent
+    if (last === 0) this.#times[0] = Number.POSITIVE_INFINITY
     if (position === last) return
     const time = this.#times[last] as number
     const sequence = this.#sequence[last] as number

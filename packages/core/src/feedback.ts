@@ -1,7 +1,7 @@
-import { engineOf } from './engine.js'
 import { GraphError } from './errors.js'
 import { ScheduledEvent } from './event-queue.js'
 import { type Edge, type Graph, outputOf } from './graph.js'
+import { instanceOf } from './instance-node-context.js'
 import type { NodeContext } from './node-context.js'
 import type { Series } from './series.js'
 
@@ -33,7 +33,7 @@ export function feedback<T>(graph: Graph, name = 'feedback'): Feedback<T> {
           path: spec.path,
         })
       }
-      outputs.set(engineOf(context), output as Series)
+      outputs.set(instanceOf(context), output as Series)
       return undefined
     },
   })
@@ -51,14 +51,18 @@ export function feedback<T>(graph: Graph, name = 'feedback'): Feedback<T> {
         inputs: [edge],
         outputs: 0,
         setup: ([input], _outputs, context: NodeContext) => {
-          const engine = engineOf(context)
+          const instance = instanceOf(context)
+          const { engine } = instance
           let event: ScheduledEvent | undefined
           return () => {
-            const output = outputs.get(engine)
-            if (output === undefined) return
-            event ??= new ScheduledEvent(output, undefined)
+            if (event === undefined) {
+              const output = outputs.get(instance)
+              // Nobody reads `out` in this run.
+              if (output === undefined) return
+              event = new ScheduledEvent(instance, output, undefined)
+            }
             event.value = (input as Series).value
-            engine.schedule(event, engine.now)
+            instance.schedule(event, engine.now)
           }
         },
       })

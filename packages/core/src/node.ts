@@ -1,7 +1,7 @@
 import { GraphError } from './errors.js'
 import { Edge, type Graph, outputOf } from './graph.js'
 import type { NodeContext, Output } from './node-context.js'
-import type { Input, Series } from './series.js'
+import { type Input, type Series, SharedInput } from './series.js'
 
 /** An input that a node reads without being run by it. Made by {@link passive}. */
 export class Passive<out T> {
@@ -168,28 +168,18 @@ export interface Flat {
   readonly view: (series: readonly Series[]) => unknown
 }
 
+/** Lists the edges of a declaration, in its order. */
 export function flatten(name: string, inputs: InputDeclarations): Flat {
   const edges: Edge<unknown>[] = []
-  const passives: boolean[] = []
-  const shapes: [string, (series: readonly Series[]) => unknown][] = []
-  const add = (edge: Edge<unknown>, isPassive: boolean): number => {
-    passives.push(isPassive)
-    return edges.push(edge) - 1
-  }
-  for (const [key, declared] of Object.entries(inputs)) {
-    if (declared instanceof Edge) {
-      const at = add(declared, false)
-      shapes.push([key, (series) => series[at]])
-    } else if (declared instanceof Passive) {
-      const at = add(declared.edge, true)
-      shapes.push([key, (series) => series[at]])
-    } else if (Array.isArray(declared)) {
-      const places = declared.map((edge: Edge<unknown>) => add(edge, false))
-      shapes.push([key, (series) => places.map((at) => series[at])])
-    } else {
-      const places = Object.entries(declared).map(([k, edge]) => [k, add(edge, false)] as const)
-      shapes.push([key, (series) => Object.fromEntries(places.map(([k, at]) => [k, series[at]]))])
-    }
+  let passives: boolean[] | undefined
+  for (const key in inputs) {
+    const declared = inputs[key] as InputDeclaration
+    if (declared instanceof Edge) edges.push(declared)
+    else if (declared instanceof Passive) {
+      passives ??= []
+      passives[edges.length] = true
+      edges.push(declared.edge)
+    } else edges.push(...Object.values(declared))
   }
   const graph = edges.find((edge) => edge instanceof Edge)?.graph
   if (graph === undefined) {
@@ -202,7 +192,38 @@ export function flatten(name: string, inputs: InputDeclarations): Flat {
   return {
     graph,
     edges,
-    passives: passives.includes(true) ? passives : undefined,
-    view: (series) => Object.fromEntries(shapes.map(([key, shape]) => [key, shape(series)])),
+    passives,
+    view: (series) => shaped(inputs, inputsOf(series, passives)),
   }
+}
+
+/** The series as inputs; where one edge is read several times, each has an input of its own. */
+function inputsOf(
+  series: readonly Series[],
+  passives: readonly boolean[] | undefined,
+): readonly Input<unknown>[] {
+  if (series.length === 1 || new Set(series).size === series.length) return series
+  const groups = new Map<Series, SharedInput<unknown>[]>()
+  return series.map((each, i) => {
+    if (series.indexOf(each) === series.lastIndexOf(each)) return each
+    const group = groups.get(each) ?? []
+    groups.set(each, group)
+    return new SharedInput(each, group, passives?.[i] !== true)
+  })
+}
+
+function shaped(inputs: InputDeclarations, series: readonly Input<unknown>[]): unknown {
+  const view: Record<string, unknown> = {}
+  let at = 0
+  for (const key in inputs) {
+    const declared = inputs[key] as InputDeclaration
+    if (declared instanceof Edge || declared instanceof Passive) view[key] = series[at++]
+    else if (Array.isArray(declared)) {
+      view[key] = series.slice(at, at + declared.length)
+      at += declared.length
+    } else {
+      view[key] = Object.fromEntries(Object.keys(declared).map((k) => [k, series[at++]]))
+    }
+  }
+  return view
 }

@@ -1,7 +1,6 @@
 import { type Clock, wallClock } from './clock.js'
 import { Engine, type EngineOptions } from './engine.js'
 import type { Graph } from './graph.js'
-import { collectOutputs } from './outputs.js'
 import { END_OF_TIME, type RunResult } from './simulate.js'
 import type { Duration, Timestamp } from './time.js'
 
@@ -51,7 +50,6 @@ export function realtime(graph: Graph, options: RealtimeOptions = {}): Run {
 
 class RealtimeRun implements Run {
   readonly done: Promise<RunResult>
-  readonly #graph: Graph
   readonly #engine: Engine
   readonly #clock: Clock
   readonly #budgetMs: number
@@ -66,7 +64,6 @@ class RealtimeRun implements Run {
   constructor(graph: Graph, options: RealtimeOptions) {
     const { clock = wallClock(), end = END_OF_TIME, budgetMs = 8, signal } = options
     const start = options.start ?? clock.now()
-    this.#graph = graph
     this.#clock = clock
     this.#budgetMs = budgetMs
     this.#signal = signal
@@ -135,7 +132,7 @@ class RealtimeRun implements Run {
     const deadline = performance.now() + this.#budgetMs
     let pushServed = false
     for (;;) {
-      if (engine.failure !== undefined) throw engine.failure
+      if (engine.failure !== undefined) throw engine.failure.error
       if (engine.stopRequested) return this.#end()
       const present = this.#clock.now()
       const next = engine.nextTime
@@ -184,8 +181,8 @@ class RealtimeRun implements Run {
       first ??= { error }
     }
     if (first !== undefined) return this.#reject(first.error)
-    const { cycles, now } = this.#engine
-    this.#resolve({ outputs: collectOutputs(this.#graph, this.#engine), cycles, now })
+    const { outputs, cycles, now } = this.#engine
+    this.#resolve({ outputs: outputs, cycles, now })
   }
 }
 

@@ -33,9 +33,11 @@ export class Series<T = unknown> implements Input<T> {
   value: T = undefined as T
   /** Number of the cycle of the last tick; {@link NEVER}, or {@link LONG_AGO}. */
   stamp: number = NEVER
-  /** The consumers are `targets[first]` up to `targets[end]` of the scheduler. */
+  /** Its consumers are `targets[first]` up to `targets[end]` of the scheduler: pairs of a word and bits to set in it. */
   first = 0
   end = 0
+  /** The one node that its ticks run, where it is just one; {@link SEVERAL} otherwise. */
+  only: number = SEVERAL
   time: Timestamp = Number.NaN
   readonly cycle: Cycle
 
@@ -49,5 +51,48 @@ export class Series<T = unknown> implements Input<T> {
 
   get valid(): boolean {
     return this.stamp !== NEVER
+  }
+}
+
+/** See {@link Series.only}. */
+export const SEVERAL = -1
+
+/**
+ * One of several inputs of a node that are the same edge: it reads like the others, but is made passive or active by
+ * itself.
+ */
+export class SharedInput<T> implements Input<T> {
+  readonly series: Series<T>
+  readonly #group: SharedInput<T>[]
+  #isActive: boolean
+
+  /** `group` holds the inputs of the node that are the same edge; this one is added. */
+  constructor(series: Series<T>, group: SharedInput<T>[], isActive: boolean) {
+    this.series = series
+    this.#group = group
+    this.#isActive = isActive
+    group.push(this)
+  }
+
+  get value(): T {
+    return this.series.value
+  }
+
+  get ticked(): boolean {
+    return this.series.ticked
+  }
+
+  get valid(): boolean {
+    return this.series.valid
+  }
+
+  get time(): Timestamp {
+    return this.series.time
+  }
+
+  /** @returns whether any input of the group is active now. */
+  switchTo(active: boolean): boolean {
+    this.#isActive = active
+    return this.#group.some((input) => input.#isActive)
   }
 }

@@ -1,7 +1,7 @@
 import { Engine, type EngineOptions } from './engine.js'
 import { GraphError } from './errors.js'
 import type { Graph } from './graph.js'
-import { collectOutputs, type GraphOutputs } from './outputs.js'
+import type { GraphOutputs } from './outputs.js'
 import { type Duration, isoOf, type Timestamp } from './time.js'
 
 /** Options of {@link simulate} and {@link simulateAsync}. */
@@ -36,8 +36,8 @@ export const END_OF_TIME: Timestamp = Number.MAX_SAFE_INTEGER
  */
 export function simulate(graph: Graph, options: SimulateOptions = {}): RunResult {
   const engine = simulatedEngine(graph, options)
-  return finish(graph, engine, () => {
-    runReady(engine, Number.POSITIVE_INFINITY)
+  return finish(engine, () => {
+    engine.runScheduled(() => true)
     if (engine.waiting > 0 && !engine.stopRequested) {
       throw new GraphError(
         'ASYNC_SOURCE',
@@ -76,13 +76,14 @@ export async function simulateAsync(
   let failure: { readonly error: unknown } | undefined
   try {
     for (;;) {
-      runReady(engine, performance.now() + SLICE_MS)
+      const deadline = performance.now() + SLICE_MS
+      engine.runScheduled(() => performance.now() < deadline)
       if (engine.stopRequested) break
       if (engine.waiting > 0) {
         await new Promise<void>((resolve) => {
           wake = resolve
         })
-        if (engine.failure !== undefined) throw engine.failure
+        if (engine.failure !== undefined) throw engine.failure.error
       } else if (hasNext(engine)) {
         await new Promise<void>((resolve) => setTimeout(resolve))
       } else {
@@ -93,7 +94,7 @@ export async function simulateAsync(
     failure = { error }
   }
   signal?.removeEventListener('abort', onAbort)
-  return finish(graph, engine, () => {
+  return finish(engine, () => {
     if (failure !== undefined) throw failure.error
   })
 }
@@ -123,19 +124,8 @@ function hasNext(engine: Engine): boolean {
   return engine.nextTime <= engine.end
 }
 
-/** Runs cycles until nothing is ready, a source has to be waited for, or the deadline (in `performance.now()`) has passed. */
-function runReady(engine: Engine, deadline: number): void {
-  for (let i = 1; ; i++) {
-    if (engine.stopRequested || engine.waiting > 0) return
-    const time = engine.nextTime
-    if (time > engine.end) return
-    engine.runCycle(time)
-    if ((i & 1_023) === 0 && performance.now() > deadline) return
-  }
-}
-
 /** Stops the nodes whatever happens; an error of the run itself goes before one of stopping. */
-function finish(graph: Graph, engine: Engine, work: () => void): RunResult {
+function finish(engine: Engine, work: () => void): RunResult {
   let failure: { readonly error: unknown } | undefined
   try {
     work()
@@ -148,5 +138,5 @@ function finish(graph: Graph, engine: Engine, work: () => void): RunResult {
     failure ??= { error }
   }
   if (failure !== undefined) throw failure.error
-  return { outputs: collectOutputs(graph, engine), cycles: engine.cycles, now: engine.now }
+  return { outputs: engine.outputs, cycles: engine.cycles, now: engine.now }
 }

@@ -1,7 +1,9 @@
-import { type Engine, engineOf, type PushQueue } from './engine.js'
+import type { PushQueue } from './engine.js'
 import { GraphError } from './errors.js'
 import { type Refill, ScheduledEvent, WAITING } from './event-queue.js'
 import { type Edge, type Graph, outputOf } from './graph.js'
+import type { Instance } from './instance.js'
+import { instanceOf } from './instance-node-context.js'
 import type { NodeContext } from './node-context.js'
 import type { Series } from './series.js'
 import { type Duration, isoOf, type Timestamp } from './time.js'
@@ -37,9 +39,10 @@ export function timer(graph: Graph, interval: Duration, value: unknown = true): 
     graph.add({
       name: 'timer',
       setup: (_inputs, [output], context) => {
-        const engine = engineOf(context)
-        const refill: Refill = { advance: () => engine.now + interval }
-        engine.schedule(new ScheduledEvent(output as Series, value, refill), context.now + interval)
+        const instance = instanceOf(context)
+        const event = new ScheduledEvent(instance, output as Series, value)
+        event.interval = interval
+        instance.schedule(event, context.now + interval)
         return undefined
       },
     }),
@@ -60,7 +63,9 @@ export function constant<T>(graph: Graph, value: T, delay: Duration = 0): Edge<T
     graph.add({
       name: 'constant',
       setup: (_inputs, [output], context) => {
-        engineOf(context).schedule(new ScheduledEvent(output as Series, value), context.now + delay)
+        const instance = instanceOf(context)
+        const event = new ScheduledEvent(instance, output as Series, value)
+        instance.schedule(event, context.now + delay)
         return undefined
       },
     }),
@@ -102,9 +107,11 @@ export function pull<T>(
     graph.add({
       name,
       setup: (_inputs, [output], context) => {
-        const engine = engineOf(context)
+        const instance = instanceOf(context)
+        const { engine } = instance
         const cursor = open(context)
         context.onStop(() => cursor.close?.())
+        const first = context.now
         let lastTime = Number.NEGATIVE_INFINITY
 
         const read = (event: ScheduledEvent, has: boolean): Timestamp => {
@@ -120,7 +127,7 @@ export function pull<T>(
               )
             }
             lastTime = time
-            if (time >= engine.start) {
+            if (time >= first) {
               event.value = cursor.value
               return time
             }
@@ -162,7 +169,7 @@ export function pull<T>(
             return WAITING
           },
         }
-        const event = new ScheduledEvent(output as Series, undefined, refill)
+        const event = new ScheduledEvent(instance, output as Series, undefined, refill)
         engine.scheduleRefilled(event, refill.advance(event))
         return undefined
       },
@@ -189,7 +196,7 @@ export function curve<T>(
   options: CurveOptions = {},
 ): Edge<T> {
   return pull(graph, 'curve', (context) => {
-    const offset = options.relative === true ? context.start : 0
+    const offset = options.relative === true ? context.now : 0
     let at = -1
     return {
       get time() {
@@ -264,7 +271,7 @@ export function push(graph: Graph, mode: PushMode, options: PushOptions = {}): P
       name,
       setup: (_inputs, [output], context) => {
         const mine = new Pending(
-          engineOf(context),
+          instanceOf(context),
           output as Series,
           name,
           mode,
@@ -304,7 +311,7 @@ class Pending implements PushQueue {
   dropped = 0
   #values: unknown[] = []
   #head = 0
-  readonly #engine: Engine
+  readonly #instance: Instance
   readonly #series: Series
   readonly #name: string
   readonly #mode: PushMode
@@ -312,14 +319,14 @@ class Pending implements PushQueue {
   readonly #overflow: PushOptions['overflow']
 
   constructor(
-    engine: Engine,
+    instance: Instance,
     series: Series,
     name: string,
     mode: PushMode,
     max: number,
     overflow: PushOptions['overflow'],
   ) {
-    this.#engine = engine
+    this.#instance = instance
     this.#series = series
     this.#name = name
     this.#mode = mode
@@ -332,7 +339,8 @@ class Pending implements PushQueue {
   }
 
   add(value: unknown): void {
-    if (!this.#engine.isRealtime) return
+    const { engine } = this.#instance
+    if (!engine.isRealtime) return
     const wasEmpty = this.size === 0
     if (this.#mode === 'lastValue') {
       this.#values[0] = value
@@ -351,18 +359,18 @@ class Pending implements PushQueue {
     } else {
       this.#values.push(value)
     }
-    if (wasEmpty) this.#engine.pushPending(this)
-    else this.#engine.onWork()
+    if (wasEmpty) engine.pushPending(this)
+    else engine.onWork()
   }
 
-  takeInto(engine: Engine): boolean {
+  takeInto(): boolean {
     if (this.#mode === 'burst') {
       const values = this.#values
       this.#values = []
-      engine.tick(this.#series, values)
+      this.#instance.tick(this.#series, values)
       return false
     }
-    engine.tick(this.#series, this.#shift())
+    this.#instance.tick(this.#series, this.#shift())
     return this.size > 0
   }
 

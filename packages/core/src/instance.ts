@@ -1,0 +1,189 @@
+import { compile, type Program } from './compile.js'
+import type { Engine } from './engine.js'
+import { GraphError, nodeFailed } from './errors.js'
+import type { ScheduledEvent } from './event-queue.js'
+import type { Edge, Graph, NodeSpec, Step } from './graph.js'
+import { InstanceNodeContext } from './instance-node-context.js'
+import { Scheduler } from './scheduler.js'
+import { type Input, LONG_AGO, NEVER, type Series, SharedInput } from './series.js'
+import type { Timestamp } from './time.js'
+
+/** What runs an instance inside its own turn: the node that made a sub-graph. */
+export interface InstanceHost {
+  /** The path of the node, and what tells its instances apart. */
+  readonly path: string
+  /** Something ticked in `instance`: it has to run in this cycle. */
+  wake(instance: Instance): void
+}
+
+/** A graph that is run: the one of a run, or a sub-graph inside it. It has its own schedule, and the engine's time and queue. */
+export class Instance {
+  readonly engine: Engine
+  readonly host: InstanceHost | undefined
+  readonly #graph: Graph
+  readonly #program: Program
+  readonly #scheduler: Scheduler
+  readonly #onStop: (() => void)[] = []
+  /** Of a sub-graph, the events that wait in the engine's queue: they are taken out with it. */
+  readonly #events: Set<ScheduledEvent> | undefined
+  #isSettingUp = true
+  #hasStopped = false
+
+  constructor(engine: Engine, graph: Graph, host?: InstanceHost) {
+    this.engine = engine
+    this.host = host
+    this.#graph = graph
+    this.#events = host === undefined ? undefined : new Set()
+    this.#program = compile(graph, engine.cycle)
+    const { nodes, outputs, targets } = this.#program
+    const steps: Step[] = new Array(nodes.length).fill(neverRuns)
+    this.#scheduler = new Scheduler(engine.cycle, steps, outputs, targets)
+    this.#setUp(nodes, steps)
+  }
+
+  get hasStopped(): boolean {
+    return this.#hasStopped
+  }
+
+  /** The run-time side of an edge; `undefined` when the edge was not needed and so is not run. */
+  seriesOf<T>(edge: Edge<T>): Series<T> | undefined {
+    return edge.graph === this.#graph
+      ? (this.#program.seriesOf(edge) as Series<T> | undefined)
+      : undefined
+  }
+
+  /** Ticks a series in the cycle that is being formed. For sources. */
+  tick(series: Series, value: unknown): void {
+    this.#scheduler.tick(series, value)
+    if (this.host !== undefined) this.host.wake(this)
+  }
+
+  /** Ticks an output of the node that runs. */
+  emit(series: Series, value: unknown): void {
+    this.#scheduler.tick(series, value)
+  }
+
+  /** Makes a node run in this cycle, which is being formed, or later in which it is. */
+  mark(node: number): void {
+    this.#scheduler.mark(node)
+  }
+
+  /** Runs what has been ticked. A node that throws ends the run, unless the run's policy is to go on. */
+  propagate(): void {
+    for (;;) {
+      try {
+        this.#scheduler.run()
+        return
+      } catch (error) {
+        this.#nodeThrew(error)
+      }
+    }
+  }
+
+  schedule(event: ScheduledEvent, time: Timestamp): void {
+    this.engine.schedule(event, time)
+    this.#events?.add(event)
+  }
+
+  unschedule(event: ScheduledEvent): void {
+    this.engine.unschedule(event)
+    this.#events?.delete(event)
+  }
+
+  /** An event was applied and will not be again. */
+  forget(event: ScheduledEvent): void {
+    this.#events?.delete(event)
+  }
+
+  /** Makes the series of an alarm of a node that is being set up. */
+  alarmSeries(node: number): Series {
+    if (!this.#isSettingUp) {
+      throw new GraphError(
+        'INVALID_OPTION',
+        'an alarm is made in the setup of a node, not in its step',
+      )
+    }
+    const series = this.#program.addSeries(node)
+    this.#scheduler.targets = this.#program.targets
+    return series
+  }
+
+  /** Makes ticks of an input run the node or not. */
+  setActive(node: number, input: Input<unknown>, active: boolean): void {
+    if (input instanceof SharedInput) {
+      this.#scheduler.setActive(input.series, node, input.switchTo(active))
+    } else {
+      this.#scheduler.setActive(input as Series, node, active)
+    }
+  }
+
+  /** Keeps cycle numbers small integers, which the JavaScript engine stores without allocating. */
+  restartStamps(): void {
+    for (const series of this.#program.allSeries) {
+      if (series.stamp !== NEVER) series.stamp = LONG_AGO
+    }
+  }
+
+  /** Calls back when the instance stops, in the reverse order of registration. */
+  onStop(callback: () => void): void {
+    this.#onStop.push(callback)
+  }
+
+  /** Stops all nodes; the first error that a stop callback throws is thrown at the end. Does nothing the second time. */
+  stop(): void {
+    if (this.#hasStopped) return
+    this.#hasStopped = true
+    for (const event of this.#events ?? []) this.engine.unschedule(event)
+    this.#events?.clear()
+    let failure: { readonly error: unknown } | undefined
+    for (let i = this.#onStop.length - 1; i >= 0; i--) {
+      try {
+        this.#onStop[i]?.()
+      } catch (error) {
+        failure ??= { error }
+      }
+    }
+    this.engine.left(this)
+    if (failure !== undefined) throw failure.error
+  }
+
+  #setUp(nodes: readonly NodeSpec[], steps: Step[]): void {
+    try {
+      for (let i = 0; i < nodes.length; i++) {
+        const node = nodes[i] as NodeSpec
+        try {
+          const step = node.setup(
+            this.#program.inputSeries(i),
+            this.#program.outputSeries(i),
+            new InstanceNodeContext(this, i),
+          )
+          if (step !== undefined) steps[i] = step
+        } catch (error) {
+          throw this.#failed(node, error)
+        }
+      }
+      this.#isSettingUp = false
+    } catch (error) {
+      try {
+        this.stop()
+      } catch {
+        // The error of the setup came first, and it is the one to report.
+      }
+      throw error
+    }
+  }
+
+  #nodeThrew(cause: unknown): void {
+    const node = this.#program.nodes[this.#scheduler.current]
+    if (node === undefined) throw cause
+    const error = this.#failed(node, cause)
+    if (this.engine.onNodeFailure(error, node) === 'rethrow') throw error
+  }
+
+  #failed(node: NodeSpec, cause: unknown): GraphError {
+    const path = this.host === undefined ? node.path : `${this.host.path}/${node.path}`
+    return nodeFailed(node.name, path, this.engine.now, cause)
+  }
+}
+
+function neverRuns(): void {}
