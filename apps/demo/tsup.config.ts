@@ -1,7 +1,12 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/main.ts', 'src/backtest.ts'],
+  entry: {
+    main: 'src/main.ts',
+    backtest: 'src/backtest.ts',
+    // A thread of its own, found beside the program.
+    'row-group-worker': 'src/data/row-group-worker.ts',
+  },
   format: ['esm'],
   target: 'node20',
   dts: false,

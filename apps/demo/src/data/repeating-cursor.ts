@@ -28,6 +28,7 @@ export class RepeatingCursor implements Cursor<DepartureRow> {
   #take(has: boolean): boolean | Promise<boolean> {
     if (!has) {
       this.#shift += this.#file.last - this.#file.first
+      this.#pass.close()
       this.#pass = this.#file.cursor()
       return this.next()
     }
