@@ -1,0 +1,238 @@
+import { CLOSE_CODE, shouldReconnect } from '@gw/protocol'
+import { type BackoffOptions, backoffMs } from './backoff.js'
+import { GatewayClientError, type GatewayClientErrorCode } from './errors.js'
+import type { WebSocketLike } from './websocket.js'
+
+/** Where a connection stands; see SPEC.md. `idle` is before the first use, and after a while without any. */
+export type ConnectionState = 'idle' | 'connecting' | 'live' | 'reconnecting' | 'closed'
+
+/** Bounds of waits on the connection. */
+export interface ConnectionOptions {
+  readonly reconnect?: BackoffOptions
+  /** Longest time an attempt to connect may take. @defaultValue 10_000 */
+  readonly connectTimeoutMs?: number
+  /** Silence after which the server is asked for a sign of life; as long again, and the connection counts as dead. @defaultValue 10_000 */
+  readonly silenceMs?: number
+  /** How long an unused connection stays open. @defaultValue 2_000 */
+  readonly idleMs?: number
+}
+
+/** What a connection asks of those who use it. */
+export interface ConnectionUser {
+  /** Begins an attempt. */
+  open(): Promise<WebSocketLike>
+  /** Why attempts fail, for good: `undefined` when another one may succeed. Asked after an attempt that failed. */
+  diagnose(): Promise<GatewayClientError | undefined>
+  /** The connection is live: everything that should run on it is to be said now. */
+  onLive(): void
+  onMessage(text: string): void
+  /** The connection was lost; another attempt follows. */
+  onLost(closeCode: number): void
+  /** It is over: the server does not want this client, or the client was closed. */
+  onClosed(error: GatewayClientError): void
+  onState(state: ConnectionState): void
+  /** A message that the server answers, whatever state it is in. */
+  signOfLife(): string
+}
+
+const STABLE_MS = 5_000
+
+/**
+ * Keeps one socket open for as long as somebody needs it: opens it, opens it again after a loss with growing, jittered waits,
+ * notices when the peer is dead, and gives up only when the server says so.
+ */
+export class Connection {
+  state: ConnectionState = 'idle'
+  /** Why the last attempt or connection ended. */
+  error: GatewayClientError | undefined
+  readonly #user: ConnectionUser
+  readonly #options: ConnectionOptions
+  #socket: WebSocketLike | undefined
+  /** Identifies the running attempt; what belongs to an earlier one is ignored. */
+  #current: object | undefined
+  #needed = false
+  #wasLive = false
+  #attempt = 0
+  #liveAt = 0
+  #heardAt = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #idleTimer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(user: ConnectionUser, options: ConnectionOptions) {
+    this.#user = user
+    this.#options = options
+  }
+
+  /** Says whether anybody needs the connection. */
+  need(needed: boolean): void {
+    if (needed === this.#needed) return
+    this.#needed = needed
+    clearTimeout(this.#idleTimer)
+    if (needed) {
+      if (this.state === 'idle' || this.state === 'closed') this.#connect()
+    } else {
+      this.#idleTimer = setTimeout(() => this.#rest(), this.#options.idleMs ?? 2_000)
+    }
+  }
+
+  send(text: string): void {
+    this.#socket?.send(text)
+  }
+
+  /** Gives the socket up and opens another one. */
+  restart(error: GatewayClientError): void {
+    if (this.#socket !== undefined) this.#lose(this.#socket, 1006, error)
+  }
+
+  /** Ends it for good. */
+  close(error: GatewayClientError): void {
+    clearTimeout(this.#idleTimer)
+    this.#drop()
+    this.#needed = false
+    this.#enter('closed', error)
+    this.#user.onClosed(error)
+  }
+
+  #connect(): void {
+    this.#enter(this.#wasLive ? 'reconnecting' : 'connecting')
+    const attempt = {}
+    this.#current = attempt
+    const failed = (cause: unknown): void => {
+      if (this.#current === attempt) void this.#fail(attempt, cause)
+    }
+    this.#timer = setTimeout(
+      () => failed(new Error('the attempt took too long')),
+      this.#options.connectTimeoutMs ?? 10_000,
+    )
+    this.#user.open().then((socket) => {
+      if (this.#current !== attempt) return discard(socket)
+      this.#socket = socket
+      socket.onopen = () => {
+        if (this.#socket === socket) this.#live(socket)
+      }
+      socket.onclose = socket.onerror = () => failed(undefined)
+    }, failed)
+  }
+
+  #live(socket: WebSocketLike): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#wasLive = true
+    this.#liveAt = this.#heardAt = performance.now()
+    socket.onmessage = (event: { readonly data: unknown }) => {
+      this.#heardAt = performance.now()
+      if (this.#socket === socket && typeof event.data === 'string')
+        this.#user.onMessage(event.data)
+    }
+    socket.onclose = (event: { readonly code: number; readonly reason: string }) => {
+      if (this.#socket === socket) this.#lose(socket, event.code, undefined, event.reason)
+    }
+    socket.onerror = () => undefined // the close that follows tells more
+    this.#enter('live')
+    this.#user.onLive()
+    this.#listen(socket)
+  }
+
+  /** Watches for silence: asks once for a sign of life, and gives up when none comes. */
+  #listen(socket: WebSocketLike, asked = false): void {
+    const silenceMs = this.#options.silenceMs ?? 10_000
+    const heardAt = this.#heardAt
+    const dueMs = Math.max(1, asked ? silenceMs : heardAt + silenceMs - performance.now())
+    this.#timer = setTimeout(() => {
+      if (this.#heardAt !== heardAt) return this.#listen(socket)
+      if (asked) {
+        const error = new GatewayClientError('CONNECTION_FAILED', 'the gateway has gone silent')
+        return this.#lose(socket, 1006, error)
+      }
+      socket.send(this.#user.signOfLife())
+      this.#listen(socket, true)
+    }, dueMs)
+  }
+
+  #lose(socket: WebSocketLike, code: number, cause?: GatewayClientError, reason = ''): void {
+    this.#drop(socket)
+    const error = cause ?? closeError(code, reason)
+    if (!shouldReconnect(code)) {
+      this.#end(error)
+      return
+    }
+    if (performance.now() - this.#liveAt > STABLE_MS) this.#attempt = 0
+    this.error = error
+    this.#user.onLost(code)
+    if (this.#needed) this.#retry(error.retryAfterMs)
+    else this.#rest()
+  }
+
+  async #fail(attempt: object, cause: unknown): Promise<void> {
+    this.#drop()
+    this.#current = attempt
+    const diagnosis = await this.#user.diagnose()
+    if (this.#current !== attempt) return
+    if (diagnosis !== undefined) return this.#end(diagnosis)
+    this.error = new GatewayClientError('CONNECTION_FAILED', 'the gateway could not be reached', {
+      cause,
+    })
+    if (this.#needed) this.#retry()
+    else this.#rest()
+  }
+
+  #retry(atLeastMs = 0): void {
+    this.#enter(this.#wasLive ? 'reconnecting' : 'connecting')
+    const delayMs = backoffMs(this.#attempt++, this.#options.reconnect)
+    this.#timer = setTimeout(() => this.#connect(), Math.max(atLeastMs, delayMs))
+  }
+
+  /** The server does not want this client: whoever needs the connection is told; later needs try anew. */
+  #end(error: GatewayClientError): void {
+    this.#needed = false
+    this.#wasLive = false
+    this.#attempt = 0
+    this.#enter('closed', error)
+    this.#user.onClosed(error)
+  }
+
+  #rest(): void {
+    this.#drop()
+    this.#wasLive = false
+    this.#attempt = 0
+    this.#enter('idle')
+  }
+
+  #drop(socket: WebSocketLike | undefined = this.#socket): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#current = undefined
+    this.#socket = undefined
+    if (socket !== undefined) discard(socket)
+  }
+
+  #enter(state: ConnectionState, error?: GatewayClientError): void {
+    if (state === 'live') this.error = undefined
+    if (error !== undefined) this.error = error
+    if (state === this.state) return
+    this.state = state
+    this.#user.onState(state)
+  }
+}
+
+function discard(socket: WebSocketLike): void {
+  socket.onopen = socket.onmessage = socket.onclose = null
+  socket.onerror = () => undefined // closing before it opened is an error to some
+  socket.close()
+}
+
+const CODE_OF_CLOSE: { readonly [code: number]: GatewayClientErrorCode } = {
+  [CLOSE_CODE.PROTOCOL_MISUSED]: 'BAD_REQUEST',
+  [CLOSE_CODE.KEY_EXPIRED]: 'UNAUTHORIZED',
+  [CLOSE_CODE.REFUSED]: 'FORBIDDEN',
+  [CLOSE_CODE.LIMIT_REACHED]: 'TOO_MANY_REQUESTS',
+}
+
+function closeError(code: number, reason: string): GatewayClientError {
+  const retryAfterMs = /retryAfterMs\D*(\d+)/.exec(reason)?.[1]
+  return new GatewayClientError(
+    CODE_OF_CLOSE[code] ?? 'CONNECTION_FAILED',
+    `the connection was closed: ${reason || code}`,
+    { retryAfterMs: retryAfterMs === undefined ? undefined : Number(retryAfterMs) },
+  )
+}

@@ -1,0 +1,132 @@
+import {
+  type AnyChannels,
+  type ChannelName,
+  type ChannelsOf,
+  type ContractType,
+  type FieldName,
+  pathOf,
+} from '@gw/protocol'
+import { UntypedChannelClient } from './channel-client.js'
+import type { ChannelClient } from './channel-types.js'
+import type { ConnectionState } from './connection.js'
+import { GatewayClientError } from './errors.js'
+import { type ApiKey, type Fetch, Rest } from './rest.js'
+import { Session, type SessionOptions } from './session.js'
+import { findWebSocket, openWebSocket, type WebSocketConstructor } from './websocket.js'
+
+/** Options of {@link createClient}. */
+export interface ClientOptions extends SessionOptions {
+  /** Where the gateway is: `http://127.0.0.1:8000`, or with a path in front of `/api`. */
+  readonly url: string
+  /** The key, or a function that gives it; asked for each call and each connection. */
+  readonly apiKey?: ApiKey | undefined
+  /** @defaultValue the global one; on Node 20, that of the package `ws` */
+  readonly WebSocket?: WebSocketConstructor
+  /** @defaultValue the global one */
+  readonly fetch?: Fetch
+  /** Bound of calls that name none themselves; `next` is bounded by the server. @defaultValue 30_000 */
+  readonly timeoutMs?: number
+}
+
+/** The connection of a client's subscriptions and sends. */
+export interface ClientConnection {
+  readonly state: ConnectionState
+  /** Why the last connection or attempt ended, until the next one is live. */
+  readonly error: GatewayClientError | undefined
+  /** Calls `listener` on each change of state. @returns what ends it */
+  onState(listener: (state: ConnectionState) => void): () => void
+}
+
+/** What a client has beside its channels. A `$` keeps it apart from their names. */
+export interface ClientCalls extends AsyncDisposable {
+  readonly $connection: ClientConnection
+  /** Ends subscriptions and connection; calls from now on fail with `CLOSED`. */
+  $close(): void
+}
+
+/** A gateway as seen from outside: a property for each channel of its contract, with the calls that the channel allows. */
+export type Client<Contract extends ContractType> = ClientCalls & {
+  readonly [K in
+    | ChannelName<ChannelsOf<Contract>>
+    | FieldName<ChannelsOf<Contract>>]: ChannelClient<ChannelsOf<Contract>, K>
+}
+
+/**
+ * A typed client of a gateway. Nothing is opened until it is needed: reads are calls of REST; subscriptions and sends share
+ * one WebSocket that comes back after a loss.
+ * @throws GatewayClientError `BAD_REQUEST` for a URL that is none.
+ * @example
+ * ```ts
+ * const client = createClient<typeof channels>({ url: 'http://127.0.0.1:8000', apiKey })
+ * const last = await client.orders.last()
+ * for await (const price of client.prices.subscribe('AAPL')) console.log(price.value)
+ * ```
+ */
+export function createClient<Contract extends ContractType>(
+  options: ClientOptions,
+): Client<Contract> {
+  const base = baseOf(options.url)
+  const timeoutMs = options.timeoutMs ?? 30_000
+  const callFetch: Fetch = options.fetch ?? ((url, init) => fetch(url, init))
+  const rest = new Rest(base, options.apiKey, callFetch, timeoutMs)
+  const session = new Session(
+    async () => openWebSocket(options.WebSocket ?? findWebSocket(), base, await rest.headers()),
+    () => diagnose(rest, options.connectTimeoutMs ?? 10_000),
+    options,
+  )
+  const close = (): void => session.close()
+  const calls: ClientCalls = {
+    $connection: {
+      get state() {
+        return session.connection.state
+      },
+      get error() {
+        return session.connection.error
+      },
+      onState: (listener) => session.onState(listener),
+    },
+    $close: close,
+    async [Symbol.asyncDispose]() {
+      close()
+    },
+  }
+  const channels = new Map<string, UntypedChannelClient>()
+  return new Proxy(calls, {
+    get(target, name) {
+      // `then` is asked for by `await`, and no channel is called so.
+      if (typeof name === 'symbol' || name.startsWith('$') || name === 'then') {
+        return target[name as keyof ClientCalls]
+      }
+      let channel = channels.get(name)
+      if (channel === undefined) {
+        channel = new UntypedChannelClient(name, rest, session, timeoutMs)
+        channels.set(name, channel)
+      }
+      return channel
+    },
+  }) as Client<Contract>
+}
+
+function baseOf(url: string): string {
+  const base = url.replace(/^ws/, 'http').replace(/\/+$/, '')
+  if (/^https?:\/\/./.test(base) && URL.canParse(base)) return base
+  throw new GatewayClientError('BAD_REQUEST', `not the URL of a gateway: ${JSON.stringify(url)}`)
+}
+
+/**
+ * A WebSocket does not tell why it could not be opened; REST does.
+ * @returns the error with which there is no point in another attempt
+ */
+async function diagnose(rest: Rest, timeoutMs: number): Promise<GatewayClientError | undefined> {
+  try {
+    await rest.call({ method: 'GET', path: pathOf('stream'), timeoutMs })
+    return undefined
+  } catch (error) {
+    const { code, status } = error as GatewayClientError
+    const isFinal = code === 'UNAUTHORIZED' || code === 'FORBIDDEN' || code === 'ORIGIN_REFUSED'
+    return isFinal && status !== undefined ? (error as GatewayClientError) : undefined
+  }
+}
+
+/** A contract of any channels: for programs that learn the names at run time. */
+export type AnyContract = ContractType<AnyChannels>

@@ -1,0 +1,80 @@
+import type { ErrorCode, FieldError } from '@gw/protocol'
+
+/** Code of an error of this client: the wire's codes, and those that arise on this side of it. */
+export type GatewayClientErrorCode =
+  | ErrorCode
+  /** No connection, or it broke before the answer came. */
+  | 'CONNECTION_FAILED'
+  /** The answer did not come within `timeoutMs`. */
+  | 'TIMEOUT'
+  /** The caller's signal was aborted; its reason is the `cause`. */
+  | 'ABORTED'
+  /** The client was closed. */
+  | 'CLOSED'
+  /** The reader of a subscription was too slow, and asked for an error in that case. */
+  | 'SLOW'
+  /** What answered does not speak the protocol. */
+  | 'INVALID_ANSWER'
+
+/** What was asked when an error came. */
+export interface RequestInfo {
+  /** A method of HTTP, or an action on the socket. */
+  readonly action: string
+  /** Path below the URL of the gateway, or channel and key on the socket. */
+  readonly target: string
+}
+
+/** What is known of an error beside its message. */
+export interface GatewayClientErrorDetails {
+  readonly status?: number | undefined
+  readonly detail?: unknown
+  readonly errors?: readonly FieldError[] | undefined
+  readonly retryAfterMs?: number | undefined
+  readonly request?: RequestInfo | undefined
+  readonly cause?: unknown
+}
+
+/** The error of this package, for refusals of the server and failures on the way alike. Switch on `code`. */
+export class GatewayClientError<
+  Code extends GatewayClientErrorCode = GatewayClientErrorCode,
+> extends Error {
+  override readonly name = 'GatewayClientError'
+  readonly code: Code
+  /** HTTP status of the answer, where there was one. */
+  readonly status: number | undefined
+  /** What the server said, as it said it. */
+  readonly detail: unknown
+  /** What is wrong with a record, field by field; only with `INVALID_RECORD`. */
+  readonly errors: Code extends 'INVALID_RECORD' ? readonly FieldError[] : undefined
+  /** How long to wait before another try, where the server said so. */
+  readonly retryAfterMs: number | undefined
+  readonly request: RequestInfo | undefined
+
+  constructor(code: Code, message: string, details: GatewayClientErrorDetails = {}) {
+    const { request } = details
+    super(
+      request === undefined ? message : `${request.action} ${request.target}: ${message}`,
+      'cause' in details ? { cause: details.cause } : undefined,
+    )
+    this.code = code
+    this.status = details.status
+    this.detail = details.detail
+    this.errors = (
+      code === 'INVALID_RECORD' ? (details.errors ?? []) : undefined
+    ) as typeof this.errors
+    this.retryAfterMs = details.retryAfterMs
+    this.request = request
+  }
+
+  /** Whether the error has this code; narrows its details. */
+  is<C extends GatewayClientErrorCode>(code: C): this is GatewayClientError<C> {
+    return (this.code as GatewayClientErrorCode) === code
+  }
+}
+
+/** The text of a server's `detail`, which is a sentence, or a list in the form of the reference. */
+export function messageOf(detail: unknown, errors?: readonly FieldError[]): string {
+  if (typeof detail === 'string') return detail
+  const problems = errors?.map(({ path, message }) => `${path.join('.')}: ${message}`)
+  return problems?.join('; ') || JSON.stringify(detail) || 'refused without a reason'
+}

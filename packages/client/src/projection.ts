@@ -1,0 +1,33 @@
+import type { Path } from '@gw/protocol'
+
+/** What is left of a record when only some paths are selected; all of it when none are. */
+export type Projection<T, Select extends string> = [Select] extends [never] ? T : Pruned<T, Select>
+
+type Pruned<T, Select extends string> = T extends readonly unknown[]
+  ? T
+  : T extends object
+    ? {
+        [K in keyof T as K extends Head<Select> ? K : never]: K extends Select
+          ? T[K]
+          : K extends string
+            ? Pruned<T[K], Tail<Select, K>>
+            : never
+      }
+    : T
+
+type Head<P extends string> = P extends `${infer First}.${string}` ? First : P
+
+type Tail<P extends string, K extends string> = P extends `${K}.${infer Rest}` ? Rest : never
+
+/** What ticks when only some paths of a record are selected: of a list, in each of its elements. */
+export type ProjectedValue<Value, Select extends string> = [Select] extends [never]
+  ? Value
+  : Value extends readonly (infer Element)[]
+    ? Pruned<Element, Select>[]
+    : Pruned<Value, Select>
+
+/** The record of what ticks: of a list, its element. */
+export type ElementOf<Value> = Value extends readonly (infer Element)[] ? Element : Value
+
+/** Paths of the records of what ticks. */
+export type PathOf<Value> = Path<ElementOf<Value>>

@@ -1,0 +1,254 @@
+import type {
+  Acknowledgement,
+  BatchMessage,
+  ErrorMessage,
+  SendMessage,
+  ServerMessage,
+} from '@gw/protocol'
+import { CLOSE_CODE } from '@gw/protocol'
+import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
+import { type CallOptions, watchDeadline } from './deadline.js'
+import { GatewayClientError, messageOf, type RequestInfo } from './errors.js'
+import type { WebSocketLike } from './websocket.js'
+import {
+  type SubscriptionSink,
+  type SubscriptionSpec,
+  WireSubscription,
+} from './wire-subscription.js'
+
+/** A send before it has its id. */
+export type OutgoingSend = Omit<SendMessage, 'id'> | Omit<BatchMessage, 'id'>
+
+/** Options of a session. */
+export interface SessionOptions extends ConnectionOptions {
+  /** Sends that wait for their answers, at most; one more is refused with `OVERLOADED`. @defaultValue 10_000 */
+  readonly maxPendingSends?: number
+}
+
+interface PendingSend {
+  readonly text: string
+  readonly request: RequestInfo
+  resolve(acknowledgement: Acknowledgement): void
+  reject(error: GatewayClientError): void
+}
+
+const PASSING: ReadonlySet<string> = new Set(['NOT_RUNNING', 'OVERLOADED'])
+
+/**
+ * Everything that runs over the one socket: subscriptions and sends, told apart by ids. It brings all of them over to the next
+ * socket when one is lost. A send is said again until it is answered; its `messageId` keeps the server from doing it twice.
+ */
+export class Session {
+  readonly connection: Connection
+  readonly #options: SessionOptions
+  readonly #pending = new Map<number, PendingSend>()
+  readonly #subscriptions = new Map<number, WireSubscription>()
+  readonly #shared = new Map<string, WireSubscription>()
+  readonly #listeners = new Set<(state: ConnectionState) => void>()
+  #nextId = 1
+  #closed = false
+
+  constructor(
+    open: () => Promise<WebSocketLike>,
+    diagnose: () => Promise<GatewayClientError | undefined>,
+    options: SessionOptions,
+  ) {
+    this.#options = options
+    this.connection = new Connection(
+      {
+        open,
+        diagnose,
+        onLive: () => this.#onLive(),
+        onMessage: (text) => this.#onMessage(text),
+        onLost: (code) => this.#onLost(code),
+        onClosed: (error) => this.#onClosed(error),
+        onState: (state) => {
+          for (const listener of this.#listeners) listener(state)
+        },
+        signOfLife: () =>
+          JSON.stringify({ action: 'unsubscribe', id: this.#nextId++, channel: 'heartbeat' }),
+      },
+      options,
+    )
+  }
+
+  /** Calls `listener` on each change of state. @returns what ends it */
+  onState(listener: (state: ConnectionState) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Sends, and waits for the acknowledgement. */
+  send(message: OutgoingSend, options: CallOptions): Promise<Acknowledgement> {
+    const id = this.#nextId++
+    const request = requestOf(message)
+    return new Promise<Acknowledgement>((resolve, reject) => {
+      if (this.#closed) return reject(closedError(request))
+      if (this.#pending.size >= (this.#options.maxPendingSends ?? 10_000)) {
+        const text = 'too many sends wait for their answers: await some of them'
+        return reject(new GatewayClientError('OVERLOADED', text, { request }))
+      }
+      const text = JSON.stringify({ ...message, id })
+      const settle = (): void => {
+        release()
+        this.#pending.delete(id)
+        this.#updateNeed()
+      }
+      this.#pending.set(id, {
+        text,
+        request,
+        resolve: (acknowledgement) => {
+          settle()
+          resolve(acknowledgement)
+        },
+        reject: (error) => {
+          settle()
+          reject(error)
+        },
+      })
+      const release = watchDeadline(options, request, (error) => {
+        // Called off before there was an answer: `settle` needs `release`, which may not be there yet.
+        this.#pending.delete(id)
+        this.#updateNeed()
+        reject(error)
+      })
+      if (!this.#pending.has(id)) return
+      this.#updateNeed()
+      if (this.connection.state === 'live') this.connection.send(text)
+    })
+  }
+
+  /**
+   * Subscribes. Equal subscriptions from now on share one on the wire.
+   * @returns what ends it
+   * @throws GatewayClientError `CLOSED`
+   */
+  subscribe(spec: SubscriptionSpec, sink: SubscriptionSink): () => void {
+    if (this.#closed) throw closedError(targetOf('subscribe', spec))
+    const shareKey =
+      spec.from === undefined || spec.from === 'now' ? JSON.stringify(spec) : undefined
+    let subscription = shareKey === undefined ? undefined : this.#shared.get(shareKey)
+    if (subscription === undefined) {
+      subscription = new WireSubscription(this.#nextId++, spec)
+      this.#subscriptions.set(subscription.id, subscription)
+      if (shareKey !== undefined) this.#shared.set(shareKey, subscription)
+      subscription.add(sink)
+      this.#updateNeed()
+      if (this.connection.state === 'live') this.#say(subscription.message())
+    } else subscription.add(sink)
+    return () => this.#leave(subscription, sink)
+  }
+
+  /** Ends everything. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.connection.close(new GatewayClientError('CLOSED', 'the client was closed'))
+  }
+
+  #leave(subscription: WireSubscription, sink: SubscriptionSink): void {
+    if (!subscription.sinks.delete(sink) || subscription.sinks.size > 0) return
+    this.#forget(subscription)
+    const { channel, key } = subscription.spec
+    if (this.connection.state === 'live') {
+      this.#say({ action: 'unsubscribe', id: subscription.id, channel, key })
+    }
+    this.#updateNeed()
+  }
+
+  #forget(subscription: WireSubscription): void {
+    this.#subscriptions.delete(subscription.id)
+    for (const [key, shared] of this.#shared) if (shared === subscription) this.#shared.delete(key)
+  }
+
+  #updateNeed(): void {
+    this.connection.need(this.#pending.size > 0 || this.#subscriptions.size > 0)
+  }
+
+  #say(message: object): void {
+    this.connection.send(JSON.stringify(message))
+  }
+
+  #onLive(): void {
+    // Subscriptions first, so that they see what the sends do.
+    for (const subscription of this.#subscriptions.values()) this.#say(subscription.message())
+    for (const { text } of this.#pending.values()) this.connection.send(text)
+  }
+
+  #onMessage(text: string): void {
+    let message: ServerMessage
+    try {
+      message = JSON.parse(text)
+    } catch (cause) {
+      const error = new GatewayClientError('INVALID_ANSWER', 'the gateway sent no JSON', { cause })
+      this.connection.restart(error)
+      return
+    }
+    if ('sub' in message) this.#subscriptions.get(message.sub as number)?.onMessage(message)
+    else if ('ok' in message) this.#onAnswer(message)
+  }
+
+  #onAnswer(answer: Acknowledgement | ErrorMessage): void {
+    const id = answer.id as number
+    const pending = this.#pending.get(id)
+    const subscription = this.#subscriptions.get(id)
+    if (pending !== undefined) {
+      if (answer.ok) pending.resolve(answer)
+      else pending.reject(refusal(answer, pending.request))
+    } else if (subscription !== undefined) {
+      if (answer.ok) {
+        subscription.onAcknowledged(answer)
+        return
+      }
+      const error = refusal(answer, targetOf('subscribe', subscription.spec))
+      // A server that starts or is busy takes the subscription later.
+      if (PASSING.has(answer.code)) {
+        this.connection.restart(error)
+        return
+      }
+      this.#forget(subscription)
+      subscription.fail(error)
+      this.#updateNeed()
+    }
+  }
+
+  #onLost(closeCode: number): void {
+    if (closeCode !== CLOSE_CODE.MESSAGE_TOO_LARGE) return
+    // Said again, it would end the next connection too.
+    let largest: PendingSend | undefined
+    for (const pending of this.#pending.values()) {
+      if (largest === undefined || pending.text.length > largest.text.length) largest = pending
+    }
+    const text = 'the record is larger than the gateway takes: send less at once'
+    largest?.reject(new GatewayClientError('BODY_TOO_LARGE', text, { request: largest.request }))
+  }
+
+  #onClosed(error: GatewayClientError): void {
+    const pending = [...this.#pending.values()]
+    const subscriptions = [...this.#subscriptions.values()]
+    this.#subscriptions.clear()
+    this.#shared.clear()
+    for (const send of pending) send.reject(error)
+    for (const subscription of subscriptions) subscription.fail(error)
+  }
+}
+
+function closedError(request: RequestInfo): GatewayClientError {
+  return new GatewayClientError('CLOSED', 'the client was closed', { request })
+}
+
+function refusal({ code, detail, errors }: ErrorMessage, request: RequestInfo): GatewayClientError {
+  return new GatewayClientError(code, messageOf(detail, errors), { detail, errors, request })
+}
+
+function requestOf(message: OutgoingSend): RequestInfo {
+  if (message.action === 'send') return targetOf('send', message)
+  return { action: 'batch', target: message.sends.map((send) => send.channel).join(',') }
+}
+
+function targetOf(
+  action: string,
+  { channel, key }: { readonly channel: string; readonly key?: string | undefined },
+): RequestInfo {
+  return { action, target: key === undefined ? channel : `${channel}/${key}` }
+}

@@ -1,0 +1,178 @@
+import type { From, Path, Where } from '@gw/protocol'
+import { type BufferOptions, EventBuffer } from './buffer.js'
+import { GatewayClientError } from './errors.js'
+import type { SubscriptionEvent } from './events.js'
+import type { SubscriptionSink } from './wire-subscription.js'
+
+/** Options of what is read: of {@link Subscription} and {@link Watch} alike. */
+export interface WatchOptions<T, Select extends Path<T> = never> {
+  /** Where to start. @defaultValue 'now' */
+  readonly from?: From
+  /** Only records that match. */
+  readonly where?: Where<T>
+  /** Only these paths of a record. */
+  readonly select?: readonly Select[]
+  /** Ends it. */
+  readonly signal?: AbortSignal
+}
+
+/** Options of a {@link Subscription}. */
+export interface SubscribeOptions<T, Select extends Path<T> = never>
+  extends WatchOptions<T, Select>,
+    BufferOptions {}
+
+/** A record of a whole basket, with its key. */
+export interface KeyedValue<T, Key extends string = string> {
+  readonly key: Key
+  readonly value: T
+}
+
+/**
+ * Ticks of a channel, to be read with `for await`; leaving the loop unsubscribes. It runs from the moment it is made, so what
+ * ticks before the loop begins waits in its buffer. It outlives the connection: after a loss it goes on where it was, and
+ * where that is impossible `events` shows a gap.
+ */
+export interface Subscription<Item, T = Item, Key extends string = never>
+  extends AsyncIterable<Item, undefined, undefined>,
+    AsyncDisposable {
+  /** Fulfilled when the server has it running. Rejected as the iteration is. */
+  readonly ready: Promise<void>
+  /** Gaps so far: places where ticks are missing. */
+  readonly gaps: number
+  /** Everything, in place of the ticks alone: gaps, removed keys, the end of a snapshot. */
+  events(): AsyncIterableIterator<SubscriptionEvent<T, Key>, undefined, undefined>
+  /** Ends it; a loop that waits ends. */
+  close(): void
+}
+
+/** A running callback. */
+export interface Watch extends Disposable {
+  /** Fulfilled when the server has it running. */
+  readonly ready: Promise<void>
+  /** Ends it. */
+  close(): void
+}
+
+/** Begins a subscription for a sink. @returns what ends it */
+export type Begin = (sink: SubscriptionSink) => () => void
+
+/** A subscription that is read as an iterable; of a whole basket, with the keys that the server names. */
+export function readSubscription(
+  begin: Begin,
+  options: BufferOptions & { readonly signal?: AbortSignal },
+  ofKey: string | undefined,
+): Subscription<unknown, unknown, string> {
+  const buffer = new EventBuffer(options)
+  let gaps = 0
+  const run = start(
+    begin,
+    options.signal,
+    (event) => {
+      if (event.type === 'gap') gaps++
+      buffer.push(event)
+    },
+    (error) => buffer.end(error),
+  )
+  const close = (): void => {
+    buffer.clear()
+    run.close()
+  }
+
+  function iterate<Item>(
+    next: () => Promise<IteratorResult<Item, undefined>>,
+  ): AsyncIterableIterator<Item, undefined, undefined> {
+    return {
+      next,
+      async return() {
+        close()
+        return { done: true, value: undefined }
+      },
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+
+  return {
+    ready: run.ready,
+    get gaps() {
+      return gaps
+    },
+    events: () => iterate(() => buffer.next()),
+    [Symbol.asyncIterator]: () =>
+      iterate(async () => {
+        for (;;) {
+          const result = await buffer.next()
+          if (result.done) return result
+          const event = result.value
+          if (event.type === 'data') {
+            const { key, value } = event
+            const isWhole = key !== undefined && ofKey === undefined
+            return { done: false, value: isWhole ? { key, value } : value }
+          }
+        }
+      }),
+    close,
+    async [Symbol.asyncDispose]() {
+      close()
+    },
+  }
+}
+
+/** A subscription that calls back, at once and in order. */
+export function watchSubscription(
+  begin: Begin,
+  listener: (event: SubscriptionEvent) => void,
+  options: {
+    readonly signal?: AbortSignal
+    readonly onError?: (error: GatewayClientError) => void
+  },
+): Watch {
+  const run = start(begin, options.signal, listener, (error) => {
+    if (error !== undefined) options.onError?.(error)
+  })
+  return { ready: run.ready, close: run.close, [Symbol.dispose]: run.close }
+}
+
+interface Run {
+  readonly ready: Promise<void>
+  close(): void
+}
+
+function start(
+  begin: Begin,
+  signal: AbortSignal | undefined,
+  onEvent: (event: SubscriptionEvent) => void,
+  onEnd: (error: GatewayClientError | undefined) => void,
+): Run {
+  let fulfil: () => void = () => undefined
+  let refuse: (error: GatewayClientError) => void = () => undefined
+  const ready = new Promise<void>((resolve, reject) => {
+    fulfil = resolve
+    refuse = reject
+  })
+  ready.catch(() => undefined) // who does not look here is told by the iteration, or by onError
+
+  let over = false
+  let leave: () => void = () => undefined
+  const end = (error: GatewayClientError): void => {
+    if (over) return
+    over = true
+    signal?.removeEventListener('abort', onAbort)
+    leave()
+    refuse(error)
+    onEnd(error.code === 'CLOSED' ? undefined : error)
+  }
+  const onAbort = (): void =>
+    end(
+      new GatewayClientError('ABORTED', 'the subscription was aborted', { cause: signal?.reason }),
+    )
+
+  leave = begin({ onReady: fulfil, onEvent, onError: end })
+  if (signal?.aborted) onAbort()
+  else signal?.addEventListener('abort', onAbort)
+  return {
+    ready,
+    close: () => end(new GatewayClientError('CLOSED', 'the subscription was closed')),
+  }
+}

@@ -1,0 +1,147 @@
+import type {
+  Acknowledgement,
+  DataMessage,
+  DeliveryMode,
+  Filter,
+  From,
+  GapMessage,
+  Position,
+  ProgressMessage,
+  RemovedMessage,
+  SnapshotEndMessage,
+  SubscribeMessage,
+} from '@gw/protocol'
+import type { GatewayClientError } from './errors.js'
+import type { SubscriptionEvent } from './events.js'
+
+/** What is subscribed to. */
+export interface SubscriptionSpec {
+  readonly channel: string
+  readonly key?: string | undefined
+  readonly where?: Filter | undefined
+  readonly select?: readonly string[] | undefined
+  readonly mode?: DeliveryMode | undefined
+  readonly from?: From | undefined
+}
+
+/** Who reads a subscription. */
+export interface SubscriptionSink {
+  /** The server has it running: no tick from here on is missed. */
+  onReady(): void
+  onEvent(event: SubscriptionEvent): void
+  onError(error: GatewayClientError): void
+}
+
+/** What the server says on a subscription. */
+export type SubscriptionMessage =
+  | DataMessage
+  | SnapshotEndMessage
+  | GapMessage
+  | RemovedMessage
+  | ProgressMessage
+
+/**
+ * One subscription on the wire, for all who read the same: it knows how far it has come, asks for the rest after a loss, and
+ * turns what comes into events, each once.
+ */
+export class WireSubscription {
+  readonly id: number
+  readonly spec: SubscriptionSpec
+  readonly sinks: Set<SubscriptionSink> = new Set()
+  #ready = false
+  /** How far it has come: where it resumes. */
+  #position: Position | undefined
+  /** Records of a snapshot are coming, whose end gives the position. */
+  #inSnapshot = false
+
+  constructor(id: number, spec: SubscriptionSpec) {
+    this.id = id
+    this.spec = spec
+  }
+
+  /** Adds a reader. It starts where the others are now, so only subscriptions from now are shared. */
+  add(sink: SubscriptionSink): void {
+    this.sinks.add(sink)
+    if (this.#ready) queueMicrotask(() => this.sinks.has(sink) && sink.onReady())
+  }
+
+  /** What to say on a new connection. */
+  message(): SubscribeMessage {
+    const from = this.#position ?? this.spec.from
+    const { channel, key, where, select, mode } = this.spec
+    // JSON leaves out what is undefined.
+    const message = { action: 'subscribe', id: this.id, channel, key, from, where, select, mode }
+    return { ...message, positions: true } as SubscribeMessage
+  }
+
+  onAcknowledged({ epoch, offset, recovered }: Acknowledgement): void {
+    const start = epoch === undefined || offset === undefined ? undefined : { epoch, offset }
+    const resumed = this.#position
+    const lost = this.#ready && (resumed === undefined ? !this.#inSnapshot : recovered === false)
+    if (lost) {
+      const sameEpoch = resumed !== undefined && resumed.epoch === start?.epoch
+      const range = sameEpoch ? { from: resumed.offset + 1, to: start.offset } : {}
+      this.#emit({ type: 'gap', ...range, reason: 'history' })
+    }
+    this.#inSnapshot = this.spec.from === 'snapshot' && (lost || resumed === undefined)
+    if (this.#inSnapshot) this.#emit({ type: 'snapshotStart' })
+    if (this.#inSnapshot) this.#position = undefined
+    else if (lost || resumed === undefined) this.#position = start
+    if (this.#ready) return
+    this.#ready = true
+    for (const sink of this.sinks) sink.onReady()
+  }
+
+  onMessage(message: SubscriptionMessage): void {
+    if ('data' in message) this.#onData(message)
+    else if ('progress' in message) this.#advance(message.progress)
+    else if ('gap' in message) {
+      const { from, to, reason } = message.gap
+      // What is missing is not asked for again.
+      if (this.#position !== undefined) this.#advance({ ...this.#position, offset: to })
+      this.#emit({ type: 'gap', ...keyOf(message), from, to, reason })
+    } else if ('removed' in message) this.#emit({ type: 'removed', key: message.key })
+    else if (this.#inSnapshot) {
+      this.#inSnapshot = false
+      const { epoch, offset } = message
+      this.#position = { epoch, offset }
+      this.#emit({ type: 'snapshotEnd', position: this.#position })
+    }
+  }
+
+  fail(error: GatewayClientError): void {
+    for (const sink of [...this.sinks]) sink.onError(error)
+    this.sinks.clear()
+  }
+
+  #onData(message: DataMessage): void {
+    const { data, kind, epoch, offset, snapshot } = message
+    // A reader from now on who has lost ticks knows of the gap; the snapshot that follows would repeat what it has.
+    if (snapshot && !this.#inSnapshot) return
+    const position = epoch === undefined || offset === undefined ? undefined : { epoch, offset }
+    if (!snapshot && position !== undefined && !this.#advance(position)) return
+    this.#emit({
+      type: 'data',
+      value: kind === 'list' ? data : data[0],
+      ...keyOf(message),
+      ...(position === undefined ? {} : { position }),
+      ...(snapshot ? { snapshot } : {}),
+    })
+  }
+
+  /** @returns false when the place was passed before, so that what stands there is a repetition */
+  #advance(position: Position): boolean {
+    const known = this.#position
+    if (known?.epoch === position.epoch && position.offset <= known.offset) return false
+    if (!this.#inSnapshot) this.#position = position
+    return true
+  }
+
+  #emit(event: SubscriptionEvent): void {
+    for (const sink of this.sinks) sink.onEvent(event)
+  }
+}
+
+function keyOf({ key }: { readonly key?: string }): { readonly key?: string } {
+  return key === undefined ? {} : { key }
+}

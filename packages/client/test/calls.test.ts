@@ -1,0 +1,239 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Client, createClient } from '../src/index.js'
+import type { TestContract } from './support/contract.js'
+import { FakeGateway } from './support/fake-gateway.js'
+
+let gateway: FakeGateway
+let client: Client<TestContract>
+
+beforeEach(async () => {
+  gateway = await FakeGateway.start()
+  client = createClient<TestContract>({ url: `${gateway.url}/`, apiKey: 'secret' })
+})
+
+afterEach(async () => {
+  client.$close()
+  await gateway[Symbol.asyncDispose]()
+})
+
+const order = { id: '1', timestamp: 't', symbol: 'AAPL', side: 'buy', quantity: 1 }
+const single = { 'x-gateway-kind': 'single', 'x-gateway-position': 'e1:1' }
+
+describe('what an answer is follows from the server saying so', () => {
+  test('a single record is taken out of its array; none is undefined', async () => {
+    gateway.on(
+      'GET /api/v1/last/orders',
+      { headers: single, body: [order] },
+      { headers: { ...single, 'x-gateway-position': 'e1:0' }, body: [] },
+    )
+    expect(await client.orders.last()).toEqual(order)
+    expect(await client.orders.last()).toBeUndefined()
+  })
+
+  test('a list of one stays a list; an empty list that ticked is no missing one', async () => {
+    const list = { 'x-gateway-kind': 'list', 'x-gateway-position': 'e1:1' }
+    gateway.on(
+      'GET /api/v1/last/fills',
+      { headers: list, body: [order] },
+      { headers: list, body: [] },
+      { headers: { ...list, 'x-gateway-position': 'e1:0' }, body: [] },
+    )
+    expect(await client.fills.last()).toEqual([order])
+    expect(await client.fills.last()).toEqual([])
+    expect(await client.fills.last()).toBeUndefined()
+  })
+
+  test('a whole basket is an object by key', async () => {
+    const basket = { 'x-gateway-kind': 'basket', 'x-gateway-position': 'e1:2' }
+    gateway.on('GET /api/v1/last/prices', { headers: basket, body: { AAPL: { value: 1 } } })
+    gateway.on('GET /api/v1/next/prices/AAPL', { headers: single, body: [{ value: 2 }] })
+    expect(await client.prices.last()).toEqual({ AAPL: { value: 1 } })
+    expect(await client.prices.next('AAPL')).toEqual({ value: 2 })
+    expect(gateway.requests.map(({ url }) => url)).toEqual([
+      '/api/v1/last/prices?keys=1',
+      '/api/v1/next/prices/AAPL',
+    ])
+  })
+
+  test('an answer without that word is refused', async () => {
+    gateway.on('GET /api/v1/last/orders', { body: [order] })
+    await expect(client.orders.last()).rejects.toMatchObject({ code: 'INVALID_ANSWER' })
+  })
+})
+
+test('the key goes as a header, and is asked for anew each time', async () => {
+  let asked = 0
+  const rotating = createClient<TestContract>({
+    url: gateway.url,
+    apiKey: async () => `key-${++asked}`,
+  })
+  gateway.on('GET /api/v1/field/metadata', { body: { name: 'Demo' } })
+  expect(await rotating.metadata.value()).toEqual({ name: 'Demo' })
+  await rotating.metadata.value()
+  expect(gateway.requests.map(({ headers }) => headers['x-api-key'])).toEqual(['key-1', 'key-2'])
+})
+
+test('a query becomes parameters, its filter a tree', async () => {
+  gateway.on('GET /api/v1/state/orders', { body: [order] })
+  gateway.on('GET /api/v1/state/bySide', { body: 3 })
+  const where = { quantity: { gt: 1, le: 5 }, or: [{ symbol: 'A&B' }, { side: 'buy' }] } as const
+  expect(await client.orders.query({ where, sort: ['-quantity', 'symbol'], limit: 5 })).toEqual([
+    order,
+  ])
+  expect(await client.orders.count({ where: { side: 'sell' } }, { state: 'bySide' })).toBe(3)
+  const [query, count] = gateway.requests.map(({ url }) => new URL(url, gateway.url).searchParams)
+  expect(JSON.parse(query?.get('where') as string)).toEqual({
+    and: [
+      { path: 'quantity', op: 'gt', value: 1 },
+      { path: 'quantity', op: 'le', value: 5 },
+      {
+        or: [
+          { path: 'symbol', op: 'eq', value: 'A&B' },
+          { path: 'side', op: 'eq', value: 'buy' },
+        ],
+      },
+    ],
+  })
+  expect(query?.get('sort')).toBe('-quantity,symbol')
+  expect(query?.get('limit')).toBe('5')
+  expect(count?.get('count')).toBe('1')
+})
+
+test('staging calls say which stagings they mean', async () => {
+  for (const method of ['POST', 'DELETE', 'PATCH', 'PUT', 'GET']) {
+    gateway.on(`${method} /api/v1/stage/orders`, { body: {} })
+  }
+  await client.orders.stage.add()
+  await client.orders.stage.add({ symbol: 'AAPL', side: 'buy', quantity: 1 }, ['1', '2'])
+  await client.orders.stage.remove('9', [])
+  await client.orders.stage.release()
+  await client.orders.stage.contents('1')
+  await client.orders.stage.list()
+  expect(gateway.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+    'POST /api/v1/stage/orders',
+    'POST /api/v1/stage/orders?id=1%2C2',
+    'DELETE /api/v1/stage/orders?id=',
+    'PATCH /api/v1/stage/orders',
+    'PUT /api/v1/stage/orders?id=1',
+    'GET /api/v1/stage/orders',
+  ])
+})
+
+describe('refusals', () => {
+  test('carry the code, the words and the request, and are not tried again', async () => {
+    const problem = {
+      code: 'UNKNOWN_KEY',
+      status: 404,
+      detail: 'Channel not found: prices/AAPL',
+    }
+    gateway.on('GET /api/v1/last/prices/AAPL', { status: 404, body: problem })
+    await expect(client.prices.last('AAPL')).rejects.toMatchObject({
+      name: 'GatewayClientError',
+      code: 'UNKNOWN_KEY',
+      status: 404,
+      detail: problem.detail,
+      message: 'GET /api/v1/last/prices/AAPL: Channel not found: prices/AAPL',
+      request: { action: 'GET', target: '/api/v1/last/prices/AAPL' },
+    })
+    expect(gateway.requests).toHaveLength(1)
+  })
+
+  test('a wrong record is told field by field', async () => {
+    gateway.on('POST /api/v1/stage/orders', {
+      status: 422,
+      body: {
+        code: 'INVALID_RECORD',
+        detail: [{ type: 'missing', loc: ['body', 'side'], msg: 'Field required' }],
+        errors: [{ path: ['side'], message: 'Field required' }],
+      },
+    })
+    await expect(client.orders.stage.add()).rejects.toMatchObject({
+      code: 'INVALID_RECORD',
+      message: 'POST /api/v1/stage/orders: side: Field required',
+      errors: [{ path: ['side'], message: 'Field required' }],
+    })
+  })
+
+  test.each([
+    [403, { detail: 'unauthorized', status_code: 403 }, 'UNAUTHORIZED'],
+    [404, { detail: 'Not Found' }, 'NOT_FOUND'],
+    [405, { detail: 'Method Not Allowed' }, 'BAD_REQUEST'],
+    [500, 'Internal Server Error', 'INTERNAL'],
+  ])('an answer %i without a code has that of its status', async (status, body, code) => {
+    gateway.on('GET /api/v1/lookup/orders/1', { status, body })
+    await expect(client.orders.lookup('1')).rejects.toMatchObject({ code, status })
+  })
+
+  test('what is no gateway is told so', async () => {
+    gateway.on('GET /api/v1/last/orders', { body: '<html>' })
+    await expect(client.orders.last()).rejects.toMatchObject({ code: 'INVALID_ANSWER' })
+  })
+
+  test.each([[''], ['localhost:8000'], ['ftp://x'], ['http://']])(
+    'the URL %j is refused at once',
+    (url) => {
+      expect(() => createClient<TestContract>({ url })).toThrow(
+        expect.objectContaining({ code: 'BAD_REQUEST' }),
+      )
+    },
+  )
+})
+
+describe('tries', () => {
+  test('a read is tried again while the server is busy, after the wait it asks for', async () => {
+    gateway.on(
+      'GET /api/v1/last/orders',
+      { status: 503, headers: { 'retry-after': '0' }, body: { code: 'NOT_RUNNING', detail: 'x' } },
+      { status: 429, headers: { 'retry-after': '0' }, body: { detail: 'slow down' } },
+      { headers: single, body: [order] },
+    )
+    expect(await client.orders.last()).toEqual(order)
+    expect(gateway.requests).toHaveLength(3)
+  })
+
+  test('three times, not for ever', async () => {
+    gateway.on('GET /api/v1/last/orders', {
+      status: 503,
+      headers: { 'retry-after': '0' },
+      body: { code: 'OVERLOADED', detail: 'busy' },
+    })
+    await expect(client.orders.last()).rejects.toMatchObject({ code: 'OVERLOADED' })
+    expect(gateway.requests).toHaveLength(3)
+  })
+
+  test('what changes something is tried once', async () => {
+    gateway.on('PATCH /api/v1/stage/orders', { status: 503, body: { code: 'OVERLOADED' } })
+    await expect(client.orders.stage.release()).rejects.toMatchObject({ code: 'OVERLOADED' })
+    expect(gateway.requests).toHaveLength(1)
+  })
+})
+
+describe('bounds', () => {
+  test('a call ends when its time is over, or its signal says so', async () => {
+    const stuck = createClient<TestContract>({
+      url: gateway.url,
+      fetch: (_, { signal }) =>
+        new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+    })
+    await expect(stuck.orders.last({ timeoutMs: 1 })).rejects.toMatchObject({ code: 'TIMEOUT' })
+    const abort = new AbortController()
+    const next = stuck.orders.next({ signal: abort.signal })
+    abort.abort(new Error('enough'))
+    await expect(next).rejects.toMatchObject({ code: 'ABORTED', cause: new Error('enough') })
+    await expect(stuck.orders.last({ signal: abort.signal })).rejects.toMatchObject({
+      code: 'ABORTED',
+    })
+  })
+
+  test('a gateway that is not there is told so', async () => {
+    await gateway[Symbol.asyncDispose]()
+    await expect(client.orders.last()).rejects.toMatchObject({ code: 'CONNECTION_FAILED' })
+  })
+})
+
+test('a client can be returned from async functions, and knows nothing by other names', async () => {
+  const same = await Promise.resolve(client)
+  expect(same).toBe(client)
+  expect(client.orders).toBe(client.orders)
+  expect('$close' in client).toBe(true)
+})
