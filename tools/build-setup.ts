@@ -1,24 +1,35 @@
 import { spawn } from 'node:child_process'
 import { join, resolve } from 'node:path'
+// Loads the module that is augmented below.
+import type {} from 'vitest'
+import type { TestProject } from 'vitest/node'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const RUNNING = Symbol.for('gw.build')
 
-/**
- * Builds packages and apps before the tests of a project that starts them as processes. Once a test run, however many
- * projects ask, and from turborepo's cache when nothing changed.
- */
-export default function buildSetup(): Promise<void> {
-  const shared = globalThis as { [RUNNING]?: Promise<void> }
-  shared[RUNNING] ??= build()
-  return shared[RUNNING]
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** What the build before the tests printed when it failed; empty when all is built. */
+    buildFailure: string
+  }
 }
 
-function build(): Promise<void> {
+/**
+ * Builds packages and apps before the tests of a project that starts them as processes. Once a test run, however many
+ * projects ask, and from turborepo's cache when nothing changed. A failure does not keep the other tests from running:
+ * it is told here, and a test of its own fails.
+ */
+export default async function buildSetup(project: TestProject): Promise<void> {
+  const shared = globalThis as { [RUNNING]?: Promise<string> }
+  shared[RUNNING] ??= build()
+  project.provide('buildFailure', await shared[RUNNING])
+}
+
+function build(): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(
       join(ROOT, 'node_modules/.bin/turbo'),
-      ['run', 'build', '--output-logs=errors-only'],
+      ['run', 'build', '--output-logs=errors-only', '--continue=dependencies-successful'],
       {
         cwd: ROOT,
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -26,12 +37,16 @@ function build(): Promise<void> {
       },
     )
     let output = ''
-    child.stdout.on('data', (chunk) => (output += chunk))
-    child.stderr.on('data', (chunk) => (output += chunk))
+    const collect = (chunk: Buffer): void => {
+      output += chunk
+    }
+    child.stdout.on('data', collect)
+    child.stderr.on('data', collect)
     child.once('error', reject)
-    child.once('exit', (code) => {
-      if (code === 0) resolve()
-      else reject(new Error(`the build failed:\n${output}`))
+    child.once('close', (code) => {
+      if (code === 0) return resolve('')
+      console.error(`the build before the tests failed:\n${output}`)
+      resolve(output)
     })
   })
 }

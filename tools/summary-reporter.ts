@@ -15,7 +15,9 @@ export default class SummaryReporter implements Reporter {
         else skipped++
       }
     }
-    process.once('exit', () => {
+    process.once('exit', (code) => {
+      // A run that failed outside of any test, in its setup say, is not a run without failures.
+      if (code !== 0 && failed === 0) failed = 1
       process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`)
     })
   }

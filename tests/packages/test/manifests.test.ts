@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, inject, test } from 'vitest'
 import { manifestOf, PACKAGES, ROOT } from './workspace.js'
 
 /** What each package may need at run time: architecture, as a list. */
@@ -18,6 +18,10 @@ const DEPENDENCIES: Readonly<Record<string, readonly string[]>> = {
   kafka: ['@gw/channels', '@gw/core', '@gw/protocol', 'kafkajs'],
   client: ['@gw/protocol'],
 }
+
+test('every package and app builds', () => {
+  expect(inject('buildFailure')).toBe('')
+})
 
 describe.each(PACKAGES)('@gw/%s', (name) => {
   const manifest = manifestOf(join(ROOT, 'packages', name))

@@ -1,41 +1,88 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { transform } from 'esbuild'
 import ts from 'typescript'
-import { afterAll, expect, test } from 'vitest'
-import { ROOT } from './workspace.js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { PACKAGES, ROOT, runAsync } from './workspace.js'
 
 /** Inside the workspace, so that the packages are found; not under version control. */
 const FOLDER = join(import.meta.dirname, '../.readme')
 
-afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
+/** A fenced TypeScript block, with what it prints when a `text` block follows it. */
+interface Example {
+  readonly path: string
+  readonly code: string
+  readonly output: string | undefined
+}
 
-test("the code in the root's README type-checks as it stands", () => {
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
-  const files = Array.from(
-    readme.matchAll(/```ts (\S+)\n(.*?)```/gs),
-    ([, name = '', code = '']) => {
-      mkdirSync(FOLDER, { recursive: true })
-      const path = join(FOLDER, name)
-      writeFileSync(path, code)
-      return path
-    },
-  )
-  expect(files.map((path) => path.slice(FOLDER.length + 1))).toEqual([
-    'contract.ts',
-    'server.ts',
-    'client.ts',
-  ])
-  expect(problemsOf(files)).toEqual([])
+const examples = new Map(
+  [
+    ['root', 'README.md'] as const,
+    ...PACKAGES.map((it) => [it, `packages/${it}/README.md`] as const),
+  ].map(
+    ([name, readme]) => [name, examplesOf(name, readFileSync(join(ROOT, readme), 'utf8'))] as const,
+  ),
+)
+let problems: ReadonlyMap<string, readonly string[]>
+
+beforeAll(() => {
+  rmSync(FOLDER, { recursive: true, force: true })
+  const all = Array.from(examples.values()).flat()
+  for (const { path, code } of all) {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, code)
+  }
+  problems = problemsOf(all.map((it) => it.path))
 })
 
-function problemsOf(files: readonly string[]): string[] {
+afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
+
+test("the root's README shows a contract, a server and a client", () => {
+  const names = examples.get('root')?.map((it) => it.path.slice(join(FOLDER, 'root/').length))
+  expect(names).toEqual(['contract.ts', 'server.ts', 'client.ts'])
+})
+
+describe.each(Array.from(examples))('the README of %s', (_name, its) => {
+  test('has TypeScript that type-checks as it stands', () => {
+    expect(its.length).toBeGreaterThan(0)
+    expect(its.flatMap((it) => problems.get(it.path) ?? [])).toEqual([])
+  })
+
+  test('has programs that print what it says', async () => {
+    for (const { path, code, output } of its) {
+      if (output === undefined) continue
+      const program = path.replace(/\.ts$/, '.mjs')
+      writeFileSync(program, (await transform(code, { loader: 'ts', format: 'esm' })).code)
+      expect(await runAsync('node', [program], FOLDER)).toBe(output)
+    }
+  })
+})
+
+function examplesOf(folder: string, readme: string): Example[] {
+  const blocks = readme.matchAll(/^```ts *(\S*)\n(.*?)^```$(?:\s*^```text\n(.*?)^```$)?/gms)
+  return Array.from(blocks, ([, name, code = '', output], index) => ({
+    path: join(FOLDER, folder, name || `example-${index}.ts`),
+    code,
+    output,
+  }))
+}
+
+/** What the compiler says, by file. */
+function problemsOf(files: readonly string[]): Map<string, string[]> {
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.base.json'), ts.sys.readFile)
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, ROOT)
-  const program = ts.createProgram([...files], { ...options, declaration: false })
-  return ts
-    .getPreEmitDiagnostics(program)
-    .map(
-      (it) =>
-        `${it.file?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(it.messageText, '\n')}`,
-    )
+  const program = ts.createProgram(files, {
+    ...options,
+    declaration: false,
+    // A fragment may show a value without using it.
+    noUnusedLocals: false,
+  })
+  const found = new Map<string, string[]>()
+  for (const { file, messageText, start = 0 } of ts.getPreEmitDiagnostics(program)) {
+    const line = file === undefined ? '' : file.text.slice(0, start).split('\n').length
+    const text = `line ${line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
+    const path = file?.fileName ?? ''
+    found.set(path, [...(found.get(path) ?? []), text])
+  }
+  return found
 }
