@@ -1,0 +1,18 @@
+import { parseArgs } from 'node:util'
+import { measure, type Rates } from '../measure.js'
+import { scenarios } from './scenarios.js'
+
+const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } })
+
+const results: Record<string, Rates> = {}
+for (const scenario of scenarios) {
+  const rates = measure(scenario, { sampleMs: 200, rounds: 5 })
+  results[scenario.name] = rates
+  const shown = Object.entries(rates).map(([side, rate]) => `${side} ${millions(rate)}`)
+  console.log(`${scenario.name.padEnd(12)} ${scenario.unit}/s  ${shown.join('  ')}`)
+}
+if (values.json) console.log(JSON.stringify(results))
+
+function millions(rate: number): string {
+  return `${(rate / 1_000_000).toFixed(1)} M`
+}
