@@ -65,7 +65,7 @@ export class Engine {
   onWork: () => void = () => undefined
 
   /** The recorded ticks of the graph's outputs, by key. */
-  readonly outputs = new Map<string, Tick<unknown>[]>()
+  readonly outputs: Map<string, Tick<unknown>[]> = new Map()
 
   readonly #root: Instance
   readonly #instances = new Set<Instance>()
