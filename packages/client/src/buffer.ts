@@ -4,11 +4,6 @@ import type { DataEvent, GapEvent, SubscriptionEvent } from './events.js'
 
 /** What a full buffer does. */
 export interface BufferOptions {
-  /**
-   * `nonCollapsing` keeps every tick, as far as the buffer reaches; `lastValue` keeps the newest, of a basket for each key.
-   * @defaultValue 'nonCollapsing'
-   */
-  readonly mode?: Exclude<DeliveryMode, 'burst'>
   /** Ticks that wait for the reader, at most. @defaultValue 10_000 */
   readonly maxBuffered?: number
   /**
@@ -25,7 +20,7 @@ type Waiter = {
 
 /** Events that wait for one reader, in a bounded queue. */
 export class EventBuffer {
-  readonly #options: BufferOptions
+  readonly #options: BufferOptions & { readonly mode?: DeliveryMode }
   readonly #maxBuffered: number
   #events: SubscriptionEvent[] = []
   /** Index of the oldest event; those before it were read. */
@@ -38,7 +33,7 @@ export class EventBuffer {
   #waiters: Waiter[] = []
   #end: { readonly error?: GatewayClientError } | undefined
 
-  constructor(options: BufferOptions) {
+  constructor(options: BufferOptions & { readonly mode?: DeliveryMode }) {
     this.#options = options
     this.#maxBuffered = options.maxBuffered ?? 10_000
   }

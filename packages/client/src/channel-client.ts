@@ -1,5 +1,6 @@
 import {
   type Acknowledgement,
+  type DeliveryMode,
   type From,
   filterOf,
   type Position,
@@ -21,14 +22,13 @@ import {
 } from './subscription.js'
 
 type UntypedQuery = Parameters<typeof queryOf>[0]
-type UntypedRecord = Readonly<Record<string, unknown>>
 
 interface UntypedWatchOptions {
   readonly from?: From
   readonly where?: object
   readonly select?: readonly string[]
   readonly signal?: AbortSignal
-  readonly mode?: 'nonCollapsing' | 'lastValue'
+  readonly mode?: DeliveryMode
   readonly onError?: (error: GatewayClientError) => void
 }
 
@@ -116,16 +116,8 @@ export class UntypedChannelClient {
     return this.#send(key, data, options)
   }
 
-  async sendBasket(
-    inputs: UntypedRecord,
-    options: SendOptions = {},
-  ): Promise<SendReceipt<unknown>> {
-    const { messageId = randomId(), expect: _, ...call } = options
-    const channel = this.#name
-    const sends = Object.entries(inputs).map(([key, data]) => ({ channel, key, data }))
-    return receiptOf(
-      await this.#session.send({ action: 'batch', sends, messageId }, this.#bounded(call)),
-    )
+  sendBasket(inputs: unknown, options?: SendOptions): Promise<SendReceipt<unknown>> {
+    return this.#send(undefined, inputs, options)
   }
 
   async #send(

@@ -1,8 +1,16 @@
-import type { AnyChannels, ChannelTypes, Path, Position, TypedQuery, TypesOf } from '@gw/protocol'
+import type {
+  AnyChannels,
+  ChannelTypes,
+  DeliveryMode,
+  Path,
+  Position,
+  TypedQuery,
+  TypesOf,
+} from '@gw/protocol'
 import type { CallOptions } from './deadline.js'
 import type { GatewayClientError } from './errors.js'
 import type { SubscriptionEvent } from './events.js'
-import type { ElementOf, PathOf, ProjectedValue, Projection } from './projection.js'
+import type { Delivered, ElementOf, PathOf, Projection } from './projection.js'
 import type {
   KeyedValue,
   SubscribeOptions,
@@ -39,13 +47,13 @@ export interface ChannelReads<V> {
   /** The next tick from now. Waits as long as the server does (10 minutes, by default). */
   next(options?: CallOptions): Promise<V>
   /** The ticks, as an iterable. */
-  subscribe<const S extends PathOf<V> = never>(
-    options?: SubscribeOptions<ElementOf<V>, S>,
-  ): Subscription<ProjectedValue<V, S>>
+  subscribe<const S extends PathOf<V> = never, M extends DeliveryMode = 'nonCollapsing'>(
+    options?: SubscribeOptions<ElementOf<V>, S, M>,
+  ): Subscription<Delivered<V, S, M>>
   /** The ticks, as calls of a function. */
-  watch<const S extends PathOf<V> = never>(
-    listener: (event: SubscriptionEvent<ProjectedValue<V, S>, never>) => void,
-    options?: WatchOptions<ElementOf<V>, S> & OnError,
+  watch<const S extends PathOf<V> = never, M extends DeliveryMode = 'nonCollapsing'>(
+    listener: (event: SubscriptionEvent<Delivered<V, S, M>, never>) => void,
+    options?: WatchOptions<ElementOf<V>, S, M> & OnError,
   ): Watch
   /** A recent record by its id; `undefined` when there is none, or it is too long ago. */
   lookup(id: string, options?: CallOptions): Promise<ElementOf<V> | undefined>
@@ -60,22 +68,22 @@ export interface BasketReads<V, Key extends string> {
   next(key: Key, options?: CallOptions): Promise<V>
   next(options?: CallOptions): Promise<{ readonly [K in Key]?: V }>
   /** The ticks of a key, or of all keys with their names, as an iterable. */
-  subscribe<const S extends PathOf<V> = never>(
+  subscribe<const S extends PathOf<V> = never, M extends DeliveryMode = 'nonCollapsing'>(
     key: Key,
-    options?: SubscribeOptions<ElementOf<V>, S>,
-  ): Subscription<ProjectedValue<V, S>, ProjectedValue<V, S>, Key>
-  subscribe<const S extends PathOf<V> = never>(
-    options?: SubscribeOptions<ElementOf<V>, S>,
-  ): Subscription<KeyedValue<ProjectedValue<V, S>, Key>, ProjectedValue<V, S>, Key>
+    options?: SubscribeOptions<ElementOf<V>, S, M>,
+  ): Subscription<Delivered<V, S, M>, Delivered<V, S, M>, Key>
+  subscribe<const S extends PathOf<V> = never, M extends DeliveryMode = 'nonCollapsing'>(
+    options?: SubscribeOptions<ElementOf<V>, S, M>,
+  ): Subscription<KeyedValue<Delivered<V, S, M>, Key>, Delivered<V, S, M>, Key>
   /** The ticks of a key, or of all keys, as calls of a function. */
-  watch<const S extends PathOf<V> = never>(
+  watch<const S extends PathOf<V> = never, M extends DeliveryMode = 'nonCollapsing'>(
     key: Key,
-    listener: (event: SubscriptionEvent<ProjectedValue<V, S>, Key>) => void,
-    options?: WatchOptions<ElementOf<V>, S> & OnError,
+    listener: (event: SubscriptionEvent<Delivered<V, S, M>, Key>) => void,
+    options?: WatchOptions<ElementOf<V>, S, M> & OnError,
   ): Watch
-  watch<const S extends PathOf<V> = never>(
-    listener: (event: SubscriptionEvent<ProjectedValue<V, S>, Key>) => void,
-    options?: WatchOptions<ElementOf<V>, S> & OnError,
+  watch<const S extends PathOf<V> = never, M extends DeliveryMode = 'nonCollapsing'>(
+    listener: (event: SubscriptionEvent<Delivered<V, S, M>, Key>) => void,
+    options?: WatchOptions<ElementOf<V>, S, M> & OnError,
   ): Watch
   /** A recent record by its id; `undefined` when there is none, or it is too long ago. */
   lookup(id: string, options?: CallOptions): Promise<ElementOf<V> | undefined>

@@ -39,7 +39,7 @@ export type {
   SnapshotStartEvent,
   SubscriptionEvent,
 } from './events.js'
-export type { ElementOf, PathOf, ProjectedValue, Projection } from './projection.js'
+export type { Delivered, ElementOf, PathOf, ProjectedValue, Projection } from './projection.js'
 export type { ApiKey, Fetch } from './rest.js'
 export type { SessionOptions } from './session.js'
 export type {

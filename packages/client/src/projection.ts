@@ -26,6 +26,11 @@ export type ProjectedValue<Value, Select extends string> = [Select] extends [nev
     ? Pruned<Element, Select>[]
     : Pruned<Value, Select>
 
+/** What a subscription brings at once: with mode `burst` all records that have gathered. */
+export type Delivered<Value, Select extends string, Mode> = Mode extends 'burst'
+  ? Projection<ElementOf<Value>, Select>[]
+  : ProjectedValue<Value, Select>
+
 /** The record of what ticks: of a list, its element. */
 export type ElementOf<Value> = Value extends readonly (infer Element)[] ? Element : Value
 

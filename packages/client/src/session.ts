@@ -1,10 +1,4 @@
-import type {
-  Acknowledgement,
-  BatchMessage,
-  ErrorMessage,
-  SendMessage,
-  ServerMessage,
-} from '@gw/protocol'
+import type { Acknowledgement, ErrorMessage, SendMessage, ServerMessage } from '@gw/protocol'
 import { CLOSE_CODE } from '@gw/protocol'
 import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
 import { type CallOptions, watchDeadline } from './deadline.js'
@@ -15,9 +9,6 @@ import {
   type SubscriptionSpec,
   WireSubscription,
 } from './wire-subscription.js'
-
-/** A send before it has its id. */
-export type OutgoingSend = Omit<SendMessage, 'id'> | Omit<BatchMessage, 'id'>
 
 /** Options of a session. */
 export interface SessionOptions extends ConnectionOptions {
@@ -79,9 +70,9 @@ export class Session {
   }
 
   /** Sends, and waits for the acknowledgement. */
-  send(message: OutgoingSend, options: CallOptions): Promise<Acknowledgement> {
+  send(message: Omit<SendMessage, 'id'>, options: CallOptions): Promise<Acknowledgement> {
     const id = this.#nextId++
-    const request = requestOf(message)
+    const request = targetOf('send', message)
     return new Promise<Acknowledgement>((resolve, reject) => {
       if (this.#closed) return reject(closedError(request))
       if (this.#pending.size >= (this.#options.maxPendingSends ?? 10_000)) {
@@ -148,17 +139,18 @@ export class Session {
 
   #leave(subscription: WireSubscription, sink: SubscriptionSink): void {
     if (!subscription.sinks.delete(sink) || subscription.sinks.size > 0) return
-    this.#forget(subscription)
+    for (const [key, shared] of this.#shared) if (shared === subscription) this.#shared.delete(key)
+    // What the server has not answered yet it may refuse, and then there is nothing to unsubscribe.
+    if (this.connection.state !== 'live' || subscription.isAcknowledged) this.#end(subscription)
+  }
+
+  #end(subscription: WireSubscription): void {
+    this.#subscriptions.delete(subscription.id)
     const { channel, key } = subscription.spec
-    if (this.connection.state === 'live') {
+    if (this.connection.state === 'live' && subscription.isAcknowledged) {
       this.#say({ action: 'unsubscribe', id: subscription.id, channel, key })
     }
     this.#updateNeed()
-  }
-
-  #forget(subscription: WireSubscription): void {
-    this.#subscriptions.delete(subscription.id)
-    for (const [key, shared] of this.#shared) if (shared === subscription) this.#shared.delete(key)
   }
 
   #updateNeed(): void {
@@ -198,6 +190,7 @@ export class Session {
     } else if (subscription !== undefined) {
       if (answer.ok) {
         subscription.onAcknowledged(answer)
+        if (subscription.sinks.size === 0) this.#end(subscription)
         return
       }
       const error = refusal(answer, targetOf('subscribe', subscription.spec))
@@ -206,13 +199,16 @@ export class Session {
         this.connection.restart(error)
         return
       }
-      this.#forget(subscription)
       subscription.fail(error)
-      this.#updateNeed()
+      this.#end(subscription)
     }
   }
 
   #onLost(closeCode: number): void {
+    for (const subscription of this.#subscriptions.values()) {
+      subscription.isAcknowledged = false
+      if (subscription.sinks.size === 0) this.#subscriptions.delete(subscription.id)
+    }
     if (closeCode !== CLOSE_CODE.MESSAGE_TOO_LARGE) return
     // Said again, it would end the next connection too.
     let largest: PendingSend | undefined
@@ -239,11 +235,6 @@ function closedError(request: RequestInfo): GatewayClientError {
 
 function refusal({ code, detail, errors }: ErrorMessage, request: RequestInfo): GatewayClientError {
   return new GatewayClientError(code, messageOf(detail, errors), { detail, errors, request })
-}
-
-function requestOf(message: OutgoingSend): RequestInfo {
-  if (message.action === 'send') return targetOf('send', message)
-  return { action: 'batch', target: message.sends.map((send) => send.channel).join(',') }
 }
 
 function targetOf(

@@ -1,24 +1,37 @@
-import type { From, Path, Where } from '@gw/protocol'
+import type { DeliveryMode, From, Path, Where } from '@gw/protocol'
 import { type BufferOptions, EventBuffer } from './buffer.js'
 import { GatewayClientError } from './errors.js'
 import type { SubscriptionEvent } from './events.js'
 import type { SubscriptionSink } from './wire-subscription.js'
 
 /** Options of what is read: of {@link Subscription} and {@link Watch} alike. */
-export interface WatchOptions<T, Select extends Path<T> = never> {
+export interface WatchOptions<
+  T,
+  Select extends Path<T> = never,
+  Mode extends DeliveryMode = 'nonCollapsing',
+> {
   /** Where to start. @defaultValue 'now' */
   readonly from?: From
   /** Only records that match. */
   readonly where?: Where<T>
   /** Only these paths of a record. */
   readonly select?: readonly Select[]
+  /**
+   * What becomes of ticks for which this reader, or the way to it, is too slow: `nonCollapsing` keeps each one, as far as the
+   * buffers reach; `lastValue` keeps the newest, of a basket for each key; `burst` brings all that have gathered as one list.
+   * @defaultValue 'nonCollapsing'
+   */
+  readonly mode?: Mode
   /** Ends it. */
   readonly signal?: AbortSignal
 }
 
 /** Options of a {@link Subscription}. */
-export interface SubscribeOptions<T, Select extends Path<T> = never>
-  extends WatchOptions<T, Select>,
+export interface SubscribeOptions<
+  T,
+  Select extends Path<T> = never,
+  Mode extends DeliveryMode = 'nonCollapsing',
+> extends WatchOptions<T, Select, Mode>,
     BufferOptions {}
 
 /** A record of a whole basket, with its key. */
@@ -59,7 +72,7 @@ export type Begin = (sink: SubscriptionSink) => () => void
 /** A subscription that is read as an iterable; of a whole basket, with the keys that the server names. */
 export function readSubscription(
   begin: Begin,
-  options: BufferOptions & { readonly signal?: AbortSignal },
+  options: BufferOptions & { readonly mode?: DeliveryMode; readonly signal?: AbortSignal },
   ofKey: string | undefined,
 ): Subscription<unknown, unknown, string> {
   const buffer = new EventBuffer(options)

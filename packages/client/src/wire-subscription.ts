@@ -48,6 +48,8 @@ export class WireSubscription {
   readonly id: number
   readonly spec: SubscriptionSpec
   readonly sinks: Set<SubscriptionSink> = new Set()
+  /** Whether the server has said yes on this connection. */
+  isAcknowledged = false
   #ready = false
   /** How far it has come: where it resumes. */
   #position: Position | undefined
@@ -75,6 +77,7 @@ export class WireSubscription {
   }
 
   onAcknowledged({ epoch, offset, recovered }: Acknowledgement): void {
+    this.isAcknowledged = true
     const start = epoch === undefined || offset === undefined ? undefined : { epoch, offset }
     const resumed = this.#position
     const lost = this.#ready && (resumed === undefined ? !this.#inSnapshot : recovered === false)
@@ -122,7 +125,7 @@ export class WireSubscription {
     if (!snapshot && position !== undefined && !this.#advance(position)) return
     this.#emit({
       type: 'data',
-      value: kind === 'list' ? data : data[0],
+      value: kind === 'list' || this.spec.mode === 'burst' ? data : data[0],
       ...keyOf(message),
       ...(position === undefined ? {} : { position }),
       ...(snapshot ? { snapshot } : {}),

@@ -131,6 +131,12 @@ describe('subscriptions', () => {
       for await (const order of client.orders.subscribe({ select: ['quantity'] })) {
         expectTypeOf(order).toEqualTypeOf<{ readonly quantity: number }>()
       }
+      for await (const orders of client.orders.subscribe({ mode: 'burst', select: ['id'] })) {
+        expectTypeOf(orders).toEqualTypeOf<{ readonly id: string }[]>()
+      }
+      for await (const order of client.orders.subscribe({ mode: 'lastValue' })) {
+        expectTypeOf(order).toEqualTypeOf<Order>()
+      }
       for await (const price of client.prices.subscribe('AAPL')) {
         expectTypeOf(price).toEqualTypeOf<Price>()
       }
