@@ -1,10 +1,19 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
+type Ranges = Readonly<Record<string, string>>
+
+interface PublishedManifest {
+  readonly dist: { tarball: string }
+  readonly dependencies?: Ranges
+  readonly peerDependencies?: Ranges
+  readonly devDependencies?: Ranges
+}
+
 /** A package as npm's registry protocol carries it: the manifests by version, and the tarballs when it is published. */
 interface Packument {
   readonly name: string
-  readonly versions: Record<string, { readonly dist: { tarball: string } }>
+  readonly versions: Record<string, PublishedManifest>
   readonly 'dist-tags': Record<string, string>
   _attachments?: Record<string, { readonly data: string }>
 }

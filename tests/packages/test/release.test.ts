@@ -1,16 +1,8 @@
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startRegistry } from './registry.js'
-import { manifestOf, PACKAGES, pack, ROOT, run, runAsync, temporaryFolder } from './workspace.js'
+import { manifestOf, PACKAGES, ROOT, run, runAsync, temporaryFolder } from './workspace.js'
 
 let folder: ReturnType<typeof temporaryFolder>
 let copy: string
@@ -20,6 +12,8 @@ beforeAll(async () => {
   folder = temporaryFolder()
   copy = join(folder.path, 'repository')
   copyRepository(copy)
+  run('git', ['init', '-q', '-b', 'main'], copy)
+  commit(copy, 'start')
   registry = await startRegistry('https://registry.npmjs.org/')
 })
 
@@ -28,38 +22,57 @@ afterAll(async () => {
   folder.remove()
 })
 
-test('a minor of one package is published alone, and an older client works against a newer server', async () => {
-  // The first release: whatever changesets are there.
-  run('git', ['init', '-q', '-b', 'main'], copy)
-  commit(copy, 'start')
-  version(copy)
-  const first = versions(copy)
-  await publish(copy)
+/** Versions after each release, in order. */
+const releases: Record<(typeof PACKAGES)[number], string>[] = []
 
-  // Then the server gets something new, and nobody else does.
-  writeFileSync(
-    join(copy, '.changeset/server-grows.md'),
-    "---\n'@gw/server-hono': minor\n'@gw/channels': minor\n---\n\nSomething new.\n",
+async function release(changeset?: string): Promise<string[]> {
+  if (changeset !== undefined) writeFileSync(join(copy, '.changeset/change.md'), changeset)
+  version(copy)
+  const before = releases.at(-1)
+  const after = versions(copy)
+  releases.push(after)
+  await publish(copy)
+  return PACKAGES.filter((name) => after[name] !== before?.[name])
+}
+
+test('the first release publishes every package, with real versions in place of the workspace', async () => {
+  expect(await release()).toEqual(PACKAGES)
+  for (const name of PACKAGES) {
+    const versions = registry.published.get(`@gw/${name}`)?.versions ?? {}
+    expect(Object.keys(versions)).toEqual([releases[0]?.[name]])
+    for (const manifest of Object.values(versions)) {
+      const { dependencies, peerDependencies, devDependencies } = manifest
+      const ranges = Object.values({ ...dependencies, ...peerDependencies, ...devDependencies })
+      expect(ranges.filter((range) => /^(workspace|catalog):/.test(range))).toEqual([])
+    }
+  }
+})
+
+test('a minor of one package is a release of that package alone', async () => {
+  expect(await release("---\n'@gw/client': minor\n---\n\nSomething new.\n")).toEqual(['client'])
+  expect(Object.keys(registry.published.get('@gw/client')?.versions ?? {})).toHaveLength(2)
+  expect(Object.keys(registry.published.get('@gw/protocol')?.versions ?? {})).toHaveLength(1)
+})
+
+test('what depends on a package that grew is released with it, nothing else', async () => {
+  const grown = await release(
+    "---\n'@gw/server-hono': minor\n'@gw/channels': minor\n---\n\nMore.\n",
   )
-  version(copy)
-  const second = versions(copy)
-  expect(second.client).toBe(first.client)
-  expect(second.core).toBe(first.core)
-  expect(second['server-hono']).not.toBe(first['server-hono'])
-  await publish(copy)
-  expect(Object.keys(registry.published.get('@gw/server-hono')?.versions ?? {})).toEqual([
-    first['server-hono'],
-    second['server-hono'],
-  ])
+  expect(grown).toEqual(['channels', 'server-hono', 'kafka'])
+})
 
-  // Single packages are installed from the registry, the client by itself.
+test('single packages install from the registry, and a client of one minor earlier works with the server', async () => {
+  const [first, second] = releases
   const server = await project('server', ['@gw/server-hono', '@gw/channels', 'zod', 'hono'])
-  const client = await project('client', [`@gw/client@${first.client}`, 'ws'])
-  expect(existsSync(join(client, 'node_modules/@gw/channels'))).toBe(false)
   writeFileSync(join(server, 'program.mjs'), SERVER)
-  writeFileSync(join(client, 'program.mjs'), CLIENT)
-  const output = await runAsync('node', ['program.mjs', join(client, 'program.mjs')], server)
-  expect(output.trim()).toBe('sent 3, last 3, seen 4')
+  for (const version of [first?.client, second?.client]) {
+    const client = await project(`client-${version}`, [`@gw/client@${version}`, 'ws'])
+    expect(manifestOf(join(client, 'node_modules/@gw/client')).version).toBe(version)
+    expect(existsSync(join(client, 'node_modules/@gw/channels'))).toBe(false)
+    writeFileSync(join(client, 'program.mjs'), CLIENT)
+    const output = await runAsync('node', ['program.mjs', join(client, 'program.mjs')], server)
+    expect(output.trim()).toBe('sent 3, last 3, seen 4')
+  }
 })
 
 const SERVER = `
@@ -90,23 +103,18 @@ console.log('sent ' + sent + ', last ' + last + ', seen ' + seen)
 await client.close()
 `
 
-/** The files under version control and the builds; dependencies are linked. */
+/** The files under version control and the builds, with dependencies of its own. */
 function copyRepository(to: string): void {
   mkdirSync(to)
   const files = run('git', ['ls-files', '-co', '--exclude-standard'], ROOT).trim().split('\n')
   for (const file of files) {
     if (existsSync(join(ROOT, file))) cpSync(join(ROOT, file), join(to, file))
   }
-  symlinkSync(join(ROOT, 'node_modules'), join(to, 'node_modules'))
   for (const name of PACKAGES) {
-    cpSync(join(ROOT, 'packages', name, 'dist'), join(to, 'packages', name, 'dist'), {
-      recursive: true,
-    })
-    symlinkSync(
-      join(ROOT, 'packages', name, 'node_modules'),
-      join(to, 'packages', name, 'node_modules'),
-    )
+    const dist = join('packages', name, 'dist')
+    cpSync(join(ROOT, dist), join(to, dist), { recursive: true })
   }
+  run('npx', ['-y', 'pnpm@12', 'install', '--prefer-offline', '--ignore-scripts'], to)
 }
 
 function commit(repository: string, message: string): void {
@@ -126,23 +134,18 @@ function versions(repository: string): Record<(typeof PACKAGES)[number], string>
   ) as Record<(typeof PACKAGES)[number], string>
 }
 
-/** Packs with pnpm, which writes real versions in place of the workspace's, and publishes what is new. */
+/** Publishes what is new, as the root's `release` does. */
 async function publish(repository: string): Promise<void> {
-  const npmrc = join(folder.path, '.npmrc')
+  const { host } = new URL(registry.url)
   writeFileSync(
-    npmrc,
-    `registry=${registry.url}\n//${new URL(registry.url).host}/:_authToken=test\n`,
+    join(repository, '.npmrc'),
+    `registry=${registry.url}\n@gw:registry=${registry.url}\n//${host}/:_authToken=test\n`,
   )
-  for (const name of PACKAGES) {
-    const { name: fullName, version } = manifestOf(join(repository, 'packages', name))
-    if (registry.published.get(fullName)?.versions[version] !== undefined) continue
-    const tarball = pack(name, folder.path, repository)
-    await runAsync(
-      'npm',
-      ['publish', tarball, '--userconfig', npmrc, '--provenance=false'],
-      folder.path,
-    )
-  }
+  await runAsync(
+    'npx',
+    ['-y', '-p', 'pnpm@12', '-c', 'node_modules/.bin/changeset publish --no-git-tag'],
+    repository,
+  )
 }
 
 async function project(name: string, packages: readonly string[]): Promise<string> {
