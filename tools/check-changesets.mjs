@@ -1,15 +1,14 @@
-// Each package that changed since the base branch needs a changeset; without a base branch only the files are checked.
+// Each package that changed since the base branch needs a changeset. On the base branch itself there is nothing to compare.
 import { spawnSync } from 'node:child_process'
 
-const base = spawnSync('git', ['rev-parse', '--verify', '--quiet', 'origin/main'])
-const args = base.status === 0 ? ['status', '--since=origin/main'] : ['status']
-const { status, stdout, stderr } = spawnSync('changeset', args, { encoding: 'utf8' })
-process.stdout.write(stdout)
-// A clone of the base branch itself has nothing to compare with.
-if (
-  status !== 0 &&
-  !/no changesets were found|Failed to find where HEAD diverged/i.test(stderr + stdout)
-) {
-  process.stderr.write(stderr)
+const known = spawnSync('git', ['rev-parse', '--verify', '--quiet', 'origin/main'])
+const since = known.status === 0 ? ['--since=origin/main'] : []
+const { status, stdout, stderr } = spawnSync('changeset', ['status', ...since], {
+  encoding: 'utf8',
+})
+// A shallow clone, or one that has no base branch at all, cannot be compared either.
+const isComparable = !/Failed to find where HEAD diverged/i.test(stdout + stderr)
+if (status !== 0 && isComparable) {
+  process.stderr.write(stdout + stderr)
   process.exitCode = 1
 }

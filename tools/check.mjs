@@ -13,10 +13,11 @@ const steps = {
   changesets: 'node tools/check-changesets.mjs',
 }
 
+const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1' }
 const failed = []
 for (const [name, command] of Object.entries(steps)) {
   const started = performance.now()
-  const { status } = spawnSync(command, { stdio: 'inherit', shell: true })
+  const { status } = spawnSync(command, { stdio: 'inherit', shell: true, env })
   const seconds = ((performance.now() - started) / 1_000).toFixed(1)
   if (status !== 0) failed.push(name)
   console.log(`${status === 0 ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)`)
