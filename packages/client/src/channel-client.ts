@@ -20,6 +20,8 @@ import {
   type Watch,
   watchSubscription,
 } from './subscription.js'
+import type { Validate } from './validate.js'
+import type { SubscriptionSink } from './wire-subscription.js'
 
 type UntypedQuery = Parameters<typeof queryOf>[0]
 
@@ -41,12 +43,20 @@ export class UntypedChannelClient {
   readonly #rest: Rest
   readonly #session: Session
   readonly #timeoutMs: number
+  readonly #validate: Validate | undefined
 
-  constructor(name: string, rest: Rest, session: Session, timeoutMs: number) {
+  constructor(
+    name: string,
+    rest: Rest,
+    session: Session,
+    timeoutMs: number,
+    validate: Validate | undefined,
+  ) {
     this.#name = name
     this.#rest = rest
     this.#session = session
     this.#timeoutMs = timeoutMs
+    this.#validate = validate
     this.stage = new UntypedStageClient(name, rest)
   }
 
@@ -59,7 +69,7 @@ export class UntypedChannelClient {
     const [key, options] = keyFirst(args)
     const path = pathOf('last', this.#name, key)
     const query = key === undefined ? { keys: '1' } : {}
-    return answeredValue(
+    return this.#answered(
       await this.#rest.call({ method: 'GET', path, query, idempotent: true, ...options }),
     )
   }
@@ -69,7 +79,7 @@ export class UntypedChannelClient {
     const path = pathOf('next', this.#name, key)
     const query = key === undefined ? { keys: '1' } : {}
     // The server's own bound applies when the caller names none.
-    return answeredValue(
+    return this.#answered(
       await this.#rest.call({ method: 'GET', path, query, timeoutMs: undefined, ...options }),
     )
   }
@@ -77,14 +87,15 @@ export class UntypedChannelClient {
   async lookup(id: string, options?: CallOptions): Promise<unknown> {
     const path = pathOf('lookup', this.#name, id)
     const answer = await this.#rest.call({ method: 'GET', path, idempotent: true, ...options })
-    return recordsOf(answer)[0]
+    return this.#elements(recordsOf(answer))[0]
   }
 
   async query(
     query: UntypedQuery = {},
     options?: QueryOptions<string>,
   ): Promise<readonly unknown[]> {
-    return recordsOf(await this.#state(query, {}, options))
+    const records = recordsOf(await this.#state(query, {}, options))
+    return query.select === undefined ? this.#elements(records) : records
   }
 
   async count(query: UntypedQuery = {}, options?: QueryOptions<string>): Promise<number> {
@@ -103,28 +114,20 @@ export class UntypedChannelClient {
     return this.#rest.call({ method: 'GET', path, query: parameters, idempotent: true, ...options })
   }
 
-  async send(...args: [string, unknown, SendOptions?] | [unknown, SendOptions?]): Promise<unknown> {
-    const [key, data, options] = keyBeforeData(args)
-    const { records } = await this.#send(key, data, options)
+  async send(data: unknown, ...more: [string?, SendOptions?] | [SendOptions?]): Promise<unknown> {
+    const { records } = await this.sendAll(data, ...more)
     return Array.isArray(data) ? records : records[0]
   }
 
-  sendAll(
-    ...args: [string, readonly unknown[], SendOptions?] | [readonly unknown[], SendOptions?]
-  ): Promise<SendReceipt<unknown>> {
-    const [key, data, options] = keyBeforeData(args)
-    return this.#send(key, data, options)
+  sendBasket(inputs: unknown, options: SendOptions = {}): Promise<SendReceipt<unknown>> {
+    return this.sendAll(inputs, options)
   }
 
-  sendBasket(inputs: unknown, options?: SendOptions): Promise<SendReceipt<unknown>> {
-    return this.#send(undefined, inputs, options)
-  }
-
-  async #send(
-    key: string | undefined,
+  async sendAll(
     data: unknown,
-    { messageId = randomId(), expect, ...call }: SendOptions = {},
+    ...more: [string?, SendOptions?] | [SendOptions?]
   ): Promise<SendReceipt<unknown>> {
+    const [key, { messageId = randomId(), expect, ...call } = {}] = keyFirst(more)
     const message = {
       action: 'send' as const,
       channel: this.#name,
@@ -133,7 +136,10 @@ export class UntypedChannelClient {
       ...(key === undefined ? {} : { key }),
       ...(expect === undefined ? {} : { expect }),
     }
-    return receiptOf(await this.#session.send(message, this.#bounded(call)))
+    const bounded = { timeoutMs: this.#timeoutMs, ...call }
+    const { data: records = [], ...answer } = await this.#session.send(message, bounded)
+    const { durability } = answer
+    return { records: this.#elements(records), position: positionOf(answer), durability }
   }
 
   subscribe(
@@ -163,11 +169,49 @@ export class UntypedChannelClient {
       mode,
       from,
     }
-    return (sink) => this.#session.subscribe(spec, sink)
+    const isChecked = this.#validate !== undefined && select === undefined
+    return (sink) => this.#session.subscribe(spec, isChecked ? this.#checked(sink, mode) : sink)
   }
 
-  #bounded(options: CallOptions): CallOptions {
-    return { timeoutMs: this.#timeoutMs, ...options }
+  /** A sink that lets only right records through. */
+  #checked(sink: SubscriptionSink, mode: DeliveryMode | undefined): SubscriptionSink {
+    const check = (value: unknown): unknown =>
+      mode === 'burst' ? this.#elements(value as readonly unknown[]) : this.#value(value)
+    return {
+      onReady: () => sink.onReady(),
+      onError: (error) => sink.onError(error),
+      onEvent: (event) => {
+        try {
+          sink.onEvent(event.type === 'data' ? { ...event, value: check(event.value) } : event)
+        } catch (error) {
+          sink.onError(error as GatewayClientError)
+        }
+      },
+    }
+  }
+
+  /** What an answer holds, by the server's word on what it is, never by its looks. */
+  #answered(answer: RestAnswer): unknown {
+    const { body, kind, position } = answer
+    if (kind === 'basket' && typeof body === 'object' && !Array.isArray(body)) {
+      const byKey = Object.entries(body as object)
+      return Object.fromEntries(byKey.map(([key, value]) => [key, this.#value(value)]))
+    }
+    const records = recordsOf(answer)
+    if (kind === 'single') return records.length === 0 ? undefined : this.#value(records[0])
+    if (kind === 'list') return position?.offset === 0 ? undefined : this.#value(records)
+    throw invalidAnswer('it does not say whether it is single, a list or a basket')
+  }
+
+  #value(value: unknown): unknown {
+    return this.#validate === undefined ? value : this.#validate(this.#name, value, false)
+  }
+
+  #elements(records: readonly unknown[]): readonly unknown[] {
+    const validate = this.#validate
+    return validate === undefined
+      ? records
+      : records.map((record) => validate(this.#name, record, true))
   }
 }
 
@@ -231,28 +275,6 @@ function keyFirst<O>(args: readonly [string?, O?] | readonly [O?]): [string | un
   return (typeof args[0] === 'string' ? args : [undefined, args[0]]) as [string | undefined, O?]
 }
 
-/** A key stands before the data; data alone may be a text too, so the number of arguments and the type of the second decide. */
-function keyBeforeData(
-  args: readonly unknown[],
-): [key: string | undefined, data: unknown, options: SendOptions | undefined] {
-  const keyed = args.length === 3 || (args.length === 2 && typeof args[0] === 'string')
-  return (keyed ? args : [undefined, ...args]) as [
-    string | undefined,
-    unknown,
-    SendOptions | undefined,
-  ]
-}
-
-/** By the server's word on what the answer is, never by its looks. */
-function answeredValue(answer: RestAnswer): unknown {
-  const { body, kind, position } = answer
-  if (kind === 'basket' && !Array.isArray(body)) return body
-  const records = recordsOf(answer)
-  if (kind === 'single') return records[0]
-  if (kind === 'list') return position?.offset === 0 ? undefined : records
-  throw invalidAnswer('it does not say whether it is single, a list or a basket')
-}
-
 function recordsOf({ body }: RestAnswer): readonly unknown[] {
   if (!Array.isArray(body)) throw invalidAnswer('it is no array')
   return body
@@ -262,15 +284,8 @@ function invalidAnswer(why: string): GatewayClientError {
   return new GatewayClientError('INVALID_ANSWER', `the answer cannot be understood: ${why}`)
 }
 
-function receiptOf({
-  data = [],
-  epoch,
-  offset,
-  durability,
-}: Acknowledgement): SendReceipt<unknown> {
-  const position: Position | undefined =
-    epoch === undefined || offset === undefined ? undefined : { epoch, offset }
-  return { records: data, position, durability }
+function positionOf({ epoch, offset }: Partial<Acknowledgement>): Position | undefined {
+  return epoch === undefined || offset === undefined ? undefined : { epoch, offset }
 }
 
 /** Browsers offer `randomUUID` on secure pages only. */

@@ -126,9 +126,9 @@ export interface ChannelSends<Kind, V, Input> {
 /** Sends to a basket. */
 export interface BasketSends<V, Input, Key extends string> {
   /** Sends one record to a key. */
-  send(key: Key, input: Input, options?: SendOptions): Promise<V>
+  send(input: Input, key: Key, options?: SendOptions): Promise<V>
   /** Sends several to a key: all or none. */
-  sendAll(key: Key, inputs: readonly Input[], options?: SendOptions): Promise<SendReceipt<V>>
+  sendAll(inputs: readonly Input[], key: Key, options?: SendOptions): Promise<SendReceipt<V>>
   /** Sends to several keys at once: all or none, in one cycle. */
   sendBasket(
     inputs: { readonly [K in Key]?: Input },

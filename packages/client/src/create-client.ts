@@ -1,5 +1,4 @@
 import {
-  type AnyChannels,
   type ChannelName,
   type ChannelsOf,
   type ContractType,
@@ -12,6 +11,7 @@ import type { ConnectionState } from './connection.js'
 import { GatewayClientError } from './errors.js'
 import { type ApiKey, type Fetch, Rest } from './rest.js'
 import { Session, type SessionOptions } from './session.js'
+import type { Validate } from './validate.js'
 import { findWebSocket, openWebSocket, type WebSocketConstructor } from './websocket.js'
 
 /** Options of {@link createClient}. */
@@ -64,6 +64,8 @@ export type Client<Contract extends ContractType> = ClientCalls & {
  */
 export function createClient<Contract extends ContractType>(
   options: ClientOptions,
+  /** @internal What `@gw/client/validation` adds. */
+  validate?: Validate,
 ): Client<Contract> {
   const base = baseOf(options.url)
   const timeoutMs = options.timeoutMs ?? 30_000
@@ -99,7 +101,7 @@ export function createClient<Contract extends ContractType>(
       }
       let channel = channels.get(name)
       if (channel === undefined) {
-        channel = new UntypedChannelClient(name, rest, session, timeoutMs)
+        channel = new UntypedChannelClient(name, rest, session, timeoutMs, validate)
         channels.set(name, channel)
       }
       return channel
@@ -127,6 +129,3 @@ async function diagnose(rest: Rest, timeoutMs: number): Promise<GatewayClientErr
     return isFinal && status !== undefined ? (error as GatewayClientError) : undefined
   }
 }
-
-/** A contract of any channels: for programs that learn the names at run time. */
-export type AnyContract = ContractType<AnyChannels>

@@ -44,8 +44,10 @@ export class GatewayClientError<
   readonly status: number | undefined
   /** What the server said, as it said it. */
   readonly detail: unknown
-  /** What is wrong with a record, field by field; only with `INVALID_RECORD`. */
-  readonly errors: Code extends 'INVALID_RECORD' ? readonly FieldError[] : undefined
+  /** What is wrong with a record, field by field: one that was sent, or, with `INVALID_ANSWER`, one that came. */
+  readonly errors: Code extends 'INVALID_RECORD' | 'INVALID_ANSWER'
+    ? readonly FieldError[]
+    : undefined
   /** How long to wait before another try, where the server said so. */
   readonly retryAfterMs: number | undefined
   readonly request: RequestInfo | undefined
@@ -59,9 +61,8 @@ export class GatewayClientError<
     this.code = code
     this.status = details.status
     this.detail = details.detail
-    this.errors = (
-      code === 'INVALID_RECORD' ? (details.errors ?? []) : undefined
-    ) as typeof this.errors
+    const isInvalid = code === 'INVALID_RECORD' || code === 'INVALID_ANSWER'
+    this.errors = (isInvalid ? (details.errors ?? []) : undefined) as typeof this.errors
     this.retryAfterMs = details.retryAfterMs
     this.request = request
   }

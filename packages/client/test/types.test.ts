@@ -98,7 +98,7 @@ describe('sends', () => {
       expectTypeOf(order).toEqualTypeOf<Order>()
       const { records } = await client.orders.sendAll([])
       expectTypeOf(records).toEqualTypeOf<readonly Order[]>()
-      expectTypeOf(await client.prices.send('AAPL', { value: 1 })).toEqualTypeOf<Price>()
+      expectTypeOf(await client.prices.send({ value: 1 }, 'AAPL')).toEqualTypeOf<Price>()
       await client.prices.sendBasket({ AAPL: { value: 1 }, MSFT: { value: 2 } })
       expectTypeOf(await client.fills.send([])).toEqualTypeOf<Order[]>()
     })
@@ -113,7 +113,7 @@ describe('sends', () => {
       // @ts-expect-error no such side
       client.orders.send({ symbol: 'AAPL', side: 'hold', quantity: 1 })
       // @ts-expect-error no such key
-      client.prices.send('GOOG', { value: 1 })
+      client.prices.send({ value: 1 }, 'GOOG')
       // @ts-expect-error no such key
       client.prices.sendBasket({ GOOG: { value: 1 } })
       // @ts-expect-error not staged

@@ -60,9 +60,13 @@ export class FakeGateway {
     })
   }
 
-  static async start(): Promise<FakeGateway> {
+  /** Listens on a free port of the loopback, or on a UNIX socket. */
+  static async start(path?: string): Promise<FakeGateway> {
     const gateway = new FakeGateway()
-    await new Promise<void>((resolve) => gateway.#server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => {
+      if (path === undefined) gateway.#server.listen(0, '127.0.0.1', resolve)
+      else gateway.#server.listen(path, resolve)
+    })
     return gateway
   }
 
