@@ -1,0 +1,193 @@
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const HERE = import.meta.dirname
+const POM = join(HERE, 'pom.xml')
+const READY = 'Kafka Server started'
+const START_MS = 90_000
+
+/** A real Apache Kafka broker, in KRaft mode, on loopback. */
+export interface Broker {
+  /** `127.0.0.1:PORT`. */
+  readonly address: string
+  /** Ends it in order; data stays until {@link remove}. */
+  stop(): Promise<void>
+  /** Kills it with -9. */
+  crash(): Promise<void>
+  /** Starts it again on the same port, with its data. */
+  restart(): Promise<void>
+  /** Makes it hang, and go on. */
+  pause(): void
+  resume(): void
+  /** Stops it and removes its data. */
+  remove(): Promise<void>
+}
+
+/** Why no broker can be started here; `undefined` when one can. */
+export function missingForBroker(): string | undefined {
+  if (spawnSync('java', ['-version']).error !== undefined) return 'java is missing'
+  if (existsSync(join(jarsFolder(), '.complete'))) return undefined
+  return spawnSync('mvn', ['-version']).error === undefined ? undefined : 'mvn is missing'
+}
+
+/** Starts a broker on a free port, with a data folder of its own. */
+export async function startBroker(): Promise<Broker> {
+  const jars = await resolveJars()
+  const folder = mkdtempSync(join(tmpdir(), 'gw-kafka-'))
+  const [port, controllerPort] = [await freePort(), await freePort()]
+  const properties = join(folder, 'server.properties')
+  writeFileSync(properties, propertiesOf(join(folder, 'data'), port, controllerPort))
+  const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A')
+  await promisify(execFile)('java', [
+    ...jvmArguments(jars, '192m'),
+    'kafka.tools.StorageTool',
+    'format',
+    '-t',
+    clusterId,
+    '-c',
+    properties,
+  ])
+  let child = await startServer(jars, properties)
+  const kill = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGCONT')
+    child.kill(signal)
+    const timeout = setTimeout(() => child.kill('SIGKILL'), 20_000)
+    await gone
+    clearTimeout(timeout)
+  }
+  return {
+    address: `127.0.0.1:${port}`,
+    stop: () => kill('SIGTERM'),
+    crash: () => kill('SIGKILL'),
+    restart: async () => {
+      child = await startServer(jars, properties)
+    },
+    pause: () => child.kill('SIGSTOP'),
+    resume: () => child.kill('SIGCONT'),
+    remove: async () => {
+      await kill('SIGKILL')
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function jarsFolder(): string {
+  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')
+  const version = createHash('sha256').update(readFileSync(POM)).digest('hex').slice(0, 12)
+  return join(cache, 'gw-test-broker', version)
+}
+
+/** Resolves the broker's jars with Maven: about a minute and 45 MB the first time, nothing later. */
+async function resolveJars(): Promise<string> {
+  const folder = jarsFolder()
+  if (existsSync(join(folder, '.complete'))) return folder
+  const fresh = `${folder}-${process.pid}`
+  mkdirSync(fresh, { recursive: true })
+  await promisify(execFile)('mvn', [
+    '-q',
+    '-B',
+    '-f',
+    POM,
+    'org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies',
+    '-DincludeScope=runtime',
+    `-DoutputDirectory=${fresh}`,
+  ])
+  writeFileSync(join(fresh, '.complete'), '')
+  // Somebody else may have been faster; what is there is as good.
+  if (existsSync(folder)) rmSync(fresh, { recursive: true })
+  else renameSync(fresh, folder)
+  return folder
+}
+
+function jvmArguments(jars: string, heap: string): string[] {
+  return [
+    `-Xmx${heap}`,
+    '-XX:+UseSerialGC',
+    '-Djava.awt.headless=true',
+    `-Dlog4j2.configurationFile=${join(HERE, 'log4j2.properties')}`,
+    '-cp',
+    join(jars, '*'),
+  ]
+}
+
+
+async function startServer(jars: string, properties: string): Promise<ChildProcess> {
+  const child = spawn('java', [...jvmArguments(jars, '384m'), 'kafka.Kafka', properties], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const watchdog = spawn('sh', ['-c', `cat >/dev/null; kill -9 ${child.pid}`], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  watchdog.unref()
+  child.once('exit', () => watchdog.kill('SIGKILL'))
+  let output = ''
+  await new Promise<void>((resolve, reject) => {
+    const timeout = setTimeout(
+      () => reject(new Error(`the broker is not ready after ${START_MS / 1_000} s:\n${output}`)),
+      START_MS,
+    )
+    child.stderr?.on('data', (chunk) => {
+      output += chunk
+    })
+    child.stdout?.on('data', (chunk) => {
+      output = (output + chunk).slice(-16_384)
+      if (!output.includes(READY)) return
+      clearTimeout(timeout)
+      resolve()
+    })
+    child.once('exit', (code) => {
+      clearTimeout(timeout)
+      reject(new Error(`the broker ended with ${code}:\n${output}`))
+    })
+  })
+  return child
+}
+
+function propertiesOf(data: string, port: number, controllerPort: number): string {
+  const settings = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'controller.listener.names': 'CONTROLLER',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'log.dirs': data,
+    'num.network.threads': 2,
+    'num.io.threads': 4,
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': 4,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.num.partitions': 4,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    'share.coordinator.state.topic.num.partitions': 2,
+    'group.initial.rebalance.delay.ms': 0,
+    'group.min.session.timeout.ms': 1_000,
+    'log.cleaner.dedupe.buffer.size': 8_388_608,
+    'log.index.size.max.bytes': 1_048_576,
+    // After kill -9 it can register again only when its old session has expired; the default is 9 s.
+    'broker.session.timeout.ms': 3_000,
+    'broker.heartbeat.interval.ms': 500,
+  }
+  return `${Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}`)
+    .join('\n')}\n`
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
