@@ -1,17 +1,29 @@
-import type { AnyChannel, AnyChannels, ChannelType, ContractType, Path } from '@gw/protocol'
-import type { z } from 'zod'
+import type {
+  AnyChannel,
+  AnyChannels,
+  ChannelsOf,
+  ChannelType,
+  ContractType,
+  Path,
+} from '@gw/protocol'
+import { z } from 'zod'
+import { contractProblems } from './contract-problems.js'
 import { ChannelsError } from './errors.js'
 
 /** A state of a channel: the newest record, or the newest few, for each key. */
 export interface StateOptions<Record = never> {
-  /** Path, or paths, of the attributes that make the key. */
+  /** Path, or paths, of the attributes that make the key. Equality queries on them are looked up, not searched. */
   readonly by: StatePath<Record> | readonly StatePath<Record>[]
   /** Name of the state. @defaultValue the channel's name */
   readonly alias?: string
+  /** Further attributes for which equality queries are looked up, not searched. */
+  readonly index?: StatePath<Record> | readonly StatePath<Record>[]
   /** Records kept for each key. @defaultValue 1 */
   readonly keep?: number
-  /** Records kept in all; the oldest goes out. @defaultValue 1_000_000 */
+  /** Records kept in all; the one that was updated longest ago goes out. @defaultValue 1_000_000 */
   readonly maxRecords?: number
+  /** Of a basket: the one key whose ticks are kept. @defaultValue those of all keys, in one state */
+  readonly key?: string
 }
 
 type StatePath<Record> = [Record] extends [never] ? string : Path<ElementOf<Record>>
@@ -22,7 +34,7 @@ type ElementOf<T> = T extends readonly (infer E)[] ? E : T
 export interface ChannelOptions<Value = never> {
   /** State, or states, that the gateway keeps of the channel. */
   readonly state?: StateOptions<Value> | readonly StateOptions<Value>[]
-  /** Whether records can be staged and released. @defaultValue false */
+  /** Whether records can be staged and released; not for baskets. @defaultValue false */
   readonly stage?: boolean
   /** Whether the outside may send. @defaultValue false */
   readonly send?: boolean
@@ -101,6 +113,11 @@ export interface BasketChannel<S extends z.ZodType, Key extends string, O>
   readonly schema: S
 }
 
+/** A basket whose keys come and go while it runs. */
+export interface DynamicBasketChannel<S extends z.ZodType, O> extends BasketChannel<S, string, O> {
+  readonly dynamic: true
+}
+
 /** A static value that is part of the contract and never ticks. */
 export interface Field<S extends z.ZodType>
   extends ChannelDefinition,
@@ -115,6 +132,7 @@ export interface Field<S extends z.ZodType>
       readonly send: false
     }> {
   readonly kind: 'field'
+  readonly schema: S
   readonly value: z.output<S>
 }
 
@@ -123,14 +141,20 @@ export interface Contract<C extends AnyChannels> extends ContractType<C> {
   readonly channels: C
 }
 
+/** Keys of a basket: a list, a zod enum, or an enum object, of which the names count. */
+export type KeySource<Key extends string> =
+  | readonly Key[]
+  | { readonly enum: { readonly [K in Key]: string | number } }
+  | { readonly [K in Key]: string | number }
+
 /**
  * Declares a channel. A schema of an array makes a list channel, whose lists tick as a whole.
  * @example `channel(Order, { state: { by: 'symbol' }, send: true })`
  */
-export function channel<S extends z.ZodType, const O extends ChannelOptions<z.output<S>> = {}>(
-  schema: S,
-  options?: O,
-): Channel<S, O> {
+export function channel<
+  S extends z.ZodType,
+  const O extends ChannelOptions<z.output<S>> = Record<never, never>,
+>(schema: S, options?: O): Channel<S, O> {
   return {
     kind: schema.def.type === 'array' ? 'list' : 'single',
     schema,
@@ -141,47 +165,70 @@ export function channel<S extends z.ZodType, const O extends ChannelOptions<z.ou
 /**
  * Declares a basket: a channel for each key. Keys given here are part of the contract and checked by the compiler;
  * without them modules announce the keys (`dynamicKeys`).
+ * @example `basket(['AAPL', 'MSFT'], Price)`
  */
-export function basket<S extends z.ZodType, const O extends ChannelOptions<z.output<S>> = {}>(
-  schema: S,
-  options?: O,
-): BasketChannel<S, string, O>
+export function basket<
+  S extends z.ZodType,
+  const O extends ChannelOptions<z.output<S>> = Record<never, never>,
+>(schema: S, options?: O): BasketChannel<S, string, O>
 export function basket<
   const Key extends string,
   S extends z.ZodType,
-  const O extends ChannelOptions<z.output<S>> = {},
->(keys: readonly Key[], schema: S, options?: O): BasketChannel<S, Key, O>
+  const O extends ChannelOptions<z.output<S>> = Record<never, never>,
+>(keys: KeySource<Key>, schema: S, options?: O): BasketChannel<S, Key, O>
 export function basket(
-  first: readonly string[] | z.ZodType,
+  first: KeySource<string> | z.ZodType,
   second?: z.ZodType | ChannelOptions,
   third?: ChannelOptions,
 ): BasketChannel<z.ZodType, string, unknown> {
-  if (Array.isArray(first)) {
-    return { kind: 'basket', keys: first, schema: second as z.ZodType, options: third ?? {} }
-  }
-  return {
-    kind: 'basket',
-    schema: first as z.ZodType,
-    options: (second as ChannelOptions | undefined) ?? {},
-  }
+  return second instanceof z.ZodType
+    ? {
+        kind: 'basket',
+        keys: keysOf(first as KeySource<string>),
+        schema: second,
+        options: third ?? {},
+      }
+    : { kind: 'basket', schema: first as z.ZodType, options: second ?? {} }
+}
+
+/** Names of an enum; a numeric TypeScript enum also has its numbers as keys, which are no names. */
+function keysOf(source: KeySource<string>): readonly string[] {
+  if (Array.isArray(source)) return source as readonly string[]
+  const names = source instanceof z.ZodEnum ? (source.enum as object) : source
+  return Object.keys(names).filter((name) => !/^\d+$/.test(name))
 }
 
 /** Declares a basket whose keys come and go while it runs. */
 export function dynamicBasket<
   S extends z.ZodType,
-  const O extends ChannelOptions<z.output<S>> = {},
->(schema: S, options?: O): BasketChannel<S, string, O> {
+  const O extends ChannelOptions<z.output<S>> = Record<never, never>,
+>(schema: S, options?: O): DynamicBasketChannel<S, O> {
   return {
     kind: 'basket',
     dynamic: true,
     schema,
     options: (options ?? {}) as ChannelOptions,
-  } as BasketChannel<S, string, O>
+  } as DynamicBasketChannel<S, O>
 }
 
-/** Declares a static value, served under `/field`. */
-export function field<S extends z.ZodType>(schema: S, value: z.input<S>): Field<S> {
-  return { kind: 'field', schema, value: schema.parse(value), options: {} } as Field<S>
+/**
+ * Declares a static value, served under `/field`.
+ * @throws ChannelsError `INVALID_CONTRACT` when the value is not of the schema.
+ */
+export function field<S extends z.ZodType>(
+  schema: S,
+  value: z.input<S>,
+  options?: { readonly doc?: string },
+): Field<S> {
+  const parsed = schema.safeParse(value)
+  if (!parsed.success) {
+    throw new ChannelsError(
+      'INVALID_CONTRACT',
+      `the value of a field is not of its schema: ${z.prettifyError(parsed.error)}`,
+      { cause: parsed.error },
+    )
+  }
+  return { kind: 'field', schema, value: parsed.data, options: options ?? {} } as Field<S>
 }
 
 /**
@@ -189,8 +236,49 @@ export function field<S extends z.ZodType>(schema: S, value: z.input<S>): Field<
  * @throws ChannelsError `INVALID_CONTRACT` with every name, schema and option that cannot be served.
  */
 export function defineChannels<C extends AnyChannels>(channels: C): Contract<C> {
-  if (Object.keys(channels).length === 0) {
-    throw new ChannelsError('INVALID_CONTRACT', 'a contract has at least one channel')
+  const problems = contractProblems(channels as unknown as Definitions)
+  if (problems.length > 0) {
+    throw new ChannelsError(
+      'INVALID_CONTRACT',
+      `the contract cannot be served: ${problems.join('; ')}`,
+    )
   }
-  return { channels }
+  return Object.freeze({ channels: Object.freeze({ ...channels }) })
+}
+
+/**
+ * Makes a contract of another one and more channels, or of two contracts. Modules written against either work with it.
+ * @throws ChannelsError `INVALID_CONTRACT` as {@link defineChannels} does, and when both have a channel of one name.
+ */
+export function extendChannels<Base extends Contract<AnyChannels>, More extends AnyChannels>(
+  base: Base,
+  more: More | Contract<More>,
+): Contract<ChannelsOf<Base> & More> {
+  const added = isContract(more) ? more.channels : more
+  const both = Object.keys(added).filter(
+    (name) => Object.hasOwn(base.channels, name) && base.channels[name] !== added[name],
+  )
+  if (both.length > 0) {
+    throw new ChannelsError(
+      'INVALID_CONTRACT',
+      `both contracts have the channel ${both.map((name) => `"${name}"`).join(', ')}: rename one, or share its declaration`,
+      { channel: both[0] as string },
+    )
+  }
+  return defineChannels({ ...base.channels, ...added }) as never
+}
+
+function isContract<C extends AnyChannels>(more: C | Contract<C>): more is Contract<C> {
+  // A channel has a kind, so a channel that is named "channels" is told from a contract.
+  return typeof more.channels === 'object' && !('kind' in more.channels)
+}
+
+/** The definitions of a contract, as the gateway reads them. */
+export interface Definitions {
+  readonly [name: string]: ChannelDefinition
+}
+
+/** The definitions behind the types of a contract. */
+export function definitionsOf(contract: ContractType): Definitions {
+  return contract.channels as unknown as Definitions
 }

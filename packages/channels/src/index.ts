@@ -1,1 +1,64 @@
-export {}
+export type { Channels, EdgeOf, SettableOf } from './channels.js'
+export {
+  type BasketChannel,
+  basket,
+  type Channel,
+  type ChannelDefinition,
+  type ChannelOptions,
+  type Contract,
+  channel,
+  type DynamicBasketChannel,
+  defineChannels,
+  dynamicBasket,
+  extendChannels,
+  type Field,
+  field,
+  type KeySource,
+  type SchemaChannelTypes,
+  type StateOptions,
+} from './contract.js'
+export { DeadLetter, type DeadLetters, deadLetterChannel } from './dead-letters.js'
+export { type ChannelDescription, type GatewayDescription, toDot } from './description.js'
+export { ChannelsError, type ChannelsErrorCode, type ChannelsErrorDetails } from './errors.js'
+export {
+  Gateway,
+  type GatewayLimits,
+  type GatewayOptions,
+  type RunUntilOptions,
+  type SimulationOptions,
+  type SimulationResult,
+} from './gateway.js'
+export type {
+  AnswerOf,
+  BatchSend,
+  ChannelInfo,
+  ChannelTick,
+  Health,
+  LiveChannels,
+  LiveGateway,
+  SendInput,
+  SendOptions,
+  SendReceipt,
+  StageAnswer,
+  StateInfo,
+  SubscribeOptions,
+  Subscription,
+  WaitOptions,
+  Watch,
+  WatchOptions,
+} from './live.js'
+export { consoleLogger, type Logger } from './logger.js'
+export { defineModule, type ErrorPolicy, type Module, type ModuleOptions } from './module.js'
+export type { QueryLimits } from './query.js'
+export { originOf } from './sender.js'
+export type { StagingAction, StagingEvent, StagingRequest } from './staging.js'
+export type { StateView } from './state.js'
+export {
+  isStruct,
+  type MakeInput,
+  type Struct,
+  type StructFields,
+  type StructMembers,
+  type StructOptions,
+  struct,
+} from './struct.js'

@@ -21,7 +21,10 @@ import type {
 } from '@gw/protocol'
 import type { z } from 'zod'
 import type { ChannelOptions, Contract } from './contract.js'
+import type { DeadLetters } from './dead-letters.js'
+import type { GatewayDescription } from './description.js'
 import type { Module } from './module.js'
+import type { StagingEvent } from './staging.js'
 
 /** What `last` and `next` answer: of a whole basket, the records by key. */
 export type AnswerOf<C extends AnyChannels, K extends keyof C> = TypesOf<
@@ -73,8 +76,16 @@ export interface SendOptions {
 export interface SendReceipt<T> {
   /** The completed records, in the order given. */
   readonly records: readonly T[]
-  /** Position after the last of them. */
+  /** Position of the last of them; while the engine is behind, the first that it can have. */
   readonly position: Position
+}
+
+/** One send of a batch. */
+export interface BatchSend {
+  readonly channel: string
+  readonly key?: string
+  /** One record; of a list channel, a list. */
+  readonly data: unknown
 }
 
 /** What the outside knows of a channel: enough to serve and describe it. */
@@ -182,6 +193,14 @@ export interface LiveChannels<C extends AnyChannels> {
     inputs: { readonly [key: string]: unknown },
     options?: SendOptions,
   ): SendReceipt<unknown>
+  /**
+   * Sends to several channels and keys, to each one record, in one cycle: all or nothing.
+   * @throws ChannelsError as {@link send}; `BAD_REQUEST` when a channel or key comes twice.
+   */
+  sendBatch(
+    sends: readonly BatchSend[],
+    options?: Omit<SendOptions, 'expect'>,
+  ): readonly SendReceipt<unknown>[]
   /** As {@link send}, fulfilled when a cycle has taken the record. */
   sendAndWait<K extends SendName<C>>(
     name: K,
@@ -189,6 +208,14 @@ export interface LiveChannels<C extends AnyChannels> {
     key?: KeyOf<C, K>,
     options?: SendOptions & WaitOptions,
   ): Promise<ValueOf<C, K>>
+
+  /** As {@link sendAll}, fulfilled when cycles have taken all of them: the position is exact. */
+  sendAllAndWait(
+    name: string,
+    inputs: readonly unknown[],
+    key?: string,
+    options?: SendOptions & WaitOptions,
+  ): Promise<SendReceipt<unknown>>
 
   /** A recent struct of the channel's type by id; with no name, of any type. */
   lookup(id: string, name?: string): unknown
@@ -210,6 +237,11 @@ export interface LiveChannels<C extends AnyChannels> {
   ): StageAnswer<RecordOf<C, K>>
   stageList<K extends StageName<C>>(name: K, id?: string): readonly string[]
   stageLookup<K extends StageName<C>>(name: K, id?: string): StageAnswer<RecordOf<C, K>>
+  /** Calls `listener` for each change of a staging of the channel, at once. @returns what ends it. */
+  watchStage<K extends StageName<C>>(
+    name: K,
+    listener: (event: StagingEvent<RecordOf<C, K>>) => void,
+  ): () => void
 
   /**
    * Calls `listener` for each tick, after its cycle, in order. Nobody watching costs nothing.
@@ -226,12 +258,24 @@ export interface LiveChannels<C extends AnyChannels> {
   subscribe<K extends ChannelName<C>>(
     name: K,
     options?: SubscribeOptions,
-  ): AsyncIterable<ChannelTick<ValueOf<C, K>>>
+  ): Subscription<ValueOf<C, K>>
   subscribe<K extends BasketName<C>>(
     name: K,
     key: KeyOf<C, K>,
     options?: SubscribeOptions,
-  ): AsyncIterable<ChannelTick<ValueOf<C, K>>>
+  ): Subscription<ValueOf<C, K>>
+}
+
+/**
+ * The ticks of a subscription. It ends when its reader leaves the loop, when its signal is aborted and when the gateway
+ * stops; with the error when the gateway fails.
+ */
+export interface Subscription<T = unknown> extends AsyncIterableIterator<ChannelTick<T>> {
+  /** Whether all ticks since the position asked for were there; always true otherwise. */
+  readonly recovered: boolean
+  /** Ticks that were dropped because the reader was slow. */
+  readonly dropped: number
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** Stagings, by id, with their records. */
@@ -263,7 +307,7 @@ export interface SubscribeOptions extends WatchOptions {
 export interface Health {
   /** The engine runs and takes sends. */
   readonly live: boolean
-  /** Every module has started and none is stopping. */
+  /** Every module has started, and the gateway is neither stopping nor failed. */
   readonly ready: boolean
   /** How far the engine is behind, in milliseconds. */
   readonly lagMs: number
@@ -278,7 +322,11 @@ export interface LiveGateway<C extends AnyChannels = AnyChannels> {
   readonly channels: LiveChannels<C>
   readonly health: Health
   /** Every enabled module, in order: a web server asks them for routes of their own. */
-  readonly modules: readonly Module<C>[]
+  readonly modules: readonly Module<never>[]
+  /** How the modules are wired: who gets and sets what, where loops are cut, what is unused. */
+  readonly description: GatewayDescription
+  /** Inputs at which nodes of modules failed whose policy is `deadLetter`. */
+  readonly deadLetters: DeadLetters
   /** Stops the gateway, as its own `stop` does. */
   stop(): Promise<void>
 }

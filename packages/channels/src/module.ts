@@ -1,23 +1,63 @@
+import type { Timestamp } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import type { Channels } from './channels.js'
+import type { Contract, StateOptions } from './contract.js'
 import type { LiveGateway } from './live.js'
 
+/** What a failing node of a module does to the gateway. */
+export type ErrorPolicy = 'stop' | 'skip' | 'deadLetter'
+
 /**
- * A part of a gateway: it gets and sets channels by name and knows no other module.
- * Any object of this shape is a module; `defineModule` makes one of a function.
+ * A part of a gateway: it gets and sets channels by name and knows no other module. A module that is written against a part
+ * of a contract works in every gateway whose contract has that part.
+ * Any object of this shape is a module; {@link defineModule} makes one of a function.
  */
-export interface Module<C extends AnyChannels = AnyChannels> {
+export interface Module<in C extends AnyChannels = AnyChannels> {
   readonly name: string
-  /** Wires the module: called once, before the run, in the order of the modules; the order does not matter otherwise. */
+  /** A disabled module is not connected, asked nor started. @defaultValue true */
+  readonly enabled?: boolean
+  /** Wires the module: called once a run, before it, in the order of the modules; the order does not matter otherwise. */
   connect?(channels: Channels<C>): void
-  /** Opens what the module serves: called in order, when the engine runs. */
+  /** Opens what the module serves: called in order, when the engine runs; not in simulation. */
   start?(gateway: LiveGateway<C>): void | Promise<void>
-  /** Closes it: called in reverse order, before the engine stops accepting; within a bound. */
+  /** Closes it: called in reverse order while the engine still runs; within a bound. */
   stop?(): void | Promise<void>
+  /** Writes out what is left: called in reverse order when the engine has ended, in simulation too; within a bound. */
+  flush?(): void | Promise<void>
   /** Channels that must have a provider for this module; `[]` means none. @defaultValue every channel that it gets */
   readonly requires?: readonly (keyof C & string)[]
   /** Keys that this module gives to baskets without keys in the contract. */
   dynamicKeys?(): { readonly [basket: string]: readonly string[] }
-  /** What a failing node of this module does to the gateway. @defaultValue 'stop' */
-  readonly onError?: 'stop' | 'skip' | 'deadLetter'
+  /** Channels that this module adds to the contract; modules that add the same declaration share it. */
+  dynamicChannels?(): AnyChannels
+  /** States that this module adds to channels, as `setState` does. */
+  dynamicState?(): { readonly [channel: string]: StateOptions | readonly StateOptions[] }
+  /** Ticks that this module sets before this engine time are dropped; before that of the gateway, if it has none. */
+  readonly blockSetChannelsUntil?: Timestamp | string
+  /**
+   * What a failing node of this module does to the gateway: `stop` ends the run, `skip` goes on without the tick,
+   * `deadLetter` also keeps the failed input. @defaultValue 'stop'
+   */
+  readonly onError?: ErrorPolicy
+}
+
+/** Everything of a module but its name and wiring. */
+export type ModuleOptions<C extends AnyChannels> = Omit<Module<C>, 'name' | 'connect'>
+
+/**
+ * Makes a module of a function; its channels are checked against the contract.
+ * @example
+ * ```ts
+ * const totals = defineModule(channels, 'totals', (c) => {
+ *   c.setChannel('total', count(c.getChannel('orders')))
+ * })
+ * ```
+ */
+export function defineModule<C extends AnyChannels>(
+  _contract: Contract<C>,
+  name: string,
+  connect: (channels: Channels<C>) => void,
+  options: ModuleOptions<C> = {},
+): Module<C> {
+  return { ...options, name, connect }
 }

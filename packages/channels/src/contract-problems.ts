@@ -1,0 +1,131 @@
+import type { z } from 'zod'
+import type { ChannelDefinition, Definitions, StateOptions } from './contract.js'
+import { notJson } from './json-safe.js'
+import { isComparable, recordSchemaOf, schemasAt } from './paths.js'
+
+/** Names that a path or a client object cannot carry, or that mean something else there. */
+const RESERVED = new Set([
+  ...Object.getOwnPropertyNames(Object.prototype),
+  'catch',
+  'close',
+  'finally',
+  'heartbeat',
+  'id',
+  'prototype',
+  'then',
+  'toJSON',
+])
+
+/** Everything in a contract that cannot be served, a sentence each. */
+export function contractProblems(channels: Definitions): readonly string[] {
+  const problems: string[] = []
+  const entries = Object.entries(channels)
+  if (entries.length === 0) problems.push('it has no channel')
+  const spellings = new Map<string, string>()
+  const states = new Map<string, string>()
+  for (const [name, definition] of entries) {
+    const nameProblem = problemOfName(name)
+    if (nameProblem !== undefined) problems.push(nameProblem)
+    const spelling = name.replaceAll('_', '-')
+    const other = spellings.get(spelling)
+    if (other !== undefined) problems.push(`"${other}" and "${name}" have the same path`)
+    spellings.set(spelling, name)
+    problems.push(...problemsOfChannel(name, definition))
+    for (const state of statesOf(definition)) {
+      const alias = state.alias ?? name
+      const taken =
+        states.get(alias) ?? (alias !== name && Object.hasOwn(channels, alias) ? alias : undefined)
+      if (taken !== undefined) {
+        problems.push(
+          `the state "${alias}" of "${name}" has the name of one of "${taken}": give it an alias of its own`,
+        )
+      }
+      states.set(alias, name)
+      const aliasProblem = alias === name ? undefined : problemOfName(alias)
+      if (aliasProblem !== undefined) problems.push(aliasProblem)
+      problems.push(...problemsOfState(name, definition, state))
+    }
+  }
+  return problems
+}
+
+/** The states that a channel declares. */
+export function statesOf(definition: ChannelDefinition): readonly StateOptions[] {
+  const { state } = definition.options
+  if (state === undefined) return []
+  return Array.isArray(state) ? (state as readonly StateOptions[]) : [state as StateOptions]
+}
+
+/** One path or several, as a list. */
+export function pathsOf(paths: string | readonly string[] | undefined): readonly string[] {
+  return paths === undefined ? [] : typeof paths === 'string' ? [paths] : paths
+}
+
+function problemOfName(name: string): string | undefined {
+  if (RESERVED.has(name)) return `"${name}" is reserved: choose another name`
+  if (!/^[A-Za-z][A-Za-z0-9_-]{0,127}$/.test(name)) {
+    return `${JSON.stringify(name)} is no name: letters, digits, _ and - can stand in a path, after a letter`
+  }
+  return undefined
+}
+
+function problemsOfChannel(
+  name: string,
+  { kind, schema, keys, options }: ChannelDefinition,
+): string[] {
+  const problems = notJson(schema).map(
+    ({ path, type }) =>
+      `"${name}"${path === '' ? '' : `, field ${path},`} is a ${type}, which JSON cannot carry`,
+  )
+  if (options.stage === true && kind === 'basket') {
+    problems.push(
+      `"${name}" is a basket and cannot be staged: stage a channel, and spread what is released`,
+    )
+  }
+  if (keys !== undefined) {
+    if (keys.length === 0) problems.push(`the basket "${name}" has no keys`)
+    const odd = keys.find(
+      (key, i) => typeof key !== 'string' || key === '' || keys.indexOf(key) !== i,
+    )
+    if (odd !== undefined)
+      problems.push(
+        `the basket "${name}" has the key ${JSON.stringify(odd)} twice, or an empty one`,
+      )
+  }
+  return problems
+}
+
+/** What is wrong with a state of a channel. */
+export function problemsOfState(
+  name: string,
+  { schema, keys }: ChannelDefinition,
+  state: StateOptions,
+): string[] {
+  const problems: string[] = []
+  const by = pathsOf(state.by)
+  if (by.length === 0) problems.push(`a state of "${name}" has no attribute to be kept by`)
+  for (const path of [...by, ...pathsOf(state.index)]) {
+    const problem = problemOfPath(recordSchemaOf(schema), path)
+    if (problem !== undefined) problems.push(`a state of "${name}" is by "${path}", ${problem}`)
+  }
+  for (const [option, value] of [
+    ['keep', state.keep],
+    ['maxRecords', state.maxRecords],
+  ] as const) {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) {
+      problems.push(`${option} of a state of "${name}" is a whole number above 0, not ${value}`)
+    }
+  }
+  if (state.key !== undefined && keys !== undefined && !keys.includes(state.key)) {
+    problems.push(
+      `a state of "${name}" is of the key "${state.key}", which the basket does not have`,
+    )
+  }
+  return problems
+}
+
+function problemOfPath(schema: z.core.$ZodType, path: string): string | undefined {
+  const schemas = schemasAt(schema, path)
+  if (schemas.length === 0) return 'which its records do not have'
+  return isComparable(schemas) ? undefined : 'which is a list or an object: a key is one value'
+}

@@ -1,0 +1,91 @@
+import type { z } from 'zod'
+
+type Def = z.core.$ZodTypes['_zod']['def']
+
+/** Something in a schema that JSON cannot carry. */
+export interface NotJson {
+  /** Path of the field. */
+  readonly path: string
+  /** What is there. */
+  readonly type: string
+}
+
+const REFUSED = new Set([
+  'bigint',
+  'custom',
+  'date',
+  'file',
+  'function',
+  'map',
+  'nan',
+  'promise',
+  'set',
+  'symbol',
+  'transform',
+  'undefined',
+  'void',
+])
+
+/** All that JSON cannot carry in what a schema gives out: what is in the graph is what goes out. */
+export function notJson(schema: z.core.$ZodType): readonly NotJson[] {
+  const found: NotJson[] = []
+  visit(schema, '', found, new Set())
+  return found
+}
+
+function visit(
+  schema: z.core.$ZodType,
+  path: string,
+  found: NotJson[],
+  seen: Set<z.core.$ZodType>,
+): void {
+  if (seen.has(schema)) return
+  seen.add(schema)
+  const { def } = schema._zod as { def: Def }
+  const go = (inner: z.core.$ZodType | undefined | null, step = ''): void => {
+    if (inner)
+      visit(inner, step === '' ? path : path === '' ? step : `${path}.${step}`, found, seen)
+  }
+  if (REFUSED.has(def.type)) {
+    found.push({ path, type: def.type })
+    return
+  }
+  switch (def.type) {
+    case 'optional':
+    case 'nullable':
+    case 'default':
+    case 'prefault':
+    case 'nonoptional':
+    case 'readonly':
+    case 'catch':
+      return go(def.innerType)
+    case 'array':
+      return go(def.element, '[]')
+    case 'record':
+      return go(def.valueType, '*')
+    case 'tuple':
+      def.items.forEach((item, i) => {
+        go(item, String(i))
+      })
+      return go(def.rest, '[]')
+    case 'object':
+      for (const [key, field] of Object.entries(def.shape)) go(field, key)
+      return go(def.catchall?._zod.def.type === 'never' ? undefined : def.catchall, '*')
+    case 'union':
+      for (const option of def.options) go(option)
+      return
+    case 'intersection':
+      go(def.left)
+      return go(def.right)
+    case 'lazy':
+      return go(def.getter())
+    case 'pipe':
+      return go(def.out)
+    case 'literal':
+      for (const value of def.values) {
+        if (typeof value === 'bigint' || value === undefined)
+          found.push({ path, type: typeof value })
+      }
+      return
+  }
+}

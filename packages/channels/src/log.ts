@@ -1,0 +1,417 @@
+import type { Input, Timestamp } from '@gw/core'
+import type { ChannelKind, Position } from '@gw/protocol'
+import type { z } from 'zod'
+import { ChannelsError } from './errors.js'
+import type { ChannelTick } from './live.js'
+import type { Lookup } from './lookup.js'
+import { measureJson } from './measure-json.js'
+import { acceptsNullAt } from './paths.js'
+import { type Struct, structsOf } from './struct.js'
+
+/** How far back the history of a channel reaches. */
+export interface HistoryLimits {
+  readonly maxTicks: number
+  /** Of the records as JSON, estimated. */
+  readonly maxBytes: number
+}
+
+/** What the logs of a run share. */
+export interface LogBookOptions {
+  /** New for each run. */
+  readonly epoch: string
+  /** Ticks kept of each channel, and their size; `undefined` keeps none. */
+  readonly history: HistoryLimits | undefined
+  /** Gets what ticks, to be found by id. */
+  readonly lookup: Lookup | undefined
+  /** Told of a listener that threw; it is not called again. */
+  readonly onListenerFailed: (channel: string, error: unknown) => void
+}
+
+/** The logs of all channels of a run. What ticks in a cycle is told when the cycle is complete, in the order of its ticks. */
+export class LogBook {
+  readonly options: LogBookOptions
+  #ticks: Tick[] = []
+  #spare: Tick[] = []
+
+  constructor(options: LogBookOptions) {
+    this.options = options
+  }
+
+  /** @internal Has `tick` told after the cycle. */
+  tell(tick: Tick, afterCycle: (callback: () => void) => void): void {
+    if (this.#ticks.length === 0) afterCycle(this.#tellAll)
+    this.#ticks.push(tick)
+  }
+
+  readonly #tellAll = (): void => {
+    const ticks = this.#ticks
+    this.#ticks = this.#spare
+    const logs = new Set<ChannelLog>()
+    for (const tick of ticks) {
+      tick.log.deliver(tick)
+      logs.add(tick.log)
+    }
+    for (const log of logs) log.settle(ticks)
+    ticks.length = 0
+    this.#spare = ticks
+  }
+}
+
+/** A tick as the outside sees it. */
+export class Tick implements ChannelTick {
+  readonly log: ChannelLog
+  readonly key: string | undefined
+  readonly value: unknown
+  readonly removed: boolean
+  readonly time: Timestamp
+  readonly epoch: string
+  readonly offset: number
+  /** Number of the tick among all of the channel. */
+  readonly total: number
+  #json: string | undefined
+
+  constructor(log: ChannelLog, of: KeyLog, value: unknown, time: Timestamp, removed: boolean) {
+    this.log = log
+    this.key = of.key
+    this.value = value
+    this.removed = removed
+    this.time = time
+    this.epoch = of.epoch
+    this.offset = of.offset
+    this.total = log.total
+  }
+
+  get channel(): string {
+    return this.log.name
+  }
+
+  get kind(): ChannelKind {
+    return this.log.kind
+  }
+
+  get position(): Position {
+    return { epoch: this.epoch, offset: this.offset }
+  }
+
+  get json(): string {
+    if (this.#json === undefined) {
+      const text = JSON.stringify(this.value)
+      this.#json = this.log.isList ? text : `[${text}]`
+    }
+    return this.#json
+  }
+}
+
+/** Counts the ticks of a channel, or of one key of a basket, and knows the last one. */
+export class KeyLog {
+  readonly key: string | undefined
+  readonly epoch: string
+  offset = 0
+  /** The engine's side of a plain channel or fixed key; a dynamic key has its value here. */
+  input: Input<unknown> | undefined
+  value: unknown
+  time: Timestamp = 0
+  #last: Tick | undefined
+
+  constructor(key: string | undefined, epoch: string) {
+    this.key = key
+    this.epoch = epoch
+  }
+
+  get position(): Position {
+    return { epoch: this.epoch, offset: this.offset }
+  }
+
+  /** The last tick; one object for all who ask. */
+  lastTick(log: ChannelLog): Tick | undefined {
+    if (this.offset === 0) return undefined
+    if (this.#last?.offset !== this.offset) {
+      this.#last =
+        this.input === undefined
+          ? new Tick(log, this, this.value, this.time, false)
+          : new Tick(log, this, this.input.value, this.input.time, false)
+    }
+    return this.#last
+  }
+
+  /** @internal */
+  setLast(tick: Tick): void {
+    this.#last = tick
+  }
+}
+
+/** Somebody who listens to a channel. */
+interface Listener {
+  readonly key: string | undefined
+  readonly after: number
+  readonly listener: (tick: ChannelTick) => void
+}
+
+/** Somebody who waits for something to happen on a channel. */
+interface Waiter {
+  readonly key: string | undefined
+  /** @returns whether the wait is over. */
+  readonly check: (ticks: readonly Tick[]) => boolean
+  readonly fail: (error: unknown) => void
+}
+
+/** A record that was sent and has not come out yet. */
+export interface InFlight {
+  readonly value: unknown
+  readonly seen: (position: Position) => void
+}
+
+/** The ticks of one channel: positions, the recent past, and those who want to know. */
+export class ChannelLog {
+  readonly name: string
+  readonly kind: ChannelKind
+  readonly isList: boolean
+  readonly isBasket: boolean
+  /** Ticks of all keys. */
+  total = 0
+  /** Whether {@link observe} has to be told of ticks. */
+  isObserved: boolean
+  readonly #schema: z.ZodType
+  readonly #structs: readonly Struct[]
+  readonly #book: LogBook
+  readonly #keys = new Map<string | undefined, KeyLog>()
+  readonly #history: Tick[] = []
+  #historyHead = 0
+  #historyBytes = 0
+  #sizes: number[] = []
+  #forgotten: Timestamp | undefined
+  #listeners: readonly Listener[] = []
+  #waiters: readonly Waiter[] = []
+  readonly #inFlight: InFlight[] = []
+  #removals = 0
+  readonly #nullable = new Map<string, boolean>()
+
+  constructor(name: string, kind: ChannelKind, schema: z.ZodType, book: LogBook) {
+    this.name = name
+    this.kind = kind
+    this.isBasket = kind === 'basket'
+    this.isList = schema.def.type === 'array'
+    this.#schema = schema
+    this.#structs = structsOf(schema)
+    this.#book = book
+    this.isObserved = book.options.history !== undefined
+  }
+
+  /** Records that were sent and have not come out yet. */
+  get inFlight(): number {
+    return this.#inFlight.length
+  }
+
+  get epoch(): string {
+    return this.#book.options.epoch
+  }
+
+  /** Keys that have a log: those of a fixed basket, the living ones of a dynamic one. */
+  get keys(): IterableIterator<string | undefined> {
+    return this.#keys.keys()
+  }
+
+  /** The log of a key, which is made when it is new. */
+  keyLog(key: string | undefined): KeyLog {
+    let log = this.#keys.get(key)
+    if (log === undefined) {
+      const epoch = this.#removals === 0 ? this.epoch : `${this.epoch}-${this.#removals}`
+      log = new KeyLog(key, epoch)
+      this.#keys.set(key, log)
+    }
+    return log
+  }
+
+  find(key: string | undefined): KeyLog | undefined {
+    return this.#keys.get(key)
+  }
+
+  positionOf(key: string | undefined): Position {
+    if (this.isBasket && key === undefined) return { epoch: this.epoch, offset: this.total }
+    return this.#keys.get(key)?.position ?? { epoch: this.epoch, offset: 0 }
+  }
+
+  /** The last tick of a key, or of each key of a whole basket, in the order of the keys. */
+  lastTicks(key: string | undefined): readonly Tick[] {
+    if (this.isBasket && key === undefined) {
+      const ticks: Tick[] = []
+      for (const log of this.#keys.values()) {
+        const tick = log.lastTick(this)
+        if (tick !== undefined) ticks.push(tick)
+      }
+      return ticks
+    }
+    const tick = this.#keys.get(key)?.lastTick(this)
+    return tick === undefined ? [] : [tick]
+  }
+
+  /** Takes a tick in, in its cycle; only while {@link isObserved}. */
+  observe(
+    keyLog: KeyLog,
+    value: unknown,
+    time: Timestamp,
+    removed: boolean,
+    afterCycle: (callback: () => void) => void,
+  ): void {
+    const tick = new Tick(this, keyLog, value, time, removed)
+    if (!removed) keyLog.setLast(tick)
+    const { history, lookup } = this.#book.options
+    if (history !== undefined) this.#remember(tick, history)
+    if (lookup !== undefined && !removed) lookup.add(this.#structs, value)
+    const sent = this.#inFlight[0]
+    if (sent !== undefined && sent.value === value) {
+      this.#inFlight.shift()
+      sent.seen(tick.position)
+    }
+    if (this.#listeners.length > 0 || this.#waiters.length > 0) this.#book.tell(tick, afterCycle)
+    this.#updateObserved()
+  }
+
+  /** A key of a dynamic basket has gone: its position ends, and begins anew should the key come back. */
+  remove(keyLog: KeyLog): void {
+    this.#removals++
+    this.#keys.delete(keyLog.key)
+  }
+
+  /** Ticks of a key, or of the whole basket, that came after `position`; `undefined` when the history does not reach back. */
+  since(key: string | undefined, position: Position): readonly Tick[] | undefined {
+    const now = this.positionOf(key)
+    if (position.epoch !== now.epoch || position.offset > now.offset) return undefined
+    const missing = now.offset - position.offset
+    if (missing === 0) return []
+    const isWhole = this.isBasket && key === undefined
+    const ticks = this.#recent().filter((tick) =>
+      isWhole
+        ? tick.total > position.offset
+        : tick.key === key && tick.epoch === position.epoch && tick.offset > position.offset,
+    )
+    return ticks.length === missing ? ticks : undefined
+  }
+
+  /** Ticks from `time` on; `undefined` when the history does not reach back. */
+  sinceTime(key: string | undefined, time: Timestamp): readonly Tick[] | undefined {
+    if (this.#book.options.history === undefined) return undefined
+    if (this.#forgotten !== undefined && this.#forgotten >= time) return undefined
+    return this.#recent().filter(
+      (tick) => tick.time >= time && (key === undefined || tick.key === key),
+    )
+  }
+
+  /** Calls `listener` for later ticks. @returns what ends it. */
+  listen(key: string | undefined, listener: (tick: ChannelTick) => void): () => void {
+    const entry: Listener = { key, after: this.total, listener }
+    this.#listeners = [...this.#listeners, entry]
+    this.isObserved = true
+    return () => this.#unlisten(entry)
+  }
+
+  /** Has `check` called after each cycle in which the channel or key ticked. @returns what ends it. */
+  wait(waiter: Waiter): () => void {
+    this.#waiters = [...this.#waiters, waiter]
+    this.isObserved = true
+    return () => this.#unwait(waiter)
+  }
+
+  /** Tells when a record that was sent has come out. */
+  expect(sent: InFlight): void {
+    this.#inFlight.push(sent)
+    this.isObserved = true
+  }
+
+  /** What was sent will not come out any more. */
+  forgetInFlight(sent: InFlight): void {
+    const at = this.#inFlight.indexOf(sent)
+    if (at !== -1) this.#inFlight.splice(at, 1)
+    this.#updateObserved()
+  }
+
+  /** @internal */
+  deliver(tick: Tick): void {
+    for (const entry of this.#listeners) {
+      if (entry.after >= tick.total || (entry.key !== undefined && entry.key !== tick.key)) continue
+      try {
+        entry.listener(tick)
+      } catch (error) {
+        this.#unlisten(entry)
+        this.#book.options.onListenerFailed(this.name, error)
+      }
+    }
+  }
+
+  /** @internal */
+  settle(ticks: readonly Tick[]): void {
+    for (const waiter of this.#waiters) {
+      const mine = ticks.filter(
+        (tick) => tick.log === this && (waiter.key === undefined || tick.key === waiter.key),
+      )
+      if (mine.length > 0 && waiter.check(mine)) this.#unwait(waiter)
+    }
+    this.#updateObserved()
+  }
+
+  /** Ends all waits. */
+  close(error: unknown): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    this.#listeners = []
+    for (const waiter of waiters) waiter.fail(error)
+  }
+
+  #unlisten(entry: Listener): void {
+    this.#listeners = this.#listeners.filter((other) => other !== entry)
+    this.#updateObserved()
+  }
+
+  #unwait(waiter: Waiter): void {
+    this.#waiters = this.#waiters.filter((other) => other !== waiter)
+    this.#updateObserved()
+  }
+
+  #updateObserved(): void {
+    this.isObserved =
+      this.#book.options.history !== undefined ||
+      this.#listeners.length > 0 ||
+      this.#waiters.length > 0 ||
+      this.#inFlight.length > 0
+  }
+
+  #remember(tick: Tick, { maxTicks, maxBytes }: HistoryLimits): void {
+    const bytes = measureJson(tick.value, (path) => this.#refuseAt(path))
+    this.#history.push(tick)
+    this.#sizes.push(bytes)
+    this.#historyBytes += bytes
+    while (
+      this.#history.length - this.#historyHead > maxTicks ||
+      (this.#historyBytes > maxBytes && this.#history.length > this.#historyHead)
+    ) {
+      this.#forgotten = (this.#history[this.#historyHead] as Tick).time
+      this.#historyBytes -= this.#sizes[this.#historyHead] as number
+      this.#historyHead++
+    }
+    if (this.#historyHead > 1_024 && this.#historyHead * 2 > this.#history.length) {
+      this.#history.splice(0, this.#historyHead)
+      this.#sizes = this.#sizes.slice(this.#historyHead)
+      this.#historyHead = 0
+    }
+  }
+
+  #recent(): Tick[] {
+    return this.#history.slice(this.#historyHead)
+  }
+
+  /** NaN and infinities go out as null, which a field must be declared to hold. */
+  #refuseAt(path: readonly string[]): void {
+    const dotted = path.join('.')
+    let isNullable = this.#nullable.get(dotted)
+    if (isNullable === undefined) {
+      isNullable = acceptsNullAt(this.#schema, path)
+      this.#nullable.set(dotted, isNullable)
+    }
+    if (isNullable) return
+    throw new ChannelsError(
+      'NOT_JSON',
+      `channel "${this.name}" ticked what JSON cannot carry${dotted === '' ? '' : ` at "${dotted}"`}: declare the field nullable, or do not tick NaN and infinities`,
+      { channel: this.name },
+    )
+  }
+}

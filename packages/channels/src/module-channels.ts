@@ -1,0 +1,149 @@
+import { Edge, type Graph } from '@gw/core'
+import type { AnyChannels } from '@gw/protocol'
+import type { Channels } from './channels.js'
+import type { StateOptions } from './contract.js'
+import { ChannelsError } from './errors.js'
+import type { StagingRequest } from './staging.js'
+import {
+  channelOf,
+  checkEdge,
+  type Slot,
+  type WiredChannel,
+  type WiredModule,
+} from './wired-channel.js'
+import type { Wiring } from './wiring.js'
+
+/** The channels as one module sees them while it is connected: everything it does is noted under its name. */
+export class ModuleChannels {
+  readonly #wiring: Wiring
+  readonly #me: WiredModule
+
+  constructor(wiring: Wiring, me: WiredModule) {
+    this.#wiring = wiring
+    this.#me = me
+  }
+
+  /** The same under the types of a contract. */
+  typed<C extends AnyChannels>(): Channels<C> {
+    return this as unknown as Channels<C>
+  }
+
+  get graph(): Graph {
+    return this.#wiring.graph
+  }
+
+  get names(): readonly string[] {
+    return [...this.#wiring.channels.keys()]
+  }
+
+  keysOf(name: string): readonly string[] {
+    return this.#channel(name).keys
+  }
+
+  getChannel(name: string, key?: string): unknown {
+    this.#checkOpen('getChannel', name)
+    const fields = this.#wiring.fields
+    if (Object.hasOwn(fields, name)) return fields[name]
+    const channel = this.#channel(name)
+    if (key === undefined && channel.isBasket && !channel.isDynamic) {
+      return Object.fromEntries(
+        channel.allSlots.map((slot) => [slot.key as string, this.#get(slot)]),
+      )
+    }
+    return this.#get(channel.slot(key))
+  }
+
+  setChannel(name: string, edge: unknown, key?: string): void {
+    this.#checkOpen('setChannel', name)
+    const channel = this.#channel(name)
+    const details = { channel: name, module: this.#me.module.name }
+    if (key !== undefined) {
+      const slot = channel.slot(key)
+      this.#wiring.provide(
+        slot,
+        checkEdge(edge, `the key "${key}" of "${name}"`, details),
+        this.#me,
+      )
+    } else if (channel.isBasket && !channel.isDynamic) {
+      for (const [slot, one] of this.#edgesByKey(channel, edge))
+        this.#wiring.provide(slot, one, this.#me)
+    } else {
+      this.#wiring.provide(channel.slot(undefined), checkEdge(edge, `"${name}"`, details), this.#me)
+    }
+  }
+
+  getState(name: string): Edge<unknown> {
+    this.#checkOpen('getState', name)
+    return this.#wiring.getState(name, this.#me)
+  }
+
+  setState(name: string, options: StateOptions): void {
+    this.#checkOpen('setState', name)
+    this.#wiring.addState(this.#channel(name), options, this.#me)
+  }
+
+  addSendChannel(name: string, key?: string): void {
+    this.#checkOpen('addSendChannel', name)
+    const channel = this.#channel(name)
+    const slots = key === undefined ? channel.allSlots : [channel.slot(key)]
+    for (const slot of slots) slot.isSendable = true
+  }
+
+  setStage(name: string): void {
+    this.#checkOpen('setStage', name)
+    this.#wiring.stage(this.#channel(name))
+  }
+
+  getStageEvents(name: string): Edge<unknown> {
+    this.#checkOpen('getStageEvents', name)
+    return this.#wiring.stageEvents(this.#channel(name))
+  }
+
+  setStageRequests(name: string, requests: unknown): void {
+    this.#checkOpen('setStageRequests', name)
+    const details = { channel: name, module: this.#me.module.name }
+    const edge = checkEdge(requests, `the stage requests of "${name}"`, details)
+    this.#wiring.stageRequests(this.#channel(name), edge as Edge<StagingRequest>)
+  }
+
+  #channel(name: string): WiredChannel {
+    return channelOf(this.#wiring.channels, name, this.#me.module.name)
+  }
+
+  #get(slot: Slot): Edge<unknown> {
+    this.#wiring.ask(slot, this.#me)
+    return slot.edge
+  }
+
+  #edgesByKey(channel: WiredChannel, edges: unknown): readonly (readonly [Slot, Edge<unknown>])[] {
+    const { name } = channel
+    const details = { channel: name, module: this.#me.module.name }
+    const isMap =
+      typeof edges === 'object' &&
+      edges !== null &&
+      !Array.isArray(edges) &&
+      !(edges instanceof Edge)
+    if (!isMap) {
+      throw new ChannelsError(
+        'WRONG_EDGE',
+        `"${name}" is a basket and is set to one edge: give a key with it, or an object with an edge for each key`,
+        details,
+      )
+    }
+    return Object.entries(edges)
+      .filter(([, edge]) => edge !== undefined)
+      .map(([key, edge]) => [
+        channel.slot(key),
+        checkEdge(edge, `the key "${key}" of "${name}"`, details),
+      ])
+  }
+
+  #checkOpen(method: string, name: string): void {
+    if (this.#wiring.isOpen) return
+    throw new ChannelsError(
+      'WIRING_CLOSED',
+      `module "${this.#me.module.name}" calls ${method}("${name}") after the wiring: call it in connect`,
+      { channel: name, module: this.#me.module.name },
+    )
+  }
+}

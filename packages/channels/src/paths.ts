@@ -1,0 +1,102 @@
+import { z } from 'zod'
+
+type Schema = z.core.$ZodType
+type Def = z.core.$ZodTypes['_zod']['def']
+
+/** What can stand at a dotted path of a record: the schemas without their wrappers; none, when there is no such path. */
+export function schemasAt(schema: Schema, path: string): readonly Schema[] {
+  return path
+    .split('.')
+    .reduce<readonly Schema[]>(
+      (schemas, step) => schemas.flatMap((inner) => stepInto(inner, step)),
+      unwrap(schema),
+    )
+}
+
+/** Whether all that can stand there is one value, which can be compared: no list, no object. */
+export function isComparable(schemas: readonly Schema[]): boolean {
+  return schemas.every(({ _zod }) => !COMPOSITE.has((_zod as { def: Def }).def.type))
+}
+
+/** Schema of one record of a channel: of a list channel, of its elements. */
+export function recordSchemaOf<S extends Schema>(schema: S): Schema {
+  const { def } = schema._zod as { def: Def }
+  return def.type === 'array' ? def.element : schema
+}
+
+/** Reads a dotted path of a record; `undefined` where a part is missing or null. */
+export function readerOf(path: string): (record: unknown) => unknown {
+  const [first = '', ...rest] = path.split('.')
+  if (rest.length === 0) return (record) => (record as Fields | null | undefined)?.[first]
+  return (record) => {
+    let value = (record as Fields | null | undefined)?.[first]
+    for (const step of rest) value = (value as Fields | null | undefined)?.[step]
+    return value
+  }
+}
+
+/** Whether null may stand at a path, on which `[]` steps into a list. */
+export function acceptsNullAt(schema: Schema, path: readonly string[]): boolean {
+  const schemas = path.reduce<readonly Schema[]>(
+    (outer, step) => outer.flatMap(unwrap).flatMap((inner) => fieldOf(inner, step)),
+    [schema],
+  )
+  return schemas.some((field) => z.safeParse(field, null).success)
+}
+
+interface Fields {
+  readonly [name: string]: unknown
+}
+
+const COMPOSITE = new Set(['array', 'object', 'record', 'tuple'])
+
+function stepInto(schema: Schema, step: string): readonly Schema[] {
+  return step === '[]' ? [] : fieldOf(schema, step).flatMap(unwrap)
+}
+
+/** What stands at one step into a schema without wrappers. */
+function fieldOf(schema: Schema, step: string): readonly Schema[] {
+  const { def } = schema._zod as { def: Def }
+  switch (def.type) {
+    case 'array':
+      return step === '[]' ? [def.element] : []
+    case 'tuple':
+      return step === '[]' ? [...def.items, ...(def.rest ? [def.rest] : [])] : []
+    case 'object': {
+      if (Object.hasOwn(def.shape, step)) return [def.shape[step] as Schema]
+      const rest = def.catchall
+      return rest && rest._zod.def.type !== 'never' ? [rest] : []
+    }
+    case 'record':
+      return [def.valueType]
+    case 'any':
+    case 'unknown':
+      return [schema]
+    default:
+      return []
+  }
+}
+
+function unwrap(schema: Schema): readonly Schema[] {
+  const { def } = schema._zod as { def: Def }
+  switch (def.type) {
+    case 'optional':
+    case 'nullable':
+    case 'default':
+    case 'prefault':
+    case 'nonoptional':
+    case 'readonly':
+    case 'catch':
+      return unwrap(def.innerType)
+    case 'pipe':
+      return unwrap(def.out)
+    case 'lazy':
+      return unwrap(def.getter())
+    case 'union':
+      return def.options.flatMap(unwrap)
+    case 'intersection':
+      return [...unwrap(def.left), ...unwrap(def.right)]
+    default:
+      return [schema]
+  }
+}

@@ -1,0 +1,257 @@
+import { ChannelsError } from './errors.js'
+import type { StageAnswer } from './live.js'
+import type { Mint } from './mint.js'
+
+/** What happened to a staging: it was opened, a record came or went, it was emptied or dropped (no items), or released. */
+export type StagingAction = 'CREATED' | 'ADDED' | 'REMOVED' | 'RELEASED'
+
+/** Tells of one change of one staging. */
+export interface StagingEvent<T = unknown> {
+  readonly id: string
+  readonly timestamp: string
+  readonly channel: string
+  readonly stagingId: string
+  readonly action: StagingAction
+  readonly items: readonly T[]
+}
+
+/** Asks for a change of stagings from within the graph; no `stagingIds` means the newest, an empty list all. */
+export interface StagingRequest<T = unknown> {
+  /** `CREATED` opens one; `ADDED` and `REMOVED` do so with each item, `REMOVED` without items clears; `RELEASED` releases. */
+  readonly action: StagingAction
+  readonly stagingIds?: readonly string[]
+  readonly items?: readonly T[]
+}
+
+/** How much can be staged on one channel. */
+export interface StagingLimits {
+  readonly maxStagings: number
+  readonly maxRecords: number
+}
+
+/** What a staging does to the outside of it. */
+export interface StagingEffects {
+  readonly mint: Mint
+  /** Ticks what was released; of a list channel all as one list. Throws when there is no room, before anything is changed. */
+  readonly release: (areas: readonly (readonly Record[])[]) => void
+  readonly tell: (events: readonly StagingEvent[]) => void
+}
+
+interface Record {
+  readonly id?: unknown
+}
+
+interface Area {
+  readonly id: string
+  records: Record[]
+}
+
+/**
+ * Records of one channel that are held back until they are released, in stagings: oldest staging first, the newest is the
+ * one that was opened last. Each operation is done as a whole or not at all.
+ */
+export class Staging {
+  readonly channel: string
+  readonly #areas = new Map<string, Area>()
+  readonly #limits: StagingLimits
+  readonly #effects: StagingEffects
+  #records = 0
+  #events: StagingEvent[] = []
+
+  constructor(channel: string, limits: StagingLimits, effects: StagingEffects) {
+    this.channel = channel
+    this.#limits = limits
+    this.#effects = effects
+  }
+
+  /** Ids of the stagings, or the one that is asked for when it is there. */
+  list(id?: string): readonly string[] {
+    if (id !== undefined) return this.#areas.has(id) ? [id] : []
+    return [...this.#areas.keys()]
+  }
+
+  /** Records by staging. */
+  lookup(id?: string): StageAnswer<unknown> {
+    return this.#answer(this.list(id))
+  }
+
+  /**
+   * Opens a staging, or adds records: to the newest staging; with `[]` to each that lacks the record, or else to a new one;
+   * or to the named ones. A record of an id that is there already takes its place.
+   */
+  add(records: readonly Record[], ids?: readonly string[]): StageAnswer<unknown> {
+    if (records.length === 0) {
+      if (ids !== undefined && ids.length > 0) {
+        throw misuse(this.channel, 'Cannot specify staging_ids without a struct to add')
+      }
+      this.#makeRoom(1, 0)
+      const area = this.#open()
+      this.#tell()
+      return this.#answer([area.id])
+    }
+    for (const id of ids ?? []) {
+      if (!this.#areas.has(id)) throw misuse(this.channel, `Staging ID not found: ${id}`)
+    }
+    this.#makeRoom(1, records.length * Math.max(1, ids === undefined ? 1 : this.#areas.size))
+    const touched = new Set<string>()
+    for (const record of records) {
+      for (const area of this.#areasFor(record, ids)) {
+        this.#put(area, record)
+        touched.add(area.id)
+      }
+    }
+    this.#tell()
+    return this.#answer([...touched])
+  }
+
+  /**
+   * Without a record: drops the newest staging, or all with `[]`, or empties the named ones. With the id of a record: takes it
+   * out of the newest staging that has it, or of all with `[]`, or of the named ones. What is not there is passed over.
+   */
+  remove(recordId: string | undefined, ids?: readonly string[]): StageAnswer<unknown> {
+    const touched: Area[] = []
+    if (recordId === undefined) {
+      const isNamed = ids !== undefined && ids.length > 0
+      for (const area of isNamed
+        ? this.#named(ids)
+        : ids === undefined
+          ? this.#newest()
+          : this.#all()) {
+        touched.push(area)
+        for (const record of area.records) this.#note(area, 'REMOVED', [record])
+        this.#records -= area.records.length
+        area.records = []
+        if (isNamed) continue
+        this.#note(area, 'REMOVED', [])
+        this.#areas.delete(area.id)
+      }
+    } else {
+      const areas =
+        ids === undefined
+          ? this.#all().reverse()
+          : ids.length === 0
+            ? this.#all()
+            : this.#named(ids)
+      for (const area of areas) {
+        const at = area.records.findIndex((record) => record.id === recordId)
+        if (at === -1) continue
+        this.#note(area, 'REMOVED', area.records.splice(at, 1))
+        this.#records--
+        touched.push(area)
+        if (ids === undefined) break
+      }
+    }
+    this.#tell()
+    return Object.fromEntries(touched.map(({ id, records }) => [id, [...records]]))
+  }
+
+  /** Ticks the records of all stagings, or of the named ones, in order, and drops these. */
+  release(ids?: readonly string[]): StageAnswer<unknown> {
+    const areas = ids === undefined ? this.#all() : this.#named(ids)
+    this.#effects.release(areas.map(({ records }) => records))
+    for (const area of areas) {
+      this.#note(area, 'RELEASED', area.records)
+      this.#records -= area.records.length
+      this.#areas.delete(area.id)
+    }
+    this.#tell()
+    return Object.fromEntries(areas.map(({ id, records }) => [id, records]))
+  }
+
+  /** Does what a node of the graph asks for. */
+  request({ action, stagingIds, items = [] }: StagingRequest): void {
+    switch (action) {
+      case 'CREATED':
+        this.add([])
+        return
+      case 'ADDED':
+        this.add(items as readonly Record[], stagingIds)
+        return
+      case 'REMOVED':
+        if (items.length === 0) this.remove(undefined, stagingIds)
+        for (const item of items) this.remove(String((item as Record).id), stagingIds)
+        return
+      case 'RELEASED':
+        this.release(stagingIds?.length === 0 ? undefined : stagingIds)
+    }
+  }
+
+  #areasFor(record: Record, ids: readonly string[] | undefined): readonly Area[] {
+    if (ids === undefined) {
+      const newest = this.#newest()
+      return newest.length > 0 ? newest : [this.#open()]
+    }
+    if (ids.length > 0) return this.#named(ids)
+    const lacking = this.#all().filter(
+      ({ records }) => !records.some((other) => other.id === record.id),
+    )
+    return lacking.length > 0 ? lacking : [this.#open()]
+  }
+
+  #open(): Area {
+    const area: Area = { id: this.#effects.mint.id(), records: [] }
+    this.#areas.set(area.id, area)
+    this.#note(area, 'CREATED', [])
+    return area
+  }
+
+  #put(area: Area, record: Record): void {
+    const at = area.records.findIndex((other) => other.id === record.id)
+    if (at === -1) {
+      area.records.push(record)
+      this.#records++
+    } else {
+      area.records[at] = record
+    }
+    this.#note(area, 'ADDED', [record])
+  }
+
+  #all(): Area[] {
+    return [...this.#areas.values()]
+  }
+
+  #newest(): Area[] {
+    return this.#all().slice(-1)
+  }
+
+  #named(ids: readonly string[]): Area[] {
+    return [...new Set(ids)].flatMap((id) => this.#areas.get(id) ?? [])
+  }
+
+  #makeRoom(areas: number, records: number): void {
+    const { maxStagings, maxRecords } = this.#limits
+    if (this.#areas.size + areas > maxStagings || this.#records + records > maxRecords) {
+      throw new ChannelsError(
+        'OVERLOADED',
+        `"${this.channel}" holds ${this.#areas.size} stagings with ${this.#records} records: release or remove some first`,
+        { channel: this.channel },
+      )
+    }
+  }
+
+  #note(area: Area, action: StagingAction, items: readonly Record[]): void {
+    const { mint } = this.#effects
+    this.#events.push({
+      id: mint.id(),
+      timestamp: mint.timestamp(),
+      channel: this.channel,
+      stagingId: area.id,
+      action,
+      items: [...items],
+    })
+  }
+
+  #tell(): void {
+    const events = this.#events
+    this.#events = []
+    if (events.length > 0) this.#effects.tell(events)
+  }
+
+  #answer(ids: readonly string[]): StageAnswer<unknown> {
+    return Object.fromEntries(ids.map((id) => [id, [...(this.#areas.get(id)?.records ?? [])]]))
+  }
+}
+
+function misuse(channel: string, message: string): ChannelsError {
+  return new ChannelsError('STAGING_MISUSE', message, { channel })
+}

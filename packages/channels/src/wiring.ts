@@ -1,0 +1,430 @@
+import {
+  collect,
+  type DelayedEdge,
+  type DynamicBasket,
+  delayedEdge,
+  dependsOn,
+  type Edge,
+  empty,
+  feedback,
+  flatten,
+  type Graph,
+  map,
+  type NodeContext,
+  node,
+  passive,
+  sink,
+} from '@gw/core'
+import { feedBackBasket, gateBasket, mergeBaskets } from './baskets.js'
+import { Border } from './border.js'
+import type { ChannelDefinition, StateOptions } from './contract.js'
+import { pathsOf, problemsOfState, statesOf } from './contract-problems.js'
+import { ChannelsError } from './errors.js'
+import { recordSchemaOf } from './paths.js'
+import type { QueryLimits } from './query.js'
+import type { StagingRequest } from './staging.js'
+import { StateStore } from './state.js'
+import {
+  type Provider,
+  type Slot,
+  WiredChannel,
+  type WiredModule,
+  type WiredState,
+} from './wired-channel.js'
+
+/** What the wiring of a run is given. */
+export interface WiringOptions {
+  readonly graph: Graph
+  readonly definitions: ReadonlyMap<string, ChannelDefinition>
+  /** Keys of baskets without keys in the contract, as the modules announced them. */
+  readonly dynamicKeys: ReadonlyMap<string, readonly string[]>
+  readonly isRealtime: boolean
+  readonly maxPendingSends: number
+  /** Ticks from outside before this engine time are dropped. */
+  readonly blockUntil: number | undefined
+  readonly queryLimits: QueryLimits | undefined
+}
+
+type DynamicEdge = DynamicBasket<string, unknown>
+
+/**
+ * Connects what modules get with what modules set, once all have spoken: several providers are merged, loops are cut by
+ * feedback, what nobody provides is silent or an error.
+ */
+export class Wiring {
+  readonly graph: Graph
+  readonly channels: ReadonlyMap<string, WiredChannel>
+  /** Static values by name. */
+  readonly fields: { readonly [name: string]: unknown }
+  readonly states = new Map<string, WiredState>()
+  readonly border: Border
+  /** Whether modules may still get and set. */
+  isOpen = true
+  readonly #options: WiringOptions
+  /** Channels in the order in which each was first set: loops are cut in this order. */
+  readonly #setOrder = new Set<WiredChannel>()
+  readonly #stateEdges = new Map<
+    string,
+    { readonly edge: DelayedEdge<unknown>; readonly askers: Set<string> }
+  >()
+
+  constructor(options: WiringOptions) {
+    const { graph, definitions, dynamicKeys } = options
+    this.graph = graph
+    this.#options = options
+    this.border = new Border(graph, options.isRealtime, options.maxPendingSends)
+    const channels = new Map<string, WiredChannel>()
+    const fields: Record<string, unknown> = {}
+    for (const [name, definition] of definitions) {
+      if (definition.kind === 'field') {
+        fields[name] = definition.value
+        continue
+      }
+      const keys = definition.keys ?? dynamicKeys.get(name) ?? []
+      channels.set(name, new WiredChannel(graph, name, definition, keys))
+    }
+    this.channels = channels
+    this.fields = Object.freeze(fields)
+    for (const channel of channels.values()) {
+      const { options } = channel.definition
+      for (const state of statesOf(channel.definition)) this.addState(channel, state)
+      if (options.stage === true) this.stage(channel)
+      if (options.send === true) for (const slot of channel.allSlots) slot.isSendable = true
+    }
+  }
+
+  /** Notes that a module gets a slot. */
+  ask(slot: Slot, { module, scope }: WiredModule): void {
+    const { name, definition } = slot.channel
+    const needs =
+      definition.options.required !== false &&
+      (module.requires === undefined || (module.requires as readonly string[]).includes(name))
+    slot.askers.set(scope, needs || slot.askers.get(scope) === true)
+  }
+
+  /** Notes that a module sets a slot. */
+  provide(slot: Slot, edge: Edge<unknown>, { module, scope, blockUntil }: WiredModule): void {
+    if (edge.graph !== this.graph) {
+      throw new ChannelsError(
+        'WRONG_EDGE',
+        `"${slot.name}" is set to the edge "${edge.node.path}" of another graph: build it in connect`,
+        { channel: slot.channel.name, module: module.name },
+      )
+    }
+    slot.providers.push({ edge, party: scope, blockUntil })
+    this.#setOrder.add(slot.channel)
+  }
+
+  /** Declares a state; the same once more changes nothing. */
+  addState(channel: WiredChannel, options: StateOptions, by?: WiredModule): void {
+    const name = options.alias ?? channel.name
+    const details = {
+      channel: channel.name,
+      ...(by === undefined ? {} : { module: by.module.name }),
+    }
+    const problems = problemsOfState(channel.name, channel.definition, options)
+    if (problems.length > 0)
+      throw new ChannelsError('INVALID_CONTRACT', problems.join('; '), details)
+    if (by !== undefined) for (const slot of channel.allSlots) this.ask(slot, by)
+    const before = this.states.get(name)
+    if (before === undefined) {
+      const state: WiredState = { name, channel, options, store: undefined }
+      this.states.set(name, state)
+      channel.states.push(state)
+    } else if (before.channel !== channel || spelling(before.options) !== spelling(options)) {
+      throw new ChannelsError(
+        'CONFLICTING_STATE',
+        `the state "${name}" is declared already, on "${before.channel.name}" by ${JSON.stringify(before.options.by)}: give the other one, by ${JSON.stringify(options.by)}, an alias`,
+        details,
+      )
+    }
+  }
+
+  getState(name: string, { scope }: WiredModule): Edge<unknown> {
+    let wanted = this.#stateEdges.get(name)
+    if (wanted === undefined) {
+      wanted = { edge: delayedEdge(this.graph, `state ${name}`), askers: new Set() }
+      this.#stateEdges.set(name, wanted)
+    }
+    wanted.askers.add(scope)
+    return wanted.edge
+  }
+
+  stage(channel: WiredChannel): void {
+    if (channel.isBasket) {
+      throw new ChannelsError(
+        'INVALID_CONTRACT',
+        `"${channel.name}" is a basket and cannot be staged: stage a channel, and spread what is released`,
+        { channel: channel.name },
+      )
+    }
+    channel.isStaged = true
+  }
+
+  stageEvents(channel: WiredChannel): Edge<unknown> {
+    channel.stageEvents ??= {
+      edge: delayedEdge(this.graph, `stage events of ${channel.name}`),
+      output: undefined,
+    }
+    return channel.stageEvents.edge
+  }
+
+  stageRequests(channel: WiredChannel, requests: Edge<StagingRequest>): void {
+    this.stage(channel)
+    sink(`stage ${channel.name}`, { requests }, ({ requests }) => () => {
+      channel.staging?.request(requests.value)
+    })
+  }
+
+  /**
+   * Connects everything. `resendable` says which slots must be able to take what failed behind them once more.
+   * @throws ChannelsError `MISSING_PROVIDER`, `NO_STATE`, with all that is missing.
+   */
+  finish(resendable: (slot: Slot) => boolean): void {
+    this.isOpen = false
+    this.graph.scope('gateway', () => {
+      this.#attachBorder(resendable)
+      for (const state of this.states.values()) this.#buildState(state)
+      for (const channel of this.#setOrder) {
+        for (const slot of channel.allSlots) if (slot.providers.length > 0) this.#bind(slot)
+      }
+    })
+    const problems = [...this.#missingProviders(), ...this.#missingStates()]
+    const [first] = problems
+    if (first !== undefined) {
+      throw new ChannelsError(first.code, problems.map(({ message }) => message).join('; '), first)
+    }
+    for (const channel of this.channels.values()) {
+      for (const { placeholder, isProvided } of channel.allSlots) {
+        if (!isProvided) placeholder?.bind(empty(this.graph))
+      }
+    }
+  }
+
+  /** Channels on loops that are cut: those that depend on themselves. */
+  loops(): readonly Slot[] {
+    const slots = [...this.channels.values()].flatMap((channel) => channel.allSlots)
+    const cut = slots.filter((slot) => slot.feedbacks.length > 0)
+    return slots.filter(
+      (slot) =>
+        cut.includes(slot) ||
+        cut.some(
+          (other) =>
+            slot.providers.some(
+              ({ edge }) => other.placeholder !== undefined && dependsOn(edge, other.placeholder),
+            ) &&
+            other.providers.some(
+              ({ edge }) => slot.placeholder !== undefined && dependsOn(edge, slot.placeholder),
+            ),
+        ),
+    )
+  }
+
+  #attachBorder(resendable: (slot: Slot) => boolean): void {
+    for (const channel of this.channels.values()) {
+      for (const slot of channel.allSlots) {
+        const isResendable = slot.providers.length > 0 && resendable(slot)
+        if (slot.isSendable || channel.isStaged || slot.takesDeadLetters || isResendable) {
+          slot.sendOutput = this.border.output(slot.name, channel.isDynamic)
+        }
+      }
+      if (channel.stageEvents !== undefined) {
+        channel.stageEvents.output = this.border.output(`stage events of ${channel.name}`, false)
+      }
+    }
+    this.border.build()
+    for (const channel of this.channels.values()) {
+      for (const slot of channel.allSlots) {
+        if (slot.sendOutput === undefined) continue
+        // What comes from outside is the cause of what modules answer in the same cycle, so it goes before that.
+        slot.providers.unshift({
+          edge: slot.sendOutput.edge,
+          party: outsideParty(slot),
+          blockUntil: this.#options.blockUntil,
+        })
+        this.#setOrder.add(channel)
+      }
+      const { stageEvents } = channel
+      if (stageEvents?.output !== undefined) stageEvents.edge.bind(stageEvents.output.edge)
+    }
+  }
+
+  #bind(slot: Slot): void {
+    const { channel, placeholder } = slot
+    const edges = slot.providers.map((provider) => {
+      const edge = gate(provider, channel.isDynamic)
+      // The feedback stands at the provider that closes the loop: all others keep their cycle.
+      if (placeholder === undefined || !dependsOn(edge, placeholder)) return edge
+      slot.feedbacks.push(provider.party)
+      const name = `feedback of ${slot.name} from ${provider.party}`
+      if (channel.isDynamic) return feedBackBasket(edge as DynamicEdge, name)
+      const loop = feedback<unknown>(this.graph, name)
+      loop.bind(edge)
+      return loop.out
+    })
+    const merged = merge(edges, channel)
+    if (placeholder === undefined) slot.edge // Makes the placeholder, which the taps read.
+    slot.placeholder?.bind(merged)
+    slot.isProvided = true
+  }
+
+  #buildState(state: WiredState): void {
+    const { name, channel, options } = state
+    const store = new StateStore<unknown>(
+      options,
+      recordSchemaOf(channel.definition.schema),
+      this.#options.queryLimits,
+    )
+    state.store = store
+    const slots = channel.allSlots.filter(
+      (slot) => options.key === undefined || slot.key === undefined || slot.key === options.key,
+    )
+    const edge = channel.isDynamic
+      ? stateOfBasket(name, slots[0]?.edge as DynamicEdge, store, options.key)
+      : stateOf(
+          name,
+          slots.map((slot) => slot.edge),
+          store,
+          channel.definition.schema.def.type === 'array',
+        )
+    // Kept up to date for those who read it from outside, although no node may.
+    sink(`keep ${name}`, { edge: passive(edge) }, () => () => undefined)
+    this.#stateEdges.get(name)?.edge.bind(edge)
+  }
+
+  #missingProviders(): readonly Problem[] {
+    const problems: Problem[] = []
+    for (const channel of this.channels.values()) {
+      const missing = channel.allSlots.filter(
+        (slot) => !slot.isProvided && [...slot.askers.values()].includes(true),
+      )
+      const [first] = missing
+      if (first === undefined) continue
+      const needing = new Set(
+        missing.flatMap((slot) =>
+          [...slot.askers].filter(([, needs]) => needs).map(([scope]) => scope),
+        ),
+      )
+      const names =
+        missing.length === channel.slots.size ? [channel.name] : missing.map((slot) => slot.name)
+      problems.push({
+        code: 'MISSING_PROVIDER',
+        channel: channel.name,
+        module: [...needing][0] as string,
+        message: `nobody provides ${quoted(names)}, which ${quoted([...needing])} ${needing.size === 1 ? 'needs' : 'need'}: add a module that sets it, let the outside send it, or declare it required: false`,
+      })
+    }
+    return problems
+  }
+
+  #missingStates(): readonly Problem[] {
+    const problems: Problem[] = []
+    for (const [name, { askers }] of this.#stateEdges) {
+      if (this.states.has(name)) continue
+      problems.push({
+        code: 'NO_STATE',
+        channel: name,
+        module: [...askers][0] as string,
+        message: `there is no state ${quoted([name])}, which ${quoted([...askers])} ${askers.size === 1 ? 'reads' : 'read'}: declare it in the contract, or with setState`,
+      })
+    }
+    return problems
+  }
+}
+
+function outsideParty({ isSendable, takesDeadLetters, channel }: Slot): string {
+  if (isSendable) return 'send'
+  if (channel.isStaged) return 'stage'
+  return takesDeadLetters ? 'deadLetters' : 'resend'
+}
+
+interface Problem {
+  readonly code: 'MISSING_PROVIDER' | 'NO_STATE'
+  readonly channel: string
+  readonly module: string
+  readonly message: string
+}
+
+/** Drops what comes before the time until which the provider is blocked. */
+function gate({ edge, blockUntil }: Provider, isDynamic: boolean): Edge<unknown> {
+  if (blockUntil === undefined) return edge
+  const isOpen = ({ now }: NodeContext): boolean => now >= blockUntil
+  if (isDynamic) return gateBasket(edge as DynamicEdge, isOpen)
+  return node(
+    'block',
+    { edge },
+    ({ edge }, context) =>
+      () =>
+        isOpen(context) ? edge.value : undefined,
+  )
+}
+
+function merge(
+  edges: readonly Edge<unknown>[],
+  { isDynamic, definition }: WiredChannel,
+): Edge<unknown> {
+  const [only] = edges
+  if (edges.length === 1 && only !== undefined) return only
+  if (isDynamic) return mergeBaskets(edges as readonly DynamicEdge[])
+  if (definition.kind === 'list') return map(collect(edges), (lists) => lists.flat())
+  return flatten(edges)
+}
+
+function stateOf(
+  name: string,
+  edges: readonly Edge<unknown>[],
+  store: StateStore<unknown>,
+  isList: boolean,
+): Edge<StateStore<unknown>> {
+  const [only] = edges
+  if (isList) {
+    return node(`state ${name}`, { edges }, ({ edges }) => () => {
+      let changed = false
+      for (const edge of edges) {
+        if (!edge.ticked) continue
+        for (const record of edge.value as readonly unknown[]) {
+          store.add(record)
+          changed = true
+        }
+      }
+      return changed ? store : undefined
+    })
+  }
+  if (edges.length === 1 && only !== undefined) {
+    return node(`state ${name}`, { only }, ({ only }) => () => {
+      store.add(only.value)
+      return store
+    })
+  }
+  return node(`state ${name}`, { edges }, ({ edges }) => () => {
+    for (const edge of edges) if (edge.ticked) store.add(edge.value)
+    return store
+  })
+}
+
+function stateOfBasket(
+  name: string,
+  basket: DynamicEdge,
+  store: StateStore<unknown>,
+  key: string | undefined,
+): Edge<StateStore<unknown>> {
+  return node(`state ${name}`, { basket }, ({ basket }) => () => {
+    let changed = false
+    for (const ticked of basket.value.ticked) {
+      if (key !== undefined && ticked !== key) continue
+      const value = basket.value.get(ticked)
+      if (Array.isArray(value)) for (const record of value) store.add(record)
+      else store.add(value)
+      changed = true
+    }
+    return changed ? store : undefined
+  })
+}
+
+function spelling({ by, keep = 1, maxRecords, key, index }: StateOptions): string {
+  return JSON.stringify([pathsOf(by), keep, maxRecords, key, pathsOf(index)])
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ')
+}
