@@ -36,6 +36,14 @@ interface UntypedWatchOptions {
 
 type UntypedListener = (event: SubscriptionEvent) => void
 
+/** A state at a position. */
+export interface StateAt {
+  readonly records: readonly unknown[]
+  readonly position: Position | undefined
+  /** Paths that make the key. */
+  readonly by: readonly string[] | undefined
+}
+
 /** The calls on one channel. Which of them there are, and for what types, is known to the compiler alone: see `ChannelClient`. */
 export class UntypedChannelClient {
   readonly stage: UntypedStageClient
@@ -96,6 +104,13 @@ export class UntypedChannelClient {
   ): Promise<readonly unknown[]> {
     const records = recordsOf(await this.#state(query, {}, options))
     return query.select === undefined ? this.#elements(records) : records
+  }
+
+  /** The whole state with what a copy of it needs. Not part of the client's types: used by `liveState`. */
+  async stateAt(options?: QueryOptions<string>): Promise<StateAt> {
+    const answer = await this.#state({}, {}, options)
+    const records = this.#elements(recordsOf(answer))
+    return { records, position: answer.position, by: answer.stateBy }
   }
 
   async count(query: UntypedQuery = {}, options?: QueryOptions<string>): Promise<number> {

@@ -24,7 +24,8 @@ export type ChannelClient<C extends AnyChannels, K extends keyof C> = ClientOf<T
 
 type ClientOf<T extends ChannelTypes> = T['kind'] extends 'field'
   ? FieldClient<T['value']>
-  : (T['kind'] extends 'basket' ? BasketReads<T['value'], T['key']> : ChannelReads<T['value']>) &
+  : Typed<T> &
+      (T['kind'] extends 'basket' ? BasketReads<T['value'], T['key']> : ChannelReads<T['value']>) &
       (T['send'] extends true
         ? T['kind'] extends 'basket'
           ? BasketSends<T['value'], T['input'], T['key']>
@@ -34,6 +35,11 @@ type ClientOf<T extends ChannelTypes> = T['kind'] extends 'field'
         ? { readonly stage: StageCalls<ElementOf<T['value']>, ElementOf<T['input']>> }
         : unknown) &
       StateReads<ElementOf<T['value']>, T['state'], T['alias']>
+
+/** A client's channel carries the types of its channel on, for what is built on it. `~types` is never there at run time. */
+export interface Typed<out T extends ChannelTypes> {
+  readonly '~types'?: T
+}
 
 /** A static value of the gateway. */
 export interface FieldClient<V> {

@@ -15,6 +15,7 @@ export type {
   Stagings,
   StateCalls,
   StateReads,
+  Typed,
 } from './channel-types.js'
 export type { ConnectionOptions, ConnectionState } from './connection.js'
 export {

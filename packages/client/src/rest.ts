@@ -35,6 +35,8 @@ export interface RestAnswer {
   readonly body: unknown
   readonly kind: ChannelKind | undefined
   readonly position: Position | undefined
+  /** Paths that make the key of a state. */
+  readonly stateBy: readonly string[] | undefined
 }
 
 const MAX_TRIES = 3
@@ -123,12 +125,13 @@ export class Rest {
       body,
       kind: (response.headers.get(HEADER.KIND) ?? undefined) as ChannelKind | undefined,
       position: position === null ? undefined : parsePosition(position),
+      stateBy: response.headers.get(HEADER.STATE_BY)?.split(','),
     }
   }
 }
 
 /** Whether the same request may well succeed a little later. */
-function isPassing({ code }: GatewayClientError): boolean {
+export function isPassing({ code }: GatewayClientError): boolean {
   return (
     code === 'CONNECTION_FAILED' ||
     code === 'NOT_RUNNING' ||

@@ -30,4 +30,6 @@ export const HEADER = {
   KIND: 'X-Gateway-Kind',
   POSITION: 'X-Gateway-Position',
   API_KEY: 'X-API-Key',
+  /** Of a state: the paths that make its key, with commas between. */
+  STATE_BY: 'X-Gateway-State-By',
 } as const
