@@ -130,6 +130,7 @@ const NOT_NEEDED = -1
  * @throws GraphError `CYCLE` with the path of a loop that no feedback breaks; `UNBOUND_EDGE`.
  */
 export function compile(graph: Graph, cycle: Cycle): Program {
+  graph.complete()
   return new Program(neededNodes(graph), graph.nodes.length, cycle)
 }
 

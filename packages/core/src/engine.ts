@@ -22,6 +22,8 @@ export interface EngineOptions {
   readonly start: Timestamp
   readonly end: Timestamp
   readonly realtime: boolean
+  /** The present time of a realtime run. */
+  readonly present?: () => Timestamp
   /** Asked when a node throws. @defaultValue always `rethrow` */
   readonly onNodeFailure?: (error: GraphError, node: NodeSpec) => NodeFailureAction
   /** Cycles at one engine time before the run is ended as spinning. @defaultValue 1_000_000 */
@@ -70,6 +72,7 @@ export class Engine {
   readonly #root: Instance
   readonly #instances = new Set<Instance>()
   readonly #queue = new EventQueue()
+  readonly #present: (() => Timestamp) | undefined
   readonly #maxCyclesAtOneTime: number
   readonly #pushed: PushQueue[] = []
   /** Events for the present time that were scheduled while a cycle ran: they make the next cycle. */
@@ -94,11 +97,13 @@ export class Engine {
     this.end = options.end
     this.isRealtime = options.realtime
     this.onNodeFailure = options.onNodeFailure ?? (() => 'rethrow')
+    this.#present = options.present
     this.#maxCyclesAtOneTime = options.maxCyclesAtOneTime ?? 1_000_000
     this.cycle = { stamp: 0, now: options.start }
     running.add(graph)
     try {
-      this.#root = this.instantiate((engine) => new Instance(engine, graph))
+      this.#root = new Instance(this, graph)
+      this.#root.start()
     } catch (error) {
       running.delete(graph)
       throw error
@@ -108,6 +113,11 @@ export class Engine {
   /** Engine time of the cycle that runs, or ran last. */
   get now(): Timestamp {
     return this.cycle.now
+  }
+
+  /** The time that a realtime run should have reached by now; in a simulated one, that of the cycle. */
+  get present(): Timestamp {
+    return this.#present?.() ?? this.cycle.now
   }
 
   /** Time of the next cycle that is known: now, when events are left over; `Infinity`, when nothing is scheduled. */
@@ -181,6 +191,12 @@ export class Engine {
     }
   }
 
+  /** Ticks an event in the cycle that runs: one of a sub-graph that is made in it. */
+  applyInCycle(event: ScheduledEvent): void {
+    event.position = DUE
+    this.#applyOrDefer(event)
+  }
+
   /** Takes an event out of the queue; it is enough that it may be there. */
   unschedule(event: ScheduledEvent): void {
     if (event.position >= 0) this.#queue.remove(event)
@@ -206,17 +222,14 @@ export class Engine {
     this.onWork()
   }
 
-  /** Pushed values are waiting in `queue`; a cycle will take them. */
+  /** Pushed values are waiting in `queue`; a cycle will take them. The driver is told by {@link onWork}. */
   pushPending(queue: PushQueue): void {
     this.#pushed.push(queue)
-    this.onWork()
   }
 
-  /** Makes an instance of a graph, for this run or inside it, and keeps it until it says that it has {@link left}. */
-  instantiate(make: (engine: Engine) => Instance): Instance {
-    const instance = make(this)
+  /** An instance has been made, for the graph of the run or inside it. */
+  joined(instance: Instance): void {
     this.#instances.add(instance)
-    return instance
   }
 
   /** An instance has stopped. */

@@ -20,6 +20,15 @@ export type GraphErrorCode =
   | 'NOT_RUNNING'
   | 'REENTRANT_RUN'
   | 'UNKNOWN_KEY'
+  | 'ALREADY_BUILT'
+  | 'DIVISION_BY_ZERO'
+  | 'HISTORY_EXCEEDED'
+  | 'NOT_TICKED'
+  | 'OUT_OF_STEP'
+  | 'SNAP_NOT_VALID'
+  | 'PUSH_IN_CYCLE'
+  | 'ADAPTER_FAILED'
+  | 'TIMED_OUT'
   | 'SPINNING'
 
 /** What a {@link GraphError} knows beside its message. */
@@ -62,11 +71,15 @@ export function nodeFailed(
 ): GraphError {
   if (cause instanceof GraphError && cause.path !== undefined) return cause
   const code = cause instanceof GraphError ? cause.code : 'NODE_FAILED'
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  return new GraphError(code, `node "${path}" failed at ${isoOf(time)}: ${reason}`, {
+  return new GraphError(code, `node "${path}" failed at ${isoOf(time)}: ${messageOf(cause)}`, {
     node,
     path,
     time,
     cause,
   })
+}
+
+/** What an error of any kind says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

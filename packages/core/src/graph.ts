@@ -73,6 +73,7 @@ export class Graph {
   /** @internal */
   readonly nodes: NodeSpec[] = []
   #scope = ''
+  #beforeRun: (() => void)[] = []
 
   /** Runs `build` with `name` in front of the paths of all nodes that it declares; errors and descriptions show it. */
   scope<R>(name: string, build: () => R): R {
@@ -83,6 +84,18 @@ export class Graph {
     } finally {
       this.#scope = outer
     }
+  }
+
+  /** @internal Calls back once, when the graph is first run: the last moment to declare nodes. */
+  beforeRun(complete: () => void): void {
+    this.#beforeRun.push(complete)
+  }
+
+  /** @internal Declares what waited for the rest of the graph. */
+  complete(): void {
+    const waiting = this.#beforeRun
+    this.#beforeRun = []
+    for (const complete of waiting) complete()
   }
 
   /**

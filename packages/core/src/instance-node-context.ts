@@ -17,6 +17,16 @@ export class InstanceNodeContext implements NodeContext {
     this.#node = node
   }
 
+  /** @internal The path of the node, with that of the sub-graph that it is in. */
+  get path(): string {
+    return this.instance.pathOf(this.#node)
+  }
+
+  /** @internal Makes the node run in this cycle, which is being formed. */
+  run(): void {
+    this.instance.mark(this.#node)
+  }
+
   get graph(): Graph {
     return this.instance.engine.graph
   }
@@ -54,8 +64,8 @@ export class InstanceNodeContext implements NodeContext {
     this.instance.setActive(this.#node, input, true)
   }
 
-  stopEngine(): void {
-    this.instance.engine.stopRequested = true
+  stopEngine(options: { readonly dynamic?: boolean } = {}): void {
+    this.instance.stopAfterCycle(options.dynamic === true)
   }
 
   afterCycle(callback: () => void): void {

@@ -10,10 +10,12 @@ import type { Timestamp } from './time.js'
 
 /** What runs an instance inside its own turn: the node that made a sub-graph. */
 export interface InstanceHost {
-  /** The path of the node, and what tells its instances apart. */
-  readonly path: string
+  /** The path of the node, with what tells its instances apart. */
+  pathOf(instance: Instance): string
   /** Something ticked in `instance`: it has to run in this cycle. */
   wake(instance: Instance): void
+  /** `instance` wants to end after this cycle. */
+  release(instance: Instance): void
 }
 
 /** A graph that is run: the one of a run, or a sub-graph inside it. It has its own schedule, and the engine's time and queue. */
@@ -26,6 +28,9 @@ export class Instance {
   readonly #onStop: (() => void)[] = []
   /** Of a sub-graph, the events that wait in the engine's queue: they are taken out with it. */
   readonly #events: Set<ScheduledEvent> | undefined
+  readonly #steps: Step[]
+  /** Of a sub-graph, the events that its setups have scheduled for the present time. */
+  readonly #initial: ScheduledEvent[] = []
   #isSettingUp = true
   #hasStopped = false
 
@@ -36,9 +41,27 @@ export class Instance {
     this.#events = host === undefined ? undefined : new Set()
     this.#program = compile(graph, engine.cycle)
     const { nodes, outputs, targets } = this.#program
-    const steps: Step[] = new Array(nodes.length).fill(neverRuns)
-    this.#scheduler = new Scheduler(engine.cycle, steps, outputs, targets)
-    this.#setUp(nodes, steps)
+    this.#steps = new Array(nodes.length).fill(neverRuns)
+    this.#scheduler = new Scheduler(engine.cycle, this.#steps, outputs, targets)
+    engine.joined(this)
+  }
+
+  /** Where it stands in the run: the path of the node that made it; empty for the run's own graph. */
+  get path(): string {
+    return this.host?.pathOf(this) ?? ''
+  }
+
+  pathOf(node: number): string {
+    const { path } = this.#program.nodes[node] as NodeSpec
+    return this.path === '' ? path : `${this.path}/${path}`
+  }
+
+  /** Sets up all nodes. What a sub-graph schedules for the present time ticks in this cycle. */
+  start(): void {
+    this.#setUp()
+    this.#isSettingUp = false
+    for (const event of this.#initial) this.engine.applyInCycle(event)
+    this.#initial.length = 0
   }
 
   get hasStopped(): boolean {
@@ -63,9 +86,10 @@ export class Instance {
     this.#scheduler.tick(series, value)
   }
 
-  /** Makes a node run in this cycle, which is being formed, or later in which it is. */
+  /** Makes a node run in this cycle, which is being formed. */
   mark(node: number): void {
     this.#scheduler.mark(node)
+    if (this.host !== undefined) this.host.wake(this)
   }
 
   /** Runs what has been ticked. A node that throws ends the run, unless the run's policy is to go on. */
@@ -81,8 +105,14 @@ export class Instance {
   }
 
   schedule(event: ScheduledEvent, time: Timestamp): void {
-    this.engine.schedule(event, time)
-    this.#events?.add(event)
+    if (this.#events === undefined) {
+      this.engine.schedule(event, time)
+    } else if (this.#isSettingUp && time === this.engine.now) {
+      this.#initial.push(event)
+    } else {
+      this.engine.schedule(event, time)
+      this.#events.add(event)
+    }
   }
 
   unschedule(event: ScheduledEvent): void {
@@ -93,6 +123,12 @@ export class Instance {
   /** An event was applied and will not be again. */
   forget(event: ScheduledEvent): void {
     this.#events?.delete(event)
+  }
+
+  /** Ends the run after this cycle, or, of a sub-graph and if so asked, only the sub-graph. */
+  stopAfterCycle(onlySubGraph: boolean): void {
+    if (onlySubGraph && this.host !== undefined) this.host.release(this)
+    else this.engine.stopRequested = true
   }
 
   /** Makes the series of an alarm of a node that is being set up. */
@@ -147,7 +183,8 @@ export class Instance {
     if (failure !== undefined) throw failure.error
   }
 
-  #setUp(nodes: readonly NodeSpec[], steps: Step[]): void {
+  #setUp(): void {
+    const { nodes } = this.#program
     try {
       for (let i = 0; i < nodes.length; i++) {
         const node = nodes[i] as NodeSpec
@@ -157,12 +194,11 @@ export class Instance {
             this.#program.outputSeries(i),
             new InstanceNodeContext(this, i),
           )
-          if (step !== undefined) steps[i] = step
+          if (step !== undefined) this.#steps[i] = step
         } catch (error) {
           throw this.#failed(node, error)
         }
       }
-      this.#isSettingUp = false
     } catch (error) {
       try {
         this.stop()
@@ -181,7 +217,7 @@ export class Instance {
   }
 
   #failed(node: NodeSpec, cause: unknown): GraphError {
-    const path = this.host === undefined ? node.path : `${this.host.path}/${node.path}`
+    const path = this.path === '' ? node.path : `${this.path}/${node.path}`
     return nodeFailed(node.name, path, this.engine.now, cause)
   }
 }

@@ -59,8 +59,8 @@ export interface NodeContext {
   makePassive(input: Input<unknown>): void
   /** Ticks of `input` make this node run again, from the next cycle on. */
   makeActive(input: Input<unknown>): void
-  /** Ends the run after this cycle. */
-  stopEngine(): void
+  /** Ends the run after this cycle; with `dynamic`, in a dynamic sub-graph, only that sub-graph. */
+  stopEngine(options?: { readonly dynamic?: boolean }): void
   /** Calls `callback` once, when this cycle is complete: what it reads is whole. */
   afterCycle(callback: () => void): void
   /** Calls `callback` when the run ends, however it ends, in the reverse order of registration over all nodes. */

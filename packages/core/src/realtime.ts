@@ -67,7 +67,8 @@ class RealtimeRun implements Run {
     this.#clock = clock
     this.#budgetMs = budgetMs
     this.#signal = signal
-    this.#engine = new Engine(graph, { ...options, start, end, realtime: true })
+    const present = (): Timestamp => clock.now()
+    this.#engine = new Engine(graph, { ...options, start, end, realtime: true, present })
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject

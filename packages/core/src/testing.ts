@@ -1,8 +1,8 @@
 import { type Edge, Graph } from './graph.js'
 import { sink } from './node.js'
 import type { Tick } from './outputs.js'
+import { curve } from './pull.js'
 import { type SimulateOptions, simulate } from './simulate.js'
-import { curve } from './sources.js'
 
 /**
  * What ticks on `edge`, as a list that fills while the graph runs; each run starts it anew.

@@ -1,0 +1,69 @@
+import { GraphError } from '../errors.js'
+import type { Edge } from '../graph.js'
+import { binary, type Operand } from './binary.js'
+
+/** Ticks `x + y` on any tick, once both are valid; strings are joined. */
+export function add(x: Operand<number>, y: Operand<number>): Edge<number>
+export function add(x: Operand<string>, y: Operand<string>): Edge<string>
+export function add<T extends number | string>(x: Operand<T>, y: Operand<T>): Edge<unknown> {
+  return binary('add', x, y, (x, y) => (x as number) + (y as number))
+}
+
+/** Ticks `x - y` on any tick, once both are valid. */
+export function sub(x: Operand<number>, y: Operand<number>): Edge<number> {
+  return binary('sub', x, y, (x, y) => x - y)
+}
+
+/** Ticks `x * y` on any tick, once both are valid. csp calls it `multiply`. */
+export function mul(x: Operand<number>, y: Operand<number>): Edge<number> {
+  return binary('mul', x, y, (x, y) => x * y)
+}
+
+/** Ticks `x / y` on any tick, once both are valid; by 0 it is an infinity or NaN. csp calls it `divide`. */
+export function div(x: Operand<number>, y: Operand<number>): Edge<number> {
+  return binary('div', x, y, (x, y) => x / y)
+}
+
+/**
+ * Ticks the whole part of `x / y`, rounded down, on any tick, once both are valid.
+ * @throws GraphError at run time, `DIVISION_BY_ZERO`.
+ */
+export function floordiv(x: Operand<number>, y: Operand<number>): Edge<number> {
+  return binary('floordiv', x, y, (x, y) => {
+    if (y === 0) throw divisionByZero('floordiv')
+    return Math.floor(x / y)
+  })
+}
+
+/**
+ * Ticks what {@link floordiv} leaves, with the sign of `y`: -7 mod 2 is 1.
+ * @throws GraphError at run time, `DIVISION_BY_ZERO`.
+ */
+export function mod(x: Operand<number>, y: Operand<number>): Edge<number> {
+  return binary('mod', x, y, (x, y) => {
+    if (y === 0) throw divisionByZero('mod')
+    const rest = x % y
+    return rest !== 0 && rest < 0 !== y < 0 ? rest + y : rest
+  })
+}
+
+/** Ticks `x` to the power of `y` on any tick, once both are valid. */
+export function pow(x: Operand<number>, y: Operand<number>): Edge<number> {
+  return binary('pow', x, y, (x, y) => x ** y)
+}
+
+/** Ticks the greater one on any tick, once both are valid: `y` if it is greater, else `x`. */
+export function max(x: Operand<number>, y: Operand<number>): Edge<number> {
+  // biome-ignore lint/complexity/useMathMinMax: NaN on the left stays, on the right it loses
+  return binary('max', x, y, (x, y) => (y > x ? y : x))
+}
+
+/** Ticks the lesser one on any tick, once both are valid: `y` if it is less, else `x`. */
+export function min(x: Operand<number>, y: Operand<number>): Edge<number> {
+  // biome-ignore lint/complexity/useMathMinMax: NaN on the left stays, on the right it loses
+  return binary('min', x, y, (x, y) => (y < x ? y : x))
+}
+
+function divisionByZero(operator: string): GraphError {
+  return new GraphError('DIVISION_BY_ZERO', `"${operator}" by zero: filter the divisor before it`)
+}

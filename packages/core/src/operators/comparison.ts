@@ -1,0 +1,40 @@
+import type { Edge } from '../graph.js'
+import { binary, type Operand } from './binary.js'
+
+/** Ticks whether `x === y` on any tick, once both are valid. NaN equals nothing. */
+export function eq<T>(x: Operand<T>, y: Operand<T>): Edge<boolean> {
+  return binary('eq', x, y, (x, y) => x === y)
+}
+
+/** Ticks whether `x !== y` on any tick, once both are valid. */
+export function ne<T>(x: Operand<T>, y: Operand<T>): Edge<boolean> {
+  return binary('ne', x, y, (x, y) => x !== y)
+}
+
+/** Ticks whether `x < y` on any tick, once both are valid. */
+export function lt(x: Operand<number>, y: Operand<number>): Edge<boolean>
+export function lt(x: Operand<string>, y: Operand<string>): Edge<boolean>
+export function lt<T extends number | string>(x: Operand<T>, y: Operand<T>): Edge<boolean> {
+  return binary('lt', x, y, (x, y) => x < y)
+}
+
+/** Ticks whether `x <= y` on any tick, once both are valid. */
+export function le(x: Operand<number>, y: Operand<number>): Edge<boolean>
+export function le(x: Operand<string>, y: Operand<string>): Edge<boolean>
+export function le<T extends number | string>(x: Operand<T>, y: Operand<T>): Edge<boolean> {
+  return binary('le', x, y, (x, y) => x <= y)
+}
+
+/** Ticks whether `x > y` on any tick, once both are valid. */
+export function gt(x: Operand<number>, y: Operand<number>): Edge<boolean>
+export function gt(x: Operand<string>, y: Operand<string>): Edge<boolean>
+export function gt<T extends number | string>(x: Operand<T>, y: Operand<T>): Edge<boolean> {
+  return binary('gt', x, y, (x, y) => x > y)
+}
+
+/** Ticks whether `x >= y` on any tick, once both are valid. */
+export function ge(x: Operand<number>, y: Operand<number>): Edge<boolean>
+export function ge(x: Operand<string>, y: Operand<string>): Edge<boolean>
+export function ge<T extends number | string>(x: Operand<T>, y: Operand<T>): Edge<boolean> {
+  return binary('ge', x, y, (x, y) => x >= y)
+}

@@ -1,0 +1,195 @@
+import { type Cursor, collapsed, cursorOf, type Rows } from './cursor.js'
+import type { Engine } from './engine.js'
+import { GraphError, messageOf } from './errors.js'
+import { type Refill, ScheduledEvent, WAITING } from './event-queue.js'
+import { type Edge, type Graph, outputOf } from './graph.js'
+import { instanceOf } from './instance-node-context.js'
+import type { NodeContext } from './node-context.js'
+import type { PushMode } from './push.js'
+import type { Series } from './series.js'
+import { isoOf, type Timestamp } from './time.js'
+
+/** Options of {@link pull}. */
+export interface PullOptions {
+  /**
+   * How rows of one time tick: each in a cycle, in order; only the last; or all as one list.
+   * @defaultValue 'nonCollapsing'
+   */
+  readonly mode?: PushMode
+}
+
+/**
+ * Ticks rows of a time and a value, each at its own time: from a cursor, an iterable or an async iterable that `open`
+ * gives for each run. Rows before the start are skipped, those after the end are not reached. The engine reads one row
+ * ahead; rows that are still to come hold simulated time still, and are late in realtime.
+ * @throws GraphError at run time: `TIME_WENT_BACK` when a row is older than the one before, `SOURCE_FAILED` when
+ * reading throws, `ASYNC_SOURCE` when `simulate` meets rows that are still to come.
+ * @example `const rows = pull(graph, 'rows', () => readCsv('prices.csv'))`
+ */
+export function pull<T>(
+  graph: Graph,
+  name: string,
+  open: (context: NodeContext) => Rows<T>,
+  options?: PullOptions & { readonly mode?: 'lastValue' | 'nonCollapsing' },
+): Edge<T>
+export function pull<T>(
+  graph: Graph,
+  name: string,
+  open: (context: NodeContext) => Rows<T>,
+  options: PullOptions & { readonly mode: 'burst' },
+): Edge<readonly T[]>
+export function pull(
+  graph: Graph,
+  name: string,
+  open: (context: NodeContext) => Rows<unknown>,
+  options: PullOptions = {},
+): Edge<unknown> {
+  const { mode = 'nonCollapsing' } = options
+  return outputOf(
+    graph.add({
+      name,
+      setup: (_inputs, [output], context) => {
+        const instance = instanceOf(context)
+        const cursor = collapsed(cursorOf(open(context)), mode)
+        context.onStop(() => cursor.close?.())
+        const refill = new CursorRefill(name, cursor, instance.engine, context.now)
+        const event = new ScheduledEvent(instance, output as Series, undefined, refill)
+        instance.engine.scheduleRefilled(event, refill.advance(event))
+        return undefined
+      },
+    }),
+  )
+}
+
+/** One tick of a {@link curve}: its time, or its offset from the start, and its value. */
+export type CurveTick<T> = readonly [time: Timestamp, value: T]
+
+/** Options of {@link curve}. */
+export interface CurveOptions extends PullOptions {
+  /** Times count from the start of the run. @defaultValue false */
+  readonly relative?: boolean
+}
+
+/**
+ * Ticks the given values at the given times, which must not decrease; ticks before the start are dropped, several of
+ * one time tick in successive cycles unless `mode` says otherwise.
+ * @throws GraphError at run time: `TIME_WENT_BACK`, when the earlier tick is read.
+ */
+export function curve<T>(
+  graph: Graph,
+  ticks: readonly CurveTick<T>[],
+  options?: CurveOptions & { readonly mode?: 'lastValue' | 'nonCollapsing' },
+): Edge<T>
+export function curve<T>(
+  graph: Graph,
+  ticks: readonly CurveTick<T>[],
+  options: CurveOptions & { readonly mode: 'burst' },
+): Edge<readonly T[]>
+export function curve(
+  graph: Graph,
+  ticks: readonly CurveTick<unknown>[],
+  options: CurveOptions = {},
+): Edge<unknown> {
+  const { relative = false, ...rest } = options
+  const open = (context: NodeContext): Cursor<unknown> => {
+    return new TicksCursor(ticks, relative ? context.now : 0)
+  }
+  return pull(graph, 'curve', open, rest as PullOptions & { readonly mode?: 'lastValue' })
+}
+
+class TicksCursor<T> implements Cursor<T> {
+  readonly #ticks: readonly CurveTick<T>[]
+  readonly #offset: Timestamp
+  #at = -1
+
+  constructor(ticks: readonly CurveTick<T>[], offset: Timestamp) {
+    this.#ticks = ticks
+    this.#offset = offset
+  }
+
+  get time(): Timestamp {
+    return (this.#ticks[this.#at] as CurveTick<T>)[0] + this.#offset
+  }
+
+  get value(): T {
+    return (this.#ticks[this.#at] as CurveTick<T>)[1]
+  }
+
+  next(): boolean {
+    return ++this.#at < this.#ticks.length
+  }
+}
+
+/** Reads a cursor into the one event of its source. */
+class CursorRefill implements Refill {
+  readonly #name: string
+  readonly #cursor: Cursor<unknown>
+  readonly #engine: Engine
+  readonly #start: Timestamp
+  #lastTime = Number.NEGATIVE_INFINITY
+
+  constructor(name: string, cursor: Cursor<unknown>, engine: Engine, start: Timestamp) {
+    this.#name = name
+    this.#cursor = cursor
+    this.#engine = engine
+    this.#start = start
+  }
+
+  advance(event: ScheduledEvent): Timestamp {
+    const next = this.#next()
+    return typeof next === 'boolean' ? this.#read(event, next) : this.#wait(event, next)
+  }
+
+  #next(): boolean | Promise<boolean> {
+    try {
+      return this.#cursor.next()
+    } catch (error) {
+      throw this.#failed(error)
+    }
+  }
+
+  #read(event: ScheduledEvent, hasRow: boolean): Timestamp {
+    for (let has = hasRow; has; ) {
+      const { time } = this.#cursor
+      if (!(time >= this.#lastTime)) throw this.#wentBack(time)
+      this.#lastTime = time
+      if (time >= this.#start) {
+        event.value = this.#cursor.value
+        return time
+      }
+      const next = this.#next()
+      if (typeof next !== 'boolean') return this.#wait(event, next)
+      has = next
+    }
+    return Number.POSITIVE_INFINITY
+  }
+
+  #wait(event: ScheduledEvent, next: Promise<boolean>): Timestamp {
+    next.then(
+      (has) => this.#engine.resume(event, () => this.#read(event, has)),
+      (error) =>
+        this.#engine.resume(event, () => {
+          throw this.#failed(error)
+        }),
+    )
+    return WAITING
+  }
+
+  #wentBack(time: Timestamp): GraphError {
+    return new GraphError(
+      'TIME_WENT_BACK',
+      Number.isFinite(time)
+        ? `source "${this.#name}" went back in time, from ${isoOf(this.#lastTime)} to ${isoOf(time)}: sort its rows by time`
+        : `source "${this.#name}" gave a row at ${time}, which is no time: give integer microseconds`,
+      { node: this.#name, time: this.#engine.now },
+    )
+  }
+
+  #failed(cause: unknown): GraphError {
+    return new GraphError('SOURCE_FAILED', `source "${this.#name}" failed: ${messageOf(cause)}`, {
+      node: this.#name,
+      time: this.#engine.now,
+      cause,
+    })
+  }
+}

@@ -1,0 +1,177 @@
+import type { Edge } from '../graph.js'
+import type { Statistic } from './statistic.js'
+import { type WindowOptions, windowed } from './windowed.js'
+
+/** Ticks the oldest sample in the window; NaN is a sample like any other unless it is ignored. O(1). An empty window has NaN. */
+export function first(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
+  const nan = nanPolicy(options)
+  return windowed('stats.first', x, options, Number.NaN, (slides) => new First(slides, nan))
+}
+
+/** Ticks the newest sample in the window; NaN is a sample like any other unless it is ignored. O(1). An empty window has NaN. */
+export function last(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
+  const nan = nanPolicy(options)
+  return windowed('stats.last', x, options, Number.NaN, () => new Last(nan))
+}
+
+/** Options of {@link unique}. */
+export interface UniqueOptions extends Omit<WindowOptions, 'ignoreNa'> {
+  /** Decimal places that tell samples apart; further ones are cut off. @defaultValue 10 */
+  readonly precision?: number
+}
+
+/** Ticks the number of different samples in the window, NaN not counted. O(1). An empty window has 0. */
+export function unique(x: Edge<number>, options: UniqueOptions = {}): Edge<number> {
+  const { precision = 10, ...rest } = options
+  return windowed('stats.unique', x, rest, Number.NaN, () => new Unique(precision))
+}
+
+/** Ticks the samples in the window as a list, oldest first, NaN included. O(n). */
+export function crossSectional(
+  x: Edge<number>,
+  options: Omit<WindowOptions, 'ignoreNa' | 'minDataPoints'> = {},
+): Edge<readonly number[]> {
+  return windowed('stats.crossSectional', x, options, [], () => new CrossSection())
+}
+
+function nanPolicy(options: WindowOptions): 'skip' | 'value' {
+  return options.ignoreNa === false ? 'value' : 'skip'
+}
+
+/** Samples from the oldest to the newest, the removed ones cut off now and then. */
+class Queue {
+  #samples: number[] = []
+  #oldest = 0
+
+  get size(): number {
+    return this.#samples.length - this.#oldest
+  }
+
+  push(x: number): void {
+    this.#samples.push(x)
+  }
+
+  shift(): void {
+    if (++this.#oldest * 2 > this.#samples.length) {
+      this.#samples = this.list()
+      this.#oldest = 0
+    }
+  }
+
+  clear(): void {
+    this.#samples = []
+    this.#oldest = 0
+  }
+
+  get first(): number {
+    return this.#samples[this.#oldest] ?? Number.NaN
+  }
+
+  list(): number[] {
+    return this.#samples.slice(this.#oldest)
+  }
+}
+
+class First implements Statistic<number> {
+  readonly nan: 'skip' | 'value'
+  readonly #slides: boolean
+  readonly #samples = new Queue()
+
+  constructor(slides: boolean, nan: 'skip' | 'value') {
+    this.#slides = slides
+    this.nan = nan
+  }
+
+  add(x: number): void {
+    if (this.#slides || this.#samples.size === 0) this.#samples.push(x)
+  }
+
+  remove(): void {
+    this.#samples.shift()
+  }
+
+  clear(): void {
+    this.#samples.clear()
+  }
+
+  result(): number {
+    return this.#samples.first
+  }
+}
+
+class Last implements Statistic<number> {
+  readonly nan: 'skip' | 'value'
+  #last = Number.NaN
+  #count = 0
+
+  constructor(nan: 'skip' | 'value') {
+    this.nan = nan
+  }
+
+  add(x: number): void {
+    this.#last = x
+    this.#count++
+  }
+
+  remove(): void {
+    this.#count--
+  }
+
+  clear(): void {
+    this.#count = 0
+  }
+
+  result(): number {
+    return this.#count === 0 ? Number.NaN : this.#last
+  }
+}
+
+class Unique implements Statistic<number> {
+  readonly #counts = new Map<number, number>()
+  readonly #scale: number
+
+  constructor(precision: number) {
+    this.#scale = 10 ** precision
+  }
+
+  add(x: number): void {
+    const key = Math.trunc(x * this.#scale)
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
+  }
+
+  remove(x: number): void {
+    const key = Math.trunc(x * this.#scale)
+    const count = this.#counts.get(key) ?? 0
+    if (count > 1) this.#counts.set(key, count - 1)
+    else this.#counts.delete(key)
+  }
+
+  clear(): void {
+    this.#counts.clear()
+  }
+
+  result(): number {
+    return this.#counts.size
+  }
+}
+
+class CrossSection implements Statistic<readonly number[]> {
+  readonly nan = 'value'
+  readonly #samples = new Queue()
+
+  add(x: number): void {
+    this.#samples.push(x)
+  }
+
+  remove(): void {
+    this.#samples.shift()
+  }
+
+  clear(): void {
+    this.#samples.clear()
+  }
+
+  result(): readonly number[] {
+    return this.#samples.list()
+  }
+}

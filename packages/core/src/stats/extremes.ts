@@ -1,0 +1,142 @@
+import type { Edge } from '../graph.js'
+import type { Timestamp } from '../time.js'
+import type { Statistic } from './statistic.js'
+import { type WindowOptions, windowed } from './windowed.js'
+
+/** Ticks the least sample in the window. Amortised O(1). An empty window has NaN. */
+export function min(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
+  return windowed('stats.min', x, options, Number.NaN, (slides) => {
+    return new Extreme(
+      slides,
+      (a, b) => a < b,
+      (extreme) => extreme.value,
+    )
+  })
+}
+
+/** Ticks the greatest sample in the window. Amortised O(1). An empty window has NaN. */
+export function max(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
+  return windowed('stats.max', x, options, Number.NaN, (slides) => {
+    return new Extreme(
+      slides,
+      (a, b) => a > b,
+      (extreme) => extreme.value,
+    )
+  })
+}
+
+/** Options of {@link argmin} and {@link argmax}. */
+export interface ArgOptions extends WindowOptions {
+  /** Among equals, the latest; if false, the earliest. @defaultValue true */
+  readonly returnMostRecent?: boolean
+}
+
+/** Ticks the time of the least sample in the window. Amortised O(1). Without a sample, or in place of NaN, it is 0. */
+export function argmin(x: Edge<number>, options: ArgOptions = {}): Edge<Timestamp> {
+  const { returnMostRecent = true, ...rest } = options
+  return windowed('stats.argmin', x, rest, 0, (slides) => {
+    const beats = returnMostRecent
+      ? (a: number, b: number) => a <= b
+      : (a: number, b: number) => a < b
+    return new Extreme(slides, beats, (extreme) => extreme.time)
+  })
+}
+
+/** Ticks the time of the greatest sample in the window. Amortised O(1). Without a sample, or in place of NaN, it is 0. */
+export function argmax(x: Edge<number>, options: ArgOptions = {}): Edge<Timestamp> {
+  const { returnMostRecent = true, ...rest } = options
+  return windowed('stats.argmax', x, rest, 0, (slides) => {
+    const beats = returnMostRecent
+      ? (a: number, b: number) => a >= b
+      : (a: number, b: number) => a > b
+    return new Extreme(slides, beats, (extreme) => extreme.time)
+  })
+}
+
+/**
+ * The samples that are, or may still become, the extreme one: each is beaten by none that came after it, so the first
+ * is the extreme. R. Harter, "The Minimum on a Sliding Window Algorithm", 2001 (the ascending minima).
+ */
+class Extreme implements Statistic<number> {
+  readonly #slides: boolean
+  /** Whether a newer sample makes an older one irrelevant. */
+  readonly #beats: (newer: number, older: number) => boolean
+  readonly #result: (extreme: Extreme) => number
+  #added = 0
+  #removed = 0
+  // A ring: values, times, and the number of each sample.
+  #head = 0
+  #size = 0
+  #mask = 15
+  #values = new Float64Array(16)
+  #times = new Float64Array(16)
+  #numbers = new Float64Array(16)
+
+  constructor(
+    slides: boolean,
+    beats: (newer: number, older: number) => boolean,
+    result: (extreme: Extreme) => number,
+  ) {
+    this.#slides = slides
+    this.#beats = beats
+    this.#result = result
+  }
+
+  get value(): number {
+    return this.#size === 0 ? Number.NaN : (this.#values[this.#head] as number)
+  }
+
+  get time(): Timestamp {
+    return this.#size === 0 ? 0 : (this.#times[this.#head] as number)
+  }
+
+  add(x: number, _weight: number, _y: number, time: Timestamp): void {
+    const number = this.#added++
+    while (this.#size > 0 && this.#beats(x, this.#values[this.#at(this.#size - 1)] as number)) {
+      this.#size--
+    }
+    // Where nothing is ever removed, only the first can ever be asked for.
+    if (!this.#slides && this.#size > 0) return
+    if (this.#size > this.#mask) this.#grow()
+    const at = this.#at(this.#size++)
+    this.#values[at] = x
+    this.#times[at] = time
+    this.#numbers[at] = number
+  }
+
+  remove(): void {
+    const number = this.#removed++
+    if (this.#size > 0 && this.#numbers[this.#head] === number) {
+      this.#head = (this.#head + 1) & this.#mask
+      this.#size--
+    }
+  }
+
+  clear(): void {
+    this.#size = 0
+    this.#removed = this.#added
+  }
+
+  result(): number {
+    return this.#result(this)
+  }
+
+  #at(place: number): number {
+    return (this.#head + place) & this.#mask
+  }
+
+  #grow(): void {
+    const capacity = this.#mask + 1
+    const grown = (from: Float64Array): Float64Array<ArrayBuffer> => {
+      const to = new Float64Array(capacity * 2)
+      to.set(from.subarray(this.#head))
+      to.set(from.subarray(0, this.#head), capacity - this.#head)
+      return to
+    }
+    this.#values = grown(this.#values)
+    this.#times = grown(this.#times)
+    this.#numbers = grown(this.#numbers)
+    this.#mask = capacity * 2 - 1
+    this.#head = 0
+  }
+}
