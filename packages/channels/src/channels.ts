@@ -61,8 +61,16 @@ export interface Channels<C extends AnyChannels> {
   getState<S extends StateName<C>>(name: S): Edge<StateView<StateRecordOf<C, S>>>
   /** Declares a state as the contract's `state` does. @throws ChannelsError `CONFLICTING_STATE`. */
   setState<K extends ChannelName<C>>(name: K, options: StateOptions<RecordOf<C, K>>): void
-  /** Lets the outside send, as the contract's `send` does; with `key`, to that key of a basket. */
-  addSendChannel<K extends ChannelName<C>>(name: K, key?: KeyOf<C, K>): void
+  /**
+   * Lets the outside send, as the contract's `send` does; with `key`, to that key of a basket. With `through`, what is sent
+   * goes through the nodes that it declares, and what they tick in the same cycle is what the channel ticks.
+   * @throws ChannelsError `UNKNOWN_CHANNEL`, `UNKNOWN_KEY`, `INVALID_OPTION` when two modules give `through`.
+   */
+  addSendChannel<K extends ChannelName<C>>(
+    name: K,
+    key?: KeyOf<C, K>,
+    through?: (sent: Edge<ValueOf<C, K>>) => Edge<ValueOf<C, K>>,
+  ): void
   /** Lets the outside stage, as the contract's `stage` does. */
   setStage<K extends ChannelName<C>>(name: K): void
   /** An edge that ticks what happens to the stagings of a channel, in order. */

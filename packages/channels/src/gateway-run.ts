@@ -29,7 +29,7 @@ import type { QueryLimits } from './query.js'
 import { Sender } from './sender.js'
 import { Staging, type StagingEvent, type StagingLimits } from './staging.js'
 import { tapChannels } from './taps.js'
-import type { Slot, WiredChannel, WiredModule } from './wired-channel.js'
+import { channelOf, type Slot, type WiredChannel, type WiredModule } from './wired-channel.js'
 import { Wiring } from './wiring.js'
 
 /** What one run of a gateway is made of. */
@@ -239,6 +239,9 @@ export class GatewayRun {
       const { module, scope } = me
       this.graph.scope(scope, () => {
         try {
+          for (const name of module.requires ?? []) {
+            channelOf(this.wiring.channels, name, module.name)
+          }
           this.#addDynamicStates(me)
           module.connect?.(new ModuleChannels(this.wiring, me).typed<never>())
         } catch (cause) {

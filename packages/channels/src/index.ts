@@ -48,8 +48,13 @@ export type {
   WatchOptions,
 } from './live.js'
 export { consoleLogger, type Logger } from './logger.js'
-export { defineModule, type ErrorPolicy, type Module, type ModuleOptions } from './module.js'
-export type { QueryLimits } from './query.js'
+export {
+  defineModule,
+  type ErrorPolicy,
+  type Module,
+  type ModuleOptions,
+} from './module.js'
+export { planQuery, type QueryLimits, type QueryPlan } from './query.js'
 export { originOf } from './sender.js'
 export type { StagingAction, StagingEvent, StagingRequest } from './staging.js'
 export type { StateView } from './state.js'

@@ -157,7 +157,8 @@ interface Waiter {
 
 /** A record that was sent and has not come out yet. */
 export interface InFlight {
-  readonly value: unknown
+  /** What will tick; nodes on the way may change it. */
+  value: unknown
   readonly seen: (position: Position) => void
 }
 
@@ -316,6 +317,17 @@ export class ChannelLog {
   expect(sent: InFlight): void {
     this.#inFlight.push(sent)
     this.isObserved = true
+  }
+
+  /** Nodes made something else of what was sent, or let it not come out. */
+  changeInFlight(value: unknown, changed: unknown): void {
+    const sent = this.#inFlight.find((other) => other.value === value)
+    if (sent === undefined) return
+    if (changed !== undefined) sent.value = changed
+    else {
+      this.forgetInFlight(sent)
+      sent.seen(this.positionOf(undefined))
+    }
   }
 
   /** What was sent will not come out any more. */

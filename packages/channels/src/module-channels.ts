@@ -82,11 +82,28 @@ export class ModuleChannels {
     this.#wiring.addState(this.#channel(name), options, this.#me)
   }
 
-  addSendChannel(name: string, key?: string): void {
+  addSendChannel(
+    name: string,
+    key?: string,
+    through?: (sent: Edge<unknown>) => Edge<unknown>,
+  ): void {
     this.#checkOpen('addSendChannel', name)
     const channel = this.#channel(name)
     const slots = key === undefined ? channel.allSlots : [channel.slot(key)]
-    for (const slot of slots) slot.isSendable = true
+    for (const slot of slots) {
+      slot.isSendable = true
+      if (through === undefined) continue
+      if (slot.through !== undefined || channel.isDynamic) {
+        throw new ChannelsError(
+          'INVALID_OPTION',
+          channel.isDynamic
+            ? `what is sent to the dynamic basket "${name}" cannot go through nodes: let it go through a channel`
+            : `what is sent to "${slot.name}" goes through nodes of "${slot.through?.scope}" already: only one module can say so`,
+          { channel: name, module: this.#me.module.name },
+        )
+      }
+      slot.through = { scope: this.#me.scope, build: through }
+    }
   }
 
   setStage(name: string): void {

@@ -25,7 +25,7 @@ export interface Module<in C extends AnyChannels = AnyChannels> {
   /** Writes out what is left: called in reverse order when the engine has ended, in simulation too; within a bound. */
   flush?(): void | Promise<void>
   /** Channels that must have a provider for this module; `[]` means none. @defaultValue every channel that it gets */
-  readonly requires?: readonly (keyof C & string)[]
+  readonly requires?: readonly string[]
   /** Keys that this module gives to baskets without keys in the contract. */
   dynamicKeys?(): { readonly [basket: string]: readonly string[] }
   /** Channels that this module adds to the contract; modules that add the same declaration share it. */
@@ -42,7 +42,12 @@ export interface Module<in C extends AnyChannels = AnyChannels> {
 }
 
 /** Everything of a module but its name and wiring. */
-export type ModuleOptions<C extends AnyChannels> = Omit<Module<C>, 'name' | 'connect'>
+export type ModuleOptions<C extends AnyChannels> = Omit<
+  Module<C>,
+  'name' | 'connect' | 'requires'
+> & {
+  readonly requires?: readonly (keyof C & string)[]
+}
 
 /**
  * Makes a module of a function; its channels are checked against the contract.

@@ -75,7 +75,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 function filterTree(where: unknown, depth: number): Filter {
   if (depth < 0) throw invalid('the filter nests deeper than the limit')
   if (!isObject(where)) throw invalid(`a filter is an object, not ${JSON.stringify(where)}`)
-  if (typeof where['path'] === 'string' && typeof where['op'] === 'string') return where as Filter
+  if (typeof where.path === 'string' && typeof where.op === 'string') return where as Filter
   const terms: Filter[] = []
   for (const [name, condition] of Object.entries(where)) {
     if (condition === undefined) continue
@@ -103,6 +103,7 @@ class FilterCompiler {
   readonly #schema: z.core.$ZodType
   readonly #limits: QueryLimits
   #terms = 0
+  #listed = 0
 
   constructor(schema: z.core.$ZodType, limits: QueryLimits) {
     this.#schema = schema
@@ -153,7 +154,8 @@ class FilterCompiler {
     if (op === 'in') {
       const { values } = filter as { readonly values?: unknown }
       if (!Array.isArray(values)) throw invalid(`"in" of "${path}" needs a list of values`)
-      if ((this.#terms += values.length - 1) > this.#limits.terms * 16) {
+      this.#listed += values.length
+      if (this.#listed > this.#limits.terms * 16) {
         throw invalid(`a query has at most ${this.#limits.terms * 16} values in lists`)
       }
       const operands = values.map((value) => operandOf(path, value, schemas))
@@ -386,7 +388,7 @@ function comparison(sort: unknown, schema: z.core.$ZodType): (a: unknown, b: unk
         ? { path: key.slice(1), order: 'desc' }
         : { path: key, order: 'asc' }
     }
-    if (!isObject(key) || (key['order'] !== 'asc' && key['order'] !== 'desc')) {
+    if (!isObject(key) || (key.order !== 'asc' && key.order !== 'desc')) {
       throw invalid(
         `a sort key has a path, and the order "asc" or "desc", not ${JSON.stringify(key)}`,
       )

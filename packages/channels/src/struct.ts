@@ -148,9 +148,9 @@ function coerceOwn(record: Readonly<Record<string, unknown>>): Readonly<Record<s
   const hasOddTimestamp = timestamp === null || typeof timestamp === 'number'
   if (!hasOddId && !hasOddTimestamp) return record
   const copy = { ...record }
-  if (id === null) delete copy['id']
-  else if (typeof id === 'number' && Number.isSafeInteger(id)) copy['id'] = String(id)
-  if (timestamp === null) delete copy['timestamp']
+  if (id === null) delete copy.id
+  else if (typeof id === 'number' && Number.isSafeInteger(id)) copy.id = String(id)
+  if (timestamp === null) delete copy.timestamp
   return copy
 }
 
@@ -216,8 +216,8 @@ function loopingMaker(
 ): Maker {
   return (id, timestamp, input) => {
     const record: Record<string, unknown> = {
-      id: input['id'] ?? id,
-      timestamp: input['timestamp'] ?? timestamp,
+      id: input.id ?? id,
+      timestamp: input.timestamp ?? timestamp,
     }
     for (const key of keys) {
       const value = input[key] === undefined ? fill.get(key)?.() : input[key]
@@ -233,7 +233,7 @@ function generatedMaker(
   optional: ReadonlySet<string>,
 ): Maker {
   const fills: (() => unknown)[] = []
-  const valueOf = (key: string): string => {
+  const filledValue = (key: string): string => {
     const value = `input[${JSON.stringify(key)}]`
     const filler = fill.get(key)
     if (filler === undefined) return value
@@ -246,10 +246,10 @@ function generatedMaker(
   const lines = [
     'return (id, timestamp, input) => {',
     '  const record = { id: input.id ?? id, timestamp: input.timestamp ?? timestamp,',
-    ...literal.map((key) => `    ${JSON.stringify(key)}: ${valueOf(key)},`),
+    ...literal.map((key) => `    ${JSON.stringify(key)}: ${filledValue(key)},`),
     '  }',
     ...rest.map((key) => {
-      const assign = `record[${JSON.stringify(key)}] = ${valueOf(key)}`
+      const assign = `record[${JSON.stringify(key)}] = ${filledValue(key)}`
       return optional.has(key)
         ? `  if (input[${JSON.stringify(key)}] !== undefined) ${assign}`
         : `  ${assign}`

@@ -39,6 +39,10 @@ export class Slot {
   readonly feedbacks: string[] = []
   sendOutput: BorderOutput | undefined
   isSendable = false
+  /** What is sent goes through the nodes of a module first. */
+  through:
+    | { readonly scope: string; readonly build: (sent: Edge<unknown>) => Edge<unknown> }
+    | undefined
   /** The gateway itself puts dead letters here. */
   takesDeadLetters = false
   /** What the edge is once everything is wired. */

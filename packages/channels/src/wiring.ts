@@ -25,6 +25,7 @@ import type { QueryLimits } from './query.js'
 import type { StagingRequest } from './staging.js'
 import { StateStore } from './state.js'
 import {
+  checkEdge,
   type Provider,
   type Slot,
   WiredChannel,
@@ -181,9 +182,9 @@ export class Wiring {
    * @throws ChannelsError `MISSING_PROVIDER`, `NO_STATE`, with all that is missing.
    */
   finish(resendable: (slot: Slot) => boolean): void {
+    this.#attachBorder(resendable)
     this.isOpen = false
     this.graph.scope('gateway', () => {
-      this.#attachBorder(resendable)
       for (const state of this.states.values()) this.#buildState(state)
       for (const channel of this.#setOrder) {
         for (const slot of channel.allSlots) if (slot.providers.length > 0) this.#bind(slot)
@@ -232,13 +233,13 @@ export class Wiring {
         channel.stageEvents.output = this.border.output(`stage events of ${channel.name}`, false)
       }
     }
-    this.border.build()
+    this.graph.scope('gateway', () => this.border.build())
     for (const channel of this.channels.values()) {
       for (const slot of channel.allSlots) {
         if (slot.sendOutput === undefined) continue
         // What comes from outside is the cause of what modules answer in the same cycle, so it goes before that.
         slot.providers.unshift({
-          edge: slot.sendOutput.edge,
+          edge: this.#through(slot, slot.sendOutput.edge),
           party: outsideParty(slot),
           blockUntil: this.#options.blockUntil,
         })
@@ -247,6 +248,22 @@ export class Wiring {
       const { stageEvents } = channel
       if (stageEvents?.output !== undefined) stageEvents.edge.bind(stageEvents.output.edge)
     }
+  }
+
+  /** What is sent, after the nodes of the module that wants to see it first. */
+  #through(slot: Slot, sent: Edge<unknown>): Edge<unknown> {
+    const { through, channel } = slot
+    if (through === undefined) return sent
+    return this.graph.scope(through.scope, () => {
+      const details = { channel: channel.name, module: through.scope }
+      const changed = checkEdge(through.build(sent), `what is sent to "${slot.name}"`, details)
+      return node('sent', { sent, changed }, ({ sent, changed }) => () => {
+        // Who sent it waits for what comes out in its place.
+        if (sent.ticked)
+          channel.log?.changeInFlight(sent.value, changed.ticked ? changed.value : undefined)
+        return changed.ticked ? changed.value : undefined
+      })
+    })
   }
 
   #bind(slot: Slot): void {
