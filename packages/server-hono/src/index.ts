@@ -1,1 +1,10 @@
-export {}
+export { WebServerError, type WebServerErrorCode } from './errors.js'
+export type { GatewayEnv } from './http/context.js'
+export type {
+  ControlsOptions,
+  CorsOptions,
+  Limits,
+  SlowConsumerPolicy,
+  WebServerOptions,
+} from './options.js'
+export { type RestModule, type WebServer, webServer } from './web-server.js'

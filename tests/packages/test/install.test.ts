@@ -2,7 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { PACKAGES, pack, run, temporaryFolder } from './workspace.js'
+import { typeProblems } from './types.js'
+import { manifestOf, PACKAGES, pack, ROOT, run, temporaryFolder } from './workspace.js'
 
 /** For each package, what else it is installed with, a program to run, and the packages that come along. */
 const CASES: Readonly<
@@ -56,7 +57,6 @@ const CASES: Readonly<
       '@gw/core',
       '@gw/protocol',
       '@hono/node-server',
-      '@hono/node-ws',
       'hono',
       'prom-client',
       '@opentelemetry/api',
@@ -68,7 +68,12 @@ const CASES: Readonly<
   },
   'auth-apikey': {
     program: `import { apiKey } from '@gw/auth-apikey'
-      console.log(apiKey({ key: 'a-key-that-is-long-enough' }).name === 'apiKey' ? 'works' : 'broken')`,
+      const none = () => undefined
+      const header = (name) => (name.toLowerCase() === 'x-api-key' ? 'a-key' : undefined)
+      const auth = apiKey({ key: 'a-key' })
+      const right = await auth.authenticate({ header, query: none, cookie: none })
+      const wrong = await auth.authenticate({ header: none, query: none, cookie: none })
+      console.log(right.ok && !wrong.ok ? 'works' : 'broken')`,
     closure: ['@gw/protocol'],
   },
   kafka: {
@@ -82,7 +87,7 @@ const CASES: Readonly<
       const client = createClient({ url: 'http://127.0.0.1:1' })
       const error = await client.total.last().catch((error) => error)
       console.log(error.name === 'GatewayClientError' ? 'works' : 'broken')
-      await client.close?.()`,
+      client.$close()`,
     closure: ['@gw/protocol'],
   },
 }
@@ -109,12 +114,21 @@ describe.each(PACKAGES)('@gw/%s, packed and installed in an empty project', (nam
   const { peers = [], program, closure } = CASES[name]
 
   test('works in Node, and brings along only what it needs', () => {
-    const project = newProject(name, [`@gw/${name}`, ...peers])
+    const { peerDependencies } = manifestOf(join(ROOT, 'packages', name))
+    const project = newProject(name, [`@gw/${name}`, ...peers], peerDependencies)
     const installed = installedIn(project).filter((it) => it !== `@gw/${name}`)
     expect(installed.filter((it) => !closure.includes(it))).toEqual([])
     projects.set(name, project)
     writeFileSync(join(project, 'program.mjs'), program)
     expect(run('node', ['program.mjs'], project).trim()).toBe('works')
+  })
+
+  test('has types that compile with nothing else installed', () => {
+    const project = projects.get(name) ?? ''
+    const file = join(project, 'types.ts')
+    writeFileSync(file, `export * from '@gw/${name}'\n`)
+    const options = { skipLibCheck: false, customConditions: [], types: [], noUnusedLocals: false }
+    expect([...typeProblems([file], options)]).toEqual([])
   })
 })
 
@@ -156,7 +170,11 @@ test('the same programs work in every version of Node that is supported', () => 
 })
 
 /** A project that has the given packages, ours from their tarballs and nothing of ours from a registry. */
-function newProject(name: string, packages: readonly string[]): string {
+function newProject(
+  name: string,
+  packages: readonly string[],
+  peers: Readonly<Record<string, string>> = {},
+): string {
   const project = join(folder.path, name)
   mkdirSync(project)
   const ours = Object.fromEntries([...tarballs].map(([it, tarball]) => [it, `file:${tarball}`]))
@@ -166,7 +184,9 @@ function newProject(name: string, packages: readonly string[]): string {
       name: 'empty',
       private: true,
       type: 'module',
-      dependencies: Object.fromEntries(packages.map((it) => [it, ours[it] ?? 'latest'])),
+      dependencies: Object.fromEntries(
+        packages.map((it) => [it, ours[it] ?? peers[it] ?? 'latest']),
+      ),
       overrides: Object.fromEntries(Object.entries(ours).filter(([it]) => !packages.includes(it))),
     }),
   )

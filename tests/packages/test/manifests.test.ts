@@ -9,10 +9,11 @@ const DEPENDENCIES: Readonly<Record<string, readonly string[]>> = {
   channels: ['@gw/core', '@gw/protocol'],
   'server-hono': [
     '@gw/channels',
+    '@gw/core',
     '@gw/protocol',
     '@hono/node-server',
-    '@hono/node-ws',
     'prom-client',
+    'ws',
   ],
   'auth-apikey': ['@gw/protocol'],
   kafka: ['@gw/channels', '@gw/core', '@gw/protocol', 'kafkajs'],

@@ -1,0 +1,157 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { API_PATH, type AuthResult } from '@gw/protocol'
+import type { Service } from '../service.js'
+import { type Answer, lastAnswer, sendAnswer, type Target } from './answers.js'
+import { compressed, compressedHeaders } from './compression.js'
+import { addressOf, jsonOf, missingBody, tooLarge } from './context.js'
+import { admitted, authenticate, RequestCredentials, requireScope } from './identity.js'
+import { problemOf } from './problem.js'
+import { answerHeaders, problemHeaders, SECURE_HEADERS } from './respond.js'
+
+const LAST = `${API_PATH}/last/`
+const SEND = `${API_PATH}/send/`
+
+/** What our own client adds, which makes a difference to whole baskets only. */
+const KEYS = '?keys=1'
+
+/**
+ * Answers the two requests that gateways live on, `GET last` and `POST send`, straight from Node's own request, as the
+ * app would: it takes only those of their plainest form, and the functions that make the answers are the app's.
+ * @returns a handler that says whether it took the request.
+ */
+export function hotPath(
+  service: Service,
+): (request: IncomingMessage, response: ServerResponse) => boolean {
+  return (request, response) => {
+    const url = request.url as string
+    const { method } = request
+    const group = method === 'GET' ? LAST : method === 'POST' ? SEND : undefined
+    if (group === undefined || !url.startsWith(group)) return false
+    const target = plainTarget(service, url, group)
+    if (target === undefined || !isPlain(request)) return false
+    const { authenticators } = service.settings
+    const result =
+      authenticators.length === 0
+        ? EVERYBODY
+        : authenticate(
+            authenticators,
+            new RequestCredentials(method as string, url, addressOf(request), (name) => {
+              const value = request.headers[name]
+              return Array.isArray(value) ? value[0] : value
+            }),
+          )
+    if (result instanceof Promise) return false
+    if (group === LAST) {
+      try {
+        write(request, response, lastAnswer(service, target, admitted(result)))
+      } catch (error) {
+        refuse(service, request, response, error)
+      }
+    } else receive(service, request, response, target, result)
+    return true
+  }
+}
+
+const EVERYBODY: AuthResult = { ok: true, identity: { name: 'anonymous' } }
+
+/** The channel that a path names, when it names nothing but a channel, as it is spelt. */
+function plainTarget(service: Service, url: string, group: string): Target | undefined {
+  const end = url.endsWith(KEYS) ? url.length - KEYS.length : url.length
+  const info = service.served.channels.find(url.slice(group.length, end))
+  if (info?.kind === 'basket') return undefined
+  return info === undefined ? undefined : { info, key: undefined }
+}
+
+/** Whether nothing in the headers asks for more than a plain answer. */
+function isPlain({ headers }: IncomingMessage): boolean {
+  return (
+    headers.origin === undefined &&
+    headers['if-none-match'] === undefined &&
+    headers['idempotency-key'] === undefined &&
+    headers.expect === undefined
+  )
+}
+
+function receive(
+  service: Service,
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: Target,
+  result: AuthResult,
+): void {
+  const { limits } = service.settings
+  let first: Buffer | undefined
+  let rest: Buffer[] | undefined
+  let length = 0
+  const end = (error?: unknown): void => {
+    request.off('data', onData)
+    request.off('end', onEnd)
+    if (error !== undefined) refuse(service, request, response, error)
+  }
+  const onData = (chunk: Buffer): void => {
+    length += chunk.length
+    if (length > limits.maxBodyBytes) end(tooLarge(limits.maxBodyBytes))
+    else if (first === undefined) first = chunk
+    else {
+      rest ??= [first]
+      rest.push(chunk)
+    }
+  }
+  const onEnd = (): void => {
+    try {
+      const bytes = rest === undefined ? first : Buffer.concat(rest)
+      if (bytes === undefined) throw missingBody()
+      const body = jsonOf(bytes, request.headers['content-type'], limits)
+      sendAnswer(service, target, admitted(result), body).then(
+        (answer) => write(request, response, answer),
+        (error: unknown) => refuse(service, request, response, error),
+      )
+    } catch (error) {
+      end(error)
+    }
+  }
+  try {
+    requireScope(admitted(result), 'send', target.info.name)
+  } catch (error) {
+    end(error)
+    return
+  }
+  request.on('data', onData)
+  request.on('end', onEnd)
+}
+
+function refuse(
+  service: Service,
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+): void {
+  const problem = problemOf(error)
+  if (problem.fault) service.settings.log.error({ err: error }, `${request.method} failed`)
+  const body = JSON.stringify(problem.body)
+  response.writeHead(problem.status, {
+    ...SECURE_HEADERS,
+    ...problemHeaders(problem, request.headers.accept),
+    'Content-Length': Buffer.byteLength(body),
+  })
+  response.end(body)
+}
+
+function write(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+  const body = Buffer.from(answer.body)
+  const headers = answerHeaders(answer)
+  const gzip = compressed(body, request.headers['accept-encoding'])
+  if (gzip === undefined) end(response, headers, body)
+  else if (gzip instanceof Promise) {
+    void gzip.then((bytes) => end(response, compressedHeaders(headers), bytes))
+  } else end(response, compressedHeaders(headers), gzip)
+}
+
+function end(
+  response: ServerResponse,
+  headers: Readonly<Record<string, string>>,
+  body: Buffer,
+): void {
+  response.writeHead(200, { ...headers, ...SECURE_HEADERS, 'Content-Length': body.length })
+  response.end(body)
+}

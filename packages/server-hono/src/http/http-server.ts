@@ -1,0 +1,51 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Limits } from '../options.js'
+import { problem } from './problem.js'
+import { refuseSocket } from './refuse-socket.js'
+
+/** How often slow requests are looked for. */
+const CHECK_INTERVAL_MS = 1_000
+
+/** An HTTP server with every bound set. */
+export function createHttpServer(
+  limits: Limits,
+  onRequest: RequestListener,
+  onUpgrade: (...parameters: Parameters<StreamUpgrade>) => void,
+): Server {
+  const server = createServer(
+    {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, limits.headersTimeoutMs),
+      noDelay: true,
+    },
+    onRequest,
+  )
+  server.maxConnections = limits.maxConnections
+  server.on('upgrade', onUpgrade)
+  server.on('clientError', refuseBroken)
+  return server
+}
+
+type StreamUpgrade = (request: Parameters<RequestListener>[0], socket: Duplex, head: Buffer) => void
+
+/** What is no HTTP, too large or too slow: answered in our form, and cut off. */
+function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      refuseSocket(socket, problem('BAD_REQUEST', 'the headers are too large', undefined, {}, 431))
+      return
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      refuseSocket(socket, problem('REQUEST_TIMEOUT', 'the request took too long to arrive'))
+      return
+    default:
+      refuseSocket(socket, problem('BAD_REQUEST', 'this is no HTTP request'))
+  }
+}

@@ -1,0 +1,117 @@
+import {
+  type Authenticator,
+  type AuthResult,
+  type Credentials,
+  type Identity,
+  isAllowed,
+  type Operation,
+} from '@gw/protocol'
+import { WebServerError } from '../errors.js'
+
+/** Who comes in where no authenticator is set. */
+const EVERYBODY: Identity = { name: 'anonymous' }
+const EVERYBODY_OK: AuthResult = { ok: true, identity: EVERYBODY }
+
+/** Reads the parts of a request that credentials may be in, each only when it is asked for. */
+export class RequestCredentials implements Credentials {
+  readonly address: string
+  readonly method: string
+  readonly path: string
+  readonly #search: string
+  readonly #header: (name: string) => string | undefined
+  #query: URLSearchParams | undefined
+
+  /** `target` is the path with its query, as in the first line of a request. */
+  constructor(
+    method: string,
+    target: string,
+    address: string,
+    header: (name: string) => string | undefined,
+  ) {
+    const mark = target.indexOf('?')
+    this.method = method
+    this.path = mark === -1 ? target : target.slice(0, mark)
+    this.#search = mark === -1 ? '' : target.slice(mark + 1)
+    this.address = address
+    this.#header = header
+  }
+
+  header(name: string): string | undefined {
+    return this.#header(name)
+  }
+
+  query(name: string): string | undefined {
+    if (this.#search === '') return undefined
+    this.#query ??= new URLSearchParams(this.#search)
+    return this.#query.get(name) ?? undefined
+  }
+
+  cookie(name: string): string | undefined {
+    return cookieOf(this.#header('cookie'), name)
+  }
+}
+
+/** Value of a cookie in the text of a `Cookie` header. */
+export function cookieOf(text: string | undefined, name: string): string | undefined {
+  if (text === undefined) return undefined
+  for (const pair of text.split(';')) {
+    const equals = pair.indexOf('=')
+    if (equals === -1 || pair.slice(0, equals).trim() !== name) continue
+    const value = pair.slice(equals + 1).trim()
+    try {
+      return decodeURIComponent(value)
+    } catch {
+      return value
+    }
+  }
+  return undefined
+}
+
+/** Asks the authenticators in turn: the first that says yes counts, else the first refusal. Synchronous where they are. */
+export function authenticate(
+  authenticators: readonly Authenticator[],
+  credentials: Credentials,
+): AuthResult | Promise<AuthResult> {
+  if (authenticators.length === 0) return EVERYBODY_OK
+  return ask(authenticators, credentials, 0, undefined)
+}
+
+function ask(
+  authenticators: readonly Authenticator[],
+  credentials: Credentials,
+  index: number,
+  refusal: AuthResult | undefined,
+): AuthResult | Promise<AuthResult> {
+  const authenticator = authenticators[index]
+  if (authenticator === undefined) return refusal as AuthResult
+  const next = (result: AuthResult): AuthResult | Promise<AuthResult> =>
+    result.ok ? result : ask(authenticators, credentials, index + 1, refusal ?? result)
+  const result = authenticator.authenticate(credentials)
+  return result instanceof Promise ? result.then(next) : next(result)
+}
+
+/**
+ * The identity of a positive outcome.
+ * @throws WebServerError with the code of the refusal.
+ */
+export function admitted(result: AuthResult): Identity {
+  if (result.ok) return result.identity
+  throw new WebServerError(result.code, result.detail, {
+    headers:
+      result.retryAfterMs === undefined
+        ? {}
+        : { 'Retry-After': String(Math.ceil(result.retryAfterMs / 1_000)) },
+  })
+}
+
+/** @throws WebServerError `FORBIDDEN` when the scopes of `identity` do not hold the operation. */
+export function requireScope(
+  identity: Identity,
+  operation: Operation,
+  channel?: string,
+  key?: string,
+): void {
+  if (isAllowed(identity, operation, channel, key)) return
+  const where = channel === undefined ? '' : ` on ${channel}${key === undefined ? '' : `/${key}`}`
+  throw new WebServerError('FORBIDDEN', `not allowed: ${operation}${where}`)
+}

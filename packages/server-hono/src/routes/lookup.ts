@@ -1,0 +1,49 @@
+import type { ChannelInfo } from '@gw/channels'
+import { API_PATH } from '@gw/protocol'
+import type { Hono } from 'hono'
+import { WebServerError } from '../errors.js'
+import type { GatewayContext, GatewayEnv } from '../http/context.js'
+import { notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
+import { requireScope } from '../http/identity.js'
+import type { Service } from '../service.js'
+
+/** Serves recent records by id: of a channel's type, or of any type. */
+export function serveLookup(app: Hono<GatewayEnv>, service: Service): void {
+  const { channels, served } = service
+  const idOf = (c: GatewayContext): string => c.req.param('id') as string
+
+  serveEndpoint<string>(app, service, {
+    path: `${API_PATH}/lookup/id/:id{.+}`,
+    resolve: idOf,
+    methods: {
+      GET: (c, id, identity) => {
+        // It could be a record of any channel, so it takes the right to all of them.
+        for (const { name } of served.channels.items) requireScope(identity, 'read', name)
+        const record = channels.lookup(id)
+        if (record === undefined) {
+          throw new WebServerError('UNKNOWN_ID', `No GatewayStruct found with id: ${id}`)
+        }
+        return respond(c, { body: JSON.stringify([record]), kind: 'single' })
+      },
+    },
+  })
+
+  serveEndpoint<{ readonly info: ChannelInfo; readonly id: string }>(app, service, {
+    path: `${API_PATH}/lookup/:name/:id{.+}`,
+    resolve: (c) => {
+      const info = served.channels.find(c.req.param('name') ?? '')
+      if (info === undefined) throw notFoundError()
+      return { info, id: idOf(c) }
+    },
+    methods: {
+      GET: (c, { info, id }, identity) => {
+        requireScope(identity, 'read', info.name)
+        const record = channels.lookup(id, info.name)
+        return respond(c, {
+          body: JSON.stringify(record === undefined ? [] : [record]),
+          kind: 'single',
+        })
+      },
+    },
+  })
+}

@@ -1,0 +1,105 @@
+import { type ChannelInfo, ChannelsError } from '@gw/channels'
+import { API_PATH, type Identity } from '@gw/protocol'
+import type { Hono } from 'hono'
+import { WebServerError } from '../errors.js'
+import { invalidRecords } from '../http/answers.js'
+import { type GatewayContext, type GatewayEnv, jsonBody } from '../http/context.js'
+import { notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
+import { requireScope } from '../http/identity.js'
+import { invalid } from '../http/validation.js'
+import type { Service } from '../service.js'
+
+/** Serves the stagings of a channel: POST adds, DELETE removes, PATCH releases, GET lists, PUT shows. */
+export function serveStage(app: Hono<GatewayEnv>, service: Service): void {
+  const { channels, served, settings } = service
+  const answer = (c: GatewayContext, value: unknown): Response | Promise<Response> =>
+    respond(c, { body: JSON.stringify(value) })
+
+  serveEndpoint<ChannelInfo>(app, service, {
+    path: `${API_PATH}/stage/:name`,
+    resolve: (c) => {
+      const info = served.staged.find(c.req.param('name') ?? '')
+      if (info === undefined) throw notFoundError()
+      return info
+    },
+    methods: {
+      POST: async (c, info, identity) => {
+        mayStage(identity, info)
+        const ids = idsOf(c)
+        const record = recordOf(await jsonBody(c, settings.limits), info)
+        if (record === undefined && ids !== undefined && ids.length > 0) {
+          throw new WebServerError(
+            'STAGING_MISUSE',
+            'Cannot specify staging_ids without a struct to add',
+          )
+        }
+        return answer(
+          c,
+          staged(info, record, () => channels.stageAdd(info.name, record, ids)),
+        )
+      },
+      DELETE: async (c, info, identity) => {
+        mayStage(identity, info)
+        const record = recordOf(await jsonBody(c, settings.limits), info)
+        const id = record === undefined ? undefined : String((record as { id?: unknown }).id ?? '')
+        return answer(c, channels.stageRemove(info.name, id, idsOf(c)))
+      },
+      PATCH: (c, info, identity) => {
+        mayStage(identity, info)
+        requireScope(identity, 'send', info.name)
+        const ids = idsOf(c)
+        return answer(c, channels.stageRelease(info.name, ids))
+      },
+      GET: (c, info, identity) => {
+        requireScope(identity, 'read', info.name)
+        return answer(c, channels.stageList(info.name, oneId(c)))
+      },
+      PUT: (c, info, identity) => {
+        requireScope(identity, 'read', info.name)
+        return answer(c, channels.stageLookup(info.name, oneId(c)))
+      },
+    },
+  })
+}
+
+function mayStage(identity: Identity, info: ChannelInfo): void {
+  requireScope(identity, 'stage', info.name)
+}
+
+/** `?id=`: absent, empty (all), or ids with commas between. */
+function idsOf(c: GatewayContext): readonly string[] | undefined {
+  const text = c.req.query('id')
+  if (text === undefined) return undefined
+  return text === '' ? [] : text.split(',')
+}
+
+function oneId(c: GatewayContext): string | undefined {
+  const [id] = idsOf(c) ?? []
+  return id
+}
+
+function recordOf(body: unknown, info: ChannelInfo): unknown {
+  if (body === undefined || body === null) return undefined
+  if (typeof body === 'object' && !Array.isArray(body)) return body
+  throw invalid('INVALID_RECORD', [
+    {
+      type: 'model_attributes_type',
+      loc: ['body'],
+      msg: 'Input should be a valid dictionary or object to extract fields from',
+      input: body,
+      ctx: { channel: info.name },
+    },
+  ])
+}
+
+function staged<T>(info: ChannelInfo, record: unknown, act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    if (error instanceof ChannelsError && error.code === 'INVALID_RECORD') {
+      const issues = (error.issues ?? []).map((issue) => ({ ...issue, path: [0, ...issue.path] }))
+      throw invalidRecords(info, undefined, record, issues, error.message)
+    }
+    throw error
+  }
+}

@@ -1,0 +1,36 @@
+import type { ChannelInfo, StateInfo } from '@gw/channels'
+import { API_PATH, HEADER } from '@gw/protocol'
+import type { Hono } from 'hono'
+import type { GatewayEnv } from '../http/context.js'
+import { notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
+import { requireScope } from '../http/identity.js'
+import { queryOfParameters } from '../http/query-parameters.js'
+import type { Service } from '../service.js'
+
+/** Serves the states: the records that match a query, or with `count=1` their number. */
+export function serveState(app: Hono<GatewayEnv>, service: Service): void {
+  const { channels, served } = service
+  serveEndpoint<{ readonly state: StateInfo; readonly channel: ChannelInfo }>(app, service, {
+    path: `${API_PATH}/state/:name`,
+    resolve: (c) => {
+      const state = served.states.find(c.req.param('name') ?? '')
+      const channel = state && served.channels.find(state.channel)
+      if (state === undefined || channel === undefined) throw notFoundError()
+      return { state, channel }
+    },
+    methods: {
+      GET: (c, { state, channel }, identity) => {
+        requireScope(identity, 'read', channel.name)
+        const parameters = new URL(c.req.url).searchParams
+        const query = queryOfParameters(parameters, channel.recordSchema)
+        const position = channels.positionOf(channel.name)
+        const result =
+          query.count === true
+            ? channels.count(state.name, query)
+            : channels.query(state.name, query)
+        c.header(HEADER.STATE_BY, state.by.join(','))
+        return respond(c, { body: JSON.stringify(result), kind: 'list', position })
+      },
+    },
+  })
+}

@@ -1,0 +1,128 @@
+import type { ChannelTick } from '@gw/channels'
+import { API_PATH, type Position, parsePosition } from '@gw/protocol'
+import type { Hono } from 'hono'
+import { WebServerError } from '../errors.js'
+import {
+  type BasketForm,
+  lastAnswer,
+  sendAnswer,
+  type Target,
+  tickAnswer,
+} from '../http/answers.js'
+import { type GatewayContext, type GatewayEnv, jsonBody, missingBody } from '../http/context.js'
+import { type Endpoint, notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
+import { requireScope } from '../http/identity.js'
+import { isTrue } from '../http/query-parameters.js'
+import type { Service } from '../service.js'
+
+/** Serves `last`, `next` and `send` of every channel, and of every key of a basket. */
+export function serveTicks(app: Hono<GatewayEnv>, service: Service): void {
+  const groups: readonly (readonly [string, Endpoint<Target>['methods']])[] = [
+    ['last', { GET: (c, target, identity) => last(service, c, target, identity) }],
+    ['next', { GET: (c, target, identity) => next(service, c, target, identity) }],
+    ['send', { POST: (c, target, identity) => send(service, c, target, identity) }],
+  ]
+  for (const [group, methods] of groups) {
+    for (const path of ['/:name', '/:name/:key{.+}']) {
+      serveEndpoint(app, service, {
+        path: `${API_PATH}/${group}${path}`,
+        resolve: (c) => targetOf(service, c),
+        methods,
+      })
+    }
+  }
+}
+
+/** The channel, or key of a basket, that a path names. */
+export function targetOf(service: Service, c: GatewayContext): Target {
+  const info = service.served.channels.find(c.req.param('name') ?? '')
+  const key = c.req.param('key')
+  if (info === undefined || (key !== undefined && info.kind !== 'basket')) throw notFoundError()
+  return { info, key }
+}
+
+type Call = (
+  service: Service,
+  c: GatewayContext,
+  target: Target,
+  identity: Parameters<Endpoint<Target>['methods'][string]>[2],
+) => Promise<Response> | Response
+
+const last: Call = (service, c, target, identity) => {
+  const position = c.req.query('atLeast')
+  if (position === undefined) return respond(c, lastAnswer(service, target, identity, formOf(c)))
+  requireScope(identity, 'read', target.info.name, target.key)
+  return service.waits.during(async () => {
+    await service.channels.atLeast(
+      target.info.name,
+      target.key,
+      positionOf(position),
+      waitOf(service, c),
+    )
+    return respond(c, lastAnswer(service, target, identity, formOf(c)))
+  })
+}
+
+const next: Call = (service, c, target, identity) => {
+  const { info, key } = target
+  requireScope(identity, 'read', info.name, key)
+  // Also the refusal of a channel that nobody provides, which is not to wait.
+  const present = service.channels.lastTicks(info.name, key)
+  const answer = (ticks: readonly ChannelTick[]): Response | Promise<Response> => {
+    const { etag: _, ...rest } = tickAnswer(service, target, identity, formOf(c), ticks)
+    return respond(c, rest)
+  }
+  if (c.req.method === 'HEAD') return answer(present)
+  return service.waits.during(async () =>
+    answer(await service.channels.nextTicks(info.name, key, waitOf(service, c))),
+  )
+}
+
+const send: Call = async (service, c, target, identity) => {
+  const { info, key } = target
+  requireScope(identity, 'send', info.name, key)
+  const body = await jsonBody(c, service.settings.limits)
+  if (body === undefined) throw missingBody()
+  return respond(c, await sendAnswer(service, target, identity, body, sendOptionsOf(c)))
+}
+
+function sendOptionsOf(c: GatewayContext): { messageId?: string; expect?: Position } {
+  const messageId = c.req.query('messageId') ?? c.req.header('idempotency-key')
+  const expect = c.req.query('expect')
+  return {
+    ...(messageId === undefined ? {} : { messageId }),
+    ...(expect === undefined ? {} : { expect: positionOf(expect) }),
+  }
+}
+
+function formOf(c: GatewayContext): BasketForm {
+  return isTrue(c.req.query('keys') ?? null) ? 'keys' : 'array'
+}
+
+function positionOf(text: string): Position {
+  const position = parsePosition(text)
+  if (position !== undefined) return position
+  throw new WebServerError('BAD_REQUEST', `${text} is no position: give EPOCH:OFFSET`)
+}
+
+/** How long a request waits: until its client goes, or the shorter of its own time-out, in seconds, and ours. */
+function waitOf(service: Service, c: GatewayContext): { timeoutMs: number; signal: AbortSignal } {
+  const text = c.req.query('timeout')
+  if (text !== undefined && !/^\d{1,9}(\.\d{1,9})?$/.test(text)) {
+    throw new WebServerError('BAD_REQUEST', `timeout=${text} is not a number of seconds`)
+  }
+  const own = text === undefined ? Number.POSITIVE_INFINITY : Number(text) * 1_000
+  return {
+    timeoutMs: Math.min(own, service.settings.limits.nextTimeoutMs),
+    signal: goneSignal(c),
+  }
+}
+
+/** Aborts when the client has gone. */
+export function goneSignal(c: GatewayContext): AbortSignal {
+  const outgoing = c.env?.outgoing
+  if (outgoing === undefined) return c.req.raw.signal
+  const controller = new AbortController()
+  outgoing.once('close', () => controller.abort())
+  return controller.signal
+}

@@ -1,0 +1,109 @@
+import type { ChannelInfo, LiveChannels, LiveGateway, StageAnswer, StateInfo } from '@gw/channels'
+import type { AnyChannels, Query } from '@gw/protocol'
+import type { Controls } from './controls.js'
+import { WebServerError } from './errors.js'
+import { Names } from './names.js'
+import type { Settings } from './options.js'
+import type { Hub } from './stream/hub.js'
+
+/** The running channels under plain names: what a request or a message names is a string. */
+export interface PlainChannels
+  extends Pick<
+    LiveChannels<AnyChannels>,
+    | 'info'
+    | 'states'
+    | 'fields'
+    | 'lastTicks'
+    | 'positionOf'
+    | 'atLeast'
+    | 'nextTicks'
+    | 'sendAllAndWait'
+    | 'sendBasket'
+    | 'sendBatch'
+    | 'lookup'
+    | 'watch'
+  > {
+  query(state: string, query?: Query): readonly unknown[]
+  count(state: string, query?: Query): number
+  stageAdd(name: string, input: unknown, ids?: readonly string[]): StageAnswer<unknown>
+  stageRemove(
+    name: string,
+    recordId: string | undefined,
+    ids?: readonly string[],
+  ): StageAnswer<unknown>
+  stageRelease(name: string, ids?: readonly string[]): StageAnswer<unknown>
+  stageList(name: string, id?: string): readonly string[]
+  stageLookup(name: string, id?: string): StageAnswer<unknown>
+}
+
+/** The channels of a gateway under plain names. */
+export function plainChannels(gateway: LiveGateway): PlainChannels {
+  return gateway.channels as unknown as PlainChannels
+}
+
+/** What is served under which name. */
+export interface Served {
+  readonly channels: Names<ChannelInfo>
+  readonly states: Names<StateInfo>
+  readonly staged: Names<ChannelInfo>
+  readonly fields: Names<{ readonly name: string; readonly value: unknown }>
+  /** Keys of a basket, now. */
+  keysOf(info: ChannelInfo): readonly string[]
+}
+
+/** The names under which a gateway's channels are served. */
+export function servedOf(channels: PlainChannels): Served {
+  const infos = channels.info
+  return {
+    channels: new Names(infos),
+    states: new Names(channels.states),
+    staged: new Names(infos.filter((info) => info.staged)),
+    fields: new Names(Object.entries(channels.fields).map(([name, value]) => ({ name, value }))),
+    keysOf: (info) =>
+      info.dynamic ? (channels.info.find(({ name }) => name === info.name)?.keys ?? []) : info.keys,
+  }
+}
+
+/** What all routes, and the stream, work on. */
+export interface Service {
+  readonly gateway: LiveGateway
+  readonly channels: PlainChannels
+  readonly served: Served
+  readonly settings: Settings
+  readonly hub: Hub
+  readonly controls: Controls | undefined
+  readonly waits: Waits
+}
+
+/** Counts the requests that wait, and refuses those beyond the bound. */
+export class Waits {
+  readonly #max: number
+  #count = 0
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** @throws WebServerError `OVERLOADED` when too many wait already. */
+  async during<T>(wait: () => Promise<T>): Promise<T> {
+    if (this.#count >= this.#max) {
+      throw new WebServerError(
+        'OVERLOADED',
+        `${this.#max} requests wait already: try again later`,
+        {
+          headers: { 'Retry-After': '1' },
+        },
+      )
+    }
+    this.#count++
+    try {
+      return await wait()
+    } finally {
+      this.#count--
+    }
+  }
+}

@@ -1,0 +1,228 @@
+import type {
+  Acknowledgement,
+  BatchMessage,
+  ClientMessage,
+  ErrorMessage,
+  Identity,
+  MessageId,
+  SendMessage,
+  SubscribeMessage,
+  UnsubscribeMessage,
+} from '@gw/protocol'
+import { WebServerError } from '../errors.js'
+import { send } from '../http/answers.js'
+import { requireScope } from '../http/identity.js'
+import { problemOf } from '../http/problem.js'
+import type { Service } from '../service.js'
+import { clientMessage, type RawMessage, rawMessage } from './client-message.js'
+import { textFrame } from './frame.js'
+import { HEARTBEAT } from './heartbeat.js'
+import type { Session } from './session.js'
+import { openSubscription } from './subscribe.js'
+import { gatewayWire, referenceWire } from './wire.js'
+
+/** What a client says on its socket, and what it hears in answer. A message with an `id` is always answered. */
+export class Connection {
+  readonly identity: Identity
+  readonly #service: Service
+  readonly #session: Session
+
+  constructor(service: Service, session: Session, identity: Identity) {
+    this.#service = service
+    this.#session = session
+    this.identity = identity
+  }
+
+  /** Handles a text message. Nothing that a client says closes the connection. */
+  receive(text: string): void {
+    let raw: RawMessage | undefined
+    try {
+      raw = rawMessage(text, this.#service.settings.limits)
+    } catch {
+      return
+    }
+    if (raw === undefined) return
+    const { id } = raw
+    try {
+      const done = this.#act(clientMessage(raw))
+      if (done !== undefined) void done.catch((error: unknown) => this.#refuse(id, error))
+    } catch (error) {
+      this.#refuse(id, error)
+    }
+  }
+
+  /** Answers what went wrong; who gave no `id` does not want to hear of it. */
+  #refuse(id: MessageId | undefined, error: unknown): void {
+    const problem = problemOf(error)
+    if (problem.fault) this.#service.settings.log.error({ err: error }, 'a message failed')
+    if (id === undefined) return
+    const { code, detail, errors } = problem.body
+    this.#answer({ id, ok: false, code, detail, ...(errors === undefined ? {} : { errors }) })
+  }
+
+  #act(message: ClientMessage): Promise<void> | undefined {
+    switch (message.action) {
+      case 'subscribe':
+        if (message.channel === HEARTBEAT) this.#subscribeHeartbeat(message)
+        else if (message.id === undefined) this.#subscribeAsReference(message)
+        else this.#subscribe(message, message.id)
+        return undefined
+      case 'unsubscribe':
+        this.#unsubscribe(message)
+        return undefined
+      case 'send':
+        return this.#send(message)
+      case 'batch':
+        return this.#batch(message)
+    }
+  }
+
+  #subscribe(message: SubscribeMessage, id: MessageId): void {
+    const name = JSON.stringify(id)
+    if (this.#session.subscriptions.has(name)) {
+      throw new WebServerError('BAD_REQUEST', `the subscription ${name} is there already`)
+    }
+    this.#checkCount()
+    const { channel, key, from = 'now', where, select, mode = 'nonCollapsing' } = message
+    const request = { channel, key, from, where, select }
+    const opening = openSubscription(this.#service, this.identity, request)
+    const { position, recovered, info } = opening
+    const wire = gatewayWire(channel, id, message.positions === true)
+    const kind = key === undefined ? info.kind : 'single'
+    const acknowledgement = textFrame(
+      JSON.stringify({ id, ok: true, ...position, kind, recovered } satisfies Acknowledgement),
+    )
+    function* before(): Generator<Buffer> {
+      yield acknowledgement
+      yield* opening.before(wire, mode)
+    }
+    const line = opening.feed.line(wire, mode)
+    this.#session.subscribe(name, { channel, key, id, line }, before())
+  }
+
+  /** Subscribing twice is once, and all keys of a basket hold each of them. */
+  #subscribeAsReference({ channel, key }: SubscribeMessage): void {
+    const session = this.#session
+    const name = referenceName(channel, key)
+    if (session.subscriptions.has(name) || session.subscriptions.has(referenceName(channel))) return
+    this.#checkCount()
+    const request = { channel, key, from: 'now', where: undefined, select: undefined } as const
+    const { feed } = openSubscription(this.#service, this.identity, request)
+    if (key === undefined) this.#unsubscribeKeys(channel)
+    const line = feed.line(referenceWire(channel), 'nonCollapsing')
+    session.subscribe(name, { channel, key, id: undefined, line }, NOTHING[Symbol.iterator]())
+  }
+
+  #subscribeHeartbeat({ id, key }: SubscribeMessage): void {
+    if (key !== undefined) throw new WebServerError('UNKNOWN_KEY', 'heartbeat is no basket')
+    const name = id === undefined ? referenceName(HEARTBEAT) : JSON.stringify(id)
+    if (this.#session.subscriptions.has(name)) return
+    this.#checkCount()
+    const wire = id === undefined ? undefined : gatewayWire(HEARTBEAT, id, false)
+    const line = this.#service.hub.heartbeat.line(wire)
+    const before = id === undefined ? NOTHING : [textFrame(JSON.stringify({ id, ok: true }))]
+    this.#session.subscribe(
+      name,
+      { channel: HEARTBEAT, key: undefined, id, line },
+      before[Symbol.iterator](),
+    )
+  }
+
+  /** Ends the subscription that was made with the message's id, else all of that channel and key. */
+  #unsubscribe({ id, channel, key }: UnsubscribeMessage): void {
+    const session = this.#session
+    const own = id === undefined ? undefined : session.subscriptions.get(JSON.stringify(id))
+    if (own !== undefined && own.channel === channel) session.unsubscribe(JSON.stringify(id))
+    else {
+      if (key !== undefined) this.#splitBasket(channel, key)
+      for (const [name, subscription] of [...session.subscriptions]) {
+        if (subscription.channel !== channel) continue
+        if (key === undefined || subscription.key === key) {
+          // A subscription with an id ends by its id, or by a message that asks for an answer.
+          if (subscription.id === undefined || id !== undefined) session.unsubscribe(name)
+        }
+      }
+    }
+    if (id !== undefined) this.#answer({ id, ok: true })
+  }
+
+  #unsubscribeKeys(channel: string): void {
+    for (const [name, subscription] of [...this.#session.subscriptions]) {
+      if (subscription.id === undefined && subscription.channel === channel) {
+        this.#session.unsubscribe(name)
+      }
+    }
+  }
+
+  /** Takes one key out of a reference's subscription to a whole basket: the other keys stay. */
+  #splitBasket(channel: string, key: string): void {
+    const { subscriptions } = this.#session
+    if (!subscriptions.has(referenceName(channel))) return
+    const { served } = this.#service
+    const info = served.channels.exactly(channel)
+    const keys = info === undefined ? [] : served.keysOf(info)
+    if (!keys.includes(key)) return
+    this.#session.unsubscribe(referenceName(channel))
+    for (const other of keys) {
+      if (other !== key) this.#subscribeAsReference({ action: 'subscribe', channel, key: other })
+    }
+  }
+
+  async #send({ id, channel, key, data, messageId, expect }: SendMessage): Promise<void> {
+    const info = this.#service.served.channels.exactly(channel)
+    if (info === undefined) {
+      throw new WebServerError('UNKNOWN_CHANNEL', `no channel is named ${channel}`)
+    }
+    if (data === undefined || data === null) {
+      throw new WebServerError('BAD_REQUEST', 'a send has data: a record, or a list of records')
+    }
+    if (key !== undefined && info.kind !== 'basket') {
+      throw new WebServerError('UNKNOWN_KEY', `${channel} is no basket, so it has no keys`)
+    }
+    if (info.kind === 'basket' && key === undefined && id === undefined) return
+    const { records, position } = await send(this.#service, { info, key }, this.identity, data, {
+      ...(messageId === undefined ? {} : { messageId }),
+      ...(expect === undefined ? {} : { expect }),
+    })
+    if (id === undefined) return
+    this.#answer({
+      id,
+      ok: true,
+      ...position,
+      kind: info.kind,
+      data: records,
+      durability: 'memory',
+    })
+  }
+
+  /** Sends to several channels or keys in one cycle, all or nothing. */
+  async #batch({ id, sends, messageId }: BatchMessage): Promise<void> {
+    for (const { channel, key } of sends) requireScope(this.identity, 'send', channel, key)
+    const receipts = this.#service.channels.sendBatch(sends, {
+      ...(messageId === undefined ? {} : { messageId }),
+      origin: this.identity.name,
+    })
+    const data = receipts.flatMap(({ records }) => records)
+    this.#answer({ id, ok: true, ...receipts.at(-1)?.position, data, durability: 'memory' })
+  }
+
+  #checkCount(): void {
+    const max = this.#service.settings.limits.maxSubscriptions
+    if (this.#session.subscriptions.size < max) return
+    throw new WebServerError(
+      'TOO_MANY_SUBSCRIPTIONS',
+      `a connection has at most ${max} subscriptions`,
+    )
+  }
+
+  #answer(message: Acknowledgement | ErrorMessage): void {
+    this.#session.answer(textFrame(JSON.stringify(message)))
+  }
+}
+
+const NOTHING: readonly Buffer[] = []
+
+/** Names of the reference's subscriptions, which cannot be those of ids: a JSON text begins otherwise. */
+function referenceName(channel: string, key?: string): string {
+  return key === undefined ? `*${channel}` : `/${channel}/${key}`
+}

@@ -1,0 +1,216 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { API_PATH, type AuthResult, CLOSE_CODE, type Identity } from '@gw/protocol'
+import { WebServerError } from '../errors.js'
+import { addressOf } from '../http/context.js'
+import { admitted, authenticate, RequestCredentials } from '../http/identity.js'
+import { isOriginAllowed } from '../http/origin.js'
+import { problemOf } from '../http/problem.js'
+import { refuseSocket } from '../http/refuse-socket.js'
+import type { Service } from '../service.js'
+import { Connection } from './connection.js'
+import { Session } from './session.js'
+import { type Handshakes, handshakes, type StreamSocket } from './web-socket.js'
+
+const PATH = `${API_PATH}/stream`
+/** Parts of the ping interval: each connection is pinged in one of them, so that not all are at once. */
+const PING_SLICES = 16
+/** Answers that may wait for a reader before its messages wait too. */
+const MAX_WAITING_ANSWERS = 64
+
+interface Member {
+  readonly socket: StreamSocket
+  readonly session: Session
+  readonly identity: Identity
+  readonly slice: number
+  isAlive: boolean
+}
+
+/** The WebSockets of a gateway: handshakes, keep-alive, and the end of those that must not go on. */
+export class StreamServer {
+  readonly #service: Service
+  readonly #handshakes: Handshakes
+  readonly #members = new Set<Member>()
+  readonly #timers: NodeJS.Timeout[]
+  readonly #stopRevocations: readonly (() => void)[]
+  #slice = 0
+  #nextSlice = 0
+  #isClosing = false
+
+  constructor(service: Service) {
+    this.#service = service
+    const { limits, authenticators } = service.settings
+    this.#handshakes = handshakes(limits.maxMessageBytes)
+    this.#timers = [
+      setInterval(() => this.#keepAlive(), limits.pingIntervalMs / PING_SLICES).unref(),
+      setInterval(() => this.#tellProgress(), limits.progressIntervalMs).unref(),
+    ]
+    this.#stopRevocations = authenticators.flatMap((authenticator) => {
+      const stop = authenticator.onRevoked?.((name) => this.#endIdentity(name))
+      return stop === undefined ? [] : [stop]
+    })
+  }
+
+  /** Open connections. */
+  get size(): number {
+    return this.#members.size
+  }
+
+  /** Bytes that wait for readers. */
+  get queuedBytes(): number {
+    let bytes = 0
+    for (const { session } of this.#members) bytes += session.queuedBytes
+    return bytes
+  }
+
+  /** Takes an upgrade request: refuses it as plain HTTP with a JSON body, or makes it a connection. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', ignore)
+    try {
+      this.#check(request)
+      const address = addressOf(request)
+      const credentials = new RequestCredentials('GET', request.url ?? '/', address, (name) =>
+        headerOf(request, name),
+      )
+      const result = authenticate(this.#service.settings.authenticators, credentials)
+      const enter = (outcome: AuthResult): void => {
+        this.#enter(request, socket, head, admitted(outcome))
+      }
+      if (!(result instanceof Promise)) enter(result)
+      else result.then(enter).catch((error: unknown) => this.#refuse(socket, error))
+    } catch (error) {
+      this.#refuse(socket, error)
+    }
+  }
+
+  /** Tells every connection that we are going away, and waits until they are gone or the time is over. */
+  async close(timeoutMs: number): Promise<void> {
+    this.#isClosing = true
+    for (const timer of this.#timers) clearInterval(timer)
+    for (const stop of this.#stopRevocations) stop()
+    if (this.#members.size === 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        for (const { socket } of this.#members) socket.terminate()
+        resolve()
+      }, timeoutMs)
+      for (const { session, socket } of this.#members) {
+        socket.onClosed(() => {
+          if (this.#members.size > 0) return
+          clearTimeout(timer)
+          resolve()
+        })
+        session.close(CLOSE_CODE.GOING_AWAY, 'the gateway stops')
+      }
+    })
+  }
+
+  #check(request: IncomingMessage): void {
+    const [path] = (request.url ?? '/').split('?', 1)
+    if (path !== PATH) throw new WebServerError('NOT_FOUND', 'Not Found')
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      throw new WebServerError('BAD_REQUEST', 'only an upgrade to websocket is served here')
+    }
+    const { settings } = this.#service
+    if (!isOriginAllowed(settings, request.headers.origin, request.headers.host)) {
+      throw new WebServerError(
+        'ORIGIN_REFUSED',
+        'pages of this origin may not open the stream: add it to the option origins',
+      )
+    }
+    if (this.#isClosing || this.#members.size >= settings.limits.maxConnections) {
+      throw new WebServerError('OVERLOADED', 'no more connections are taken: try again later', {
+        headers: { 'Retry-After': '5' },
+      })
+    }
+  }
+
+  #enter(request: IncomingMessage, socket: Duplex, head: Buffer, identity: Identity): void {
+    if (socket.destroyed) return
+    this.#handshakes.accept(request, socket, head, (streamSocket) =>
+      this.#serve(streamSocket, identity),
+    )
+  }
+
+  #refuse(socket: Duplex, error: unknown): void {
+    const problem = problemOf(error)
+    if (problem.fault) this.#service.settings.log.error({ err: error }, 'a handshake failed')
+    refuseSocket(socket, problem)
+  }
+
+  #serve(socket: StreamSocket, identity: Identity): void {
+    const session = new Session(this.#service.hub, socket)
+    const connection = new Connection(this.#service, session, identity)
+    this.#nextSlice = (this.#nextSlice + 1) % PING_SLICES
+    const member: Member = { socket, session, identity, slice: this.#nextSlice, isAlive: true }
+    this.#members.add(member)
+    socket.onSignOfLife(() => {
+      member.isAlive = true
+    })
+    socket.onText((text) => {
+      connection.receive(text)
+      // Who asks and does not take the answers is not asked for more.
+      if (session.waitingAnswers > MAX_WAITING_ANSWERS) {
+        socket.pause()
+        socket.onDrained(() => socket.resume())
+      }
+    })
+    socket.onClosed(() => {
+      this.#members.delete(member)
+      session.dispose()
+    })
+  }
+
+  /** Each connection gets a ping an interval; one that gave no sign since the last is cut off, unless it still reads. */
+  #keepAlive(): void {
+    this.#slice = (this.#slice + 1) % PING_SLICES
+    const nowMs = Date.now()
+    for (const member of this.#members) {
+      const { identity, session, socket } = member
+      if (identity.expiresAtMs !== undefined && identity.expiresAtMs <= nowMs) {
+        session.close(CLOSE_CODE.KEY_EXPIRED, 'the key has expired')
+      } else if (this.#isStalled(session)) socket.terminate()
+      else if (member.slice === this.#slice) {
+        if (!member.isAlive && !session.isBehind) socket.terminate()
+        else {
+          member.isAlive = false
+          socket.ping()
+        }
+      }
+    }
+  }
+
+  #isStalled({ behindSinceMs }: Session): boolean {
+    const { stallTimeoutMs } = this.#service.settings.limits
+    return behindSinceMs !== undefined && performance.now() - behindSinceMs > stallTimeoutMs
+  }
+
+  /** Tells subscriptions that had nothing to hear for a while where their channels are. */
+  #tellProgress(): void {
+    for (const group of this.#service.hub.groups()) {
+      if (!group.hasSpoken) {
+        for (const line of group.lines) {
+          const { position } = line.source
+          if (!line.wire.tellsGaps || position === undefined) continue
+          const note = { type: 'progress', position } as const
+          group.add(line, note, line.wire.encode(note))
+        }
+        group.flush()
+      }
+      group.hasSpoken = false
+    }
+  }
+
+  #endIdentity(name: string): void {
+    for (const { identity, session } of this.#members) {
+      if (identity.name === name) session.close(CLOSE_CODE.KEY_EXPIRED, 'the key is revoked')
+    }
+  }
+}
+
+function headerOf(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name]
+  return Array.isArray(value) ? value[0] : value
+}
+
+function ignore(): void {}

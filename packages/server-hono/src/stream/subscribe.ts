@@ -1,0 +1,76 @@
+import type { ChannelInfo } from '@gw/channels'
+import type { DeliveryMode, Filter, From, Identity, Position } from '@gw/protocol'
+import { WebServerError } from '../errors.js'
+import { notFound } from '../http/answers.js'
+import { requireScope } from '../http/identity.js'
+import type { Service } from '../service.js'
+import type { Feed } from './feed.js'
+import { Line } from './line.js'
+import { Outbox } from './outbox.js'
+import { viewOf } from './view.js'
+import type { Wire } from './wire.js'
+
+/** What a subscription asks for. */
+export interface SubscriptionRequest {
+  readonly channel: string
+  readonly key: string | undefined
+  readonly from: From
+  readonly where: Filter | undefined
+  readonly select: readonly string[] | undefined
+}
+
+/** A subscription that can be made: its feed, and what comes first. */
+export interface Opening {
+  readonly info: ChannelInfo
+  readonly feed: Feed
+  readonly position: Position
+  readonly recovered: boolean
+  /** What comes before the live ticks, in a wire and mode, as pieces of bytes. */
+  before(wire: Wire, mode: DeliveryMode): Generator<Buffer>
+}
+
+/**
+ * Looks up what a subscription asks for.
+ * @throws WebServerError or ChannelsError when there is no such channel or key, or the identity may not read it.
+ */
+export function openSubscription(
+  service: Service,
+  identity: Identity,
+  request: SubscriptionRequest,
+): Opening {
+  const { served, hub } = service
+  const { key } = request
+  const info = served.channels.exactly(request.channel)
+  if (info === undefined) {
+    throw new WebServerError('UNKNOWN_CHANNEL', `no channel is named ${request.channel}`)
+  }
+  if (key !== undefined) {
+    if (info.kind !== 'basket') {
+      throw new WebServerError('UNKNOWN_KEY', `${info.name} is no basket, so it has no keys`)
+    }
+    if (!info.dynamic && !info.keys.includes(key)) throw notFound(info, key, 'UNKNOWN_KEY')
+  }
+  requireScope(identity, 'read', info.name, key)
+  const view = viewOf(info, key, identity, request.where, request.select)
+  const feed = hub.feed(info.name, key, info.kind === 'basket', view)
+  const beginning = feed.beginning(request.from)
+  return {
+    info,
+    feed,
+    position: beginning.position,
+    recovered: beginning.recovered,
+    *before(wire, mode) {
+      const outbox = new Outbox()
+      const line = new Line(feed, wire, mode)
+      for (const note of beginning.notes) {
+        const isGathered = mode !== 'nonCollapsing' && note.type === 'data'
+        outbox.add(line, note, isGathered ? undefined : wire.encode(note))
+        if (mode === 'nonCollapsing' && outbox.bytes >= PIECE_BYTES) yield outbox.take() as Buffer
+      }
+      const rest = outbox.take()
+      if (rest !== undefined) yield rest
+    },
+  }
+}
+
+const PIECE_BYTES = 64 * 1024
