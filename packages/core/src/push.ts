@@ -43,7 +43,7 @@ export interface PushSource<In, Out = In> {
 /** Sources whose pushes keep their order among each other. Made by {@link pushGroup}. */
 export class PushGroup {
   /** @internal Of each run that goes on. */
-  readonly queues = new WeakMap<Engine, SharedQueue>()
+  readonly queues: WeakMap<Engine, SharedQueue> = new WeakMap()
 }
 
 /**

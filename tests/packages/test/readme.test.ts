@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { transform } from 'esbuild'
-import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { typeProblems } from './types.js'
 import { PACKAGES, ROOT, runAsync } from './workspace.js'
 
 /** Inside the workspace, so that the packages are found; not under version control. */
@@ -32,7 +32,9 @@ beforeAll(() => {
     mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, code)
   }
-  problems = problemsOf(all.map((it) => it.path))
+  const files = all.map((it) => it.path)
+  // A fragment may show a value without using it.
+  problems = typeProblems(files, { noUnusedLocals: false })
 })
 
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
@@ -65,24 +67,4 @@ function examplesOf(folder: string, readme: string): Example[] {
     code,
     output,
   }))
-}
-
-/** What the compiler says, by file. */
-function problemsOf(files: readonly string[]): Map<string, string[]> {
-  const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.base.json'), ts.sys.readFile)
-  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, ROOT)
-  const program = ts.createProgram(files, {
-    ...options,
-    declaration: false,
-    // A fragment may show a value without using it.
-    noUnusedLocals: false,
-  })
-  const found = new Map<string, string[]>()
-  for (const { file, messageText, start = 0 } of ts.getPreEmitDiagnostics(program)) {
-    const line = file === undefined ? '' : file.text.slice(0, start).split('\n').length
-    const text = `line ${line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
-    const path = file?.fileName ?? ''
-    found.set(path, [...(found.get(path) ?? []), text])
-  }
-  return found
 }

@@ -100,7 +100,7 @@ const resend = setInterval(() => client.total.send(4), 50)
 const { value: seen } = await next
 clearInterval(resend)
 console.log('sent ' + sent + ', last ' + last + ', seen ' + seen)
-await client.close()
+client.$close()
 `
 
 /** The files under version control and the builds, with dependencies of its own. */
