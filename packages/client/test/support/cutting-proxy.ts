@@ -1,0 +1,56 @@
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+/**
+ * A network that breaks: every connection through it ends after so many bytes, in the middle of a message if need be,
+ * without a word to either side.
+ */
+export class CuttingProxy {
+  /** Bytes towards the server, and towards the client, after which connections are cut; a list is used up in order. */
+  readonly cuts: { readonly upstream: number; readonly downstream: number }[] = []
+  connections = 0
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(target: string) {
+    const { hostname, port } = new URL(target)
+    this.#server = createServer((client) => {
+      this.connections++
+      const server = connect(Number(port), hostname)
+      const cut = this.cuts.shift()
+      const end = (): void => {
+        client.destroy()
+        server.destroy()
+        this.#sockets.delete(client)
+      }
+      this.#sockets.add(client)
+      pass(client, server, cut?.upstream ?? Number.POSITIVE_INFINITY, end)
+      pass(server, client, cut?.downstream ?? Number.POSITIVE_INFINITY, end)
+    })
+  }
+
+  static async start(target: string): Promise<CuttingProxy> {
+    const proxy = new CuttingProxy(target)
+    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve))
+    return proxy
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+}
+
+function pass(from: Socket, to: Socket, bytes: number, end: () => void): void {
+  let left = bytes
+  from.on('data', (chunk) => {
+    to.write(chunk.subarray(0, left))
+    left -= chunk.length
+    if (left <= 0) setImmediate(end)
+  })
+  from.on('error', end)
+  from.on('close', end)
+}
