@@ -1,4 +1,14 @@
 import { defineProject, mergeConfig } from 'vitest/config'
 import shared from '../../vitest.shared.js'
 
-export default mergeConfig(shared, defineProject({ test: { name: 'kafka' } }))
+export default mergeConfig(
+  shared,
+  defineProject({
+    test: {
+      name: 'kafka',
+      globalSetup: './test/broker/global-setup.ts',
+      testTimeout: 60_000,
+      hookTimeout: 120_000,
+    },
+  }),
+)

@@ -11,7 +11,7 @@ import type {
   TypesOf,
   ValueOf,
 } from '@gw/protocol'
-import type { StateOptions } from './contract.js'
+import type { ChannelDefinition, StateOptions } from './contract.js'
 import type { StagingEvent, StagingRequest } from './staging.js'
 import type { StateView } from './state.js'
 
@@ -42,6 +42,10 @@ export interface Channels<C extends AnyChannels> {
   readonly graph: Graph
   /** Names of all channels, in the order of the contract. */
   readonly names: readonly ChannelName<C>[]
+  /** What kind of channel it is, for modules that take any: transports, for example. */
+  shapeOf(name: ChannelName<C>): 'single' | 'list' | 'basket' | 'dynamicBasket'
+  /** How a channel or field was declared: for modules that work with any channel. @throws ChannelsError `UNKNOWN_CHANNEL`. */
+  definitionOf(name: string): ChannelDefinition
   /** Keys of a basket: those of the contract, or those that modules announced. */
   keysOf<K extends BasketName<C>>(name: K): readonly KeyOf<C, K>[]
   /**

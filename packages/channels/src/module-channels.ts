@@ -1,7 +1,7 @@
 import { Edge, type Graph } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import type { Channels } from './channels.js'
-import type { StateOptions } from './contract.js'
+import type { ChannelDefinition, StateOptions } from './contract.js'
 import { ChannelsError } from './errors.js'
 import type { StagingRequest } from './staging.js'
 import {
@@ -34,6 +34,16 @@ export class ModuleChannels {
 
   get names(): readonly string[] {
     return [...this.#wiring.channels.keys()]
+  }
+
+  shapeOf(name: string): 'single' | 'list' | 'basket' | 'dynamicBasket' {
+    const { definition } = this.#channel(name)
+    if (definition.kind !== 'basket') return definition.kind as 'single' | 'list'
+    return definition.dynamic === true ? 'dynamicBasket' : 'basket'
+  }
+
+  definitionOf(name: string): ChannelDefinition {
+    return this.#wiring.fieldDefinitions.get(name) ?? this.#channel(name).definition
   }
 
   keysOf(name: string): readonly string[] {

@@ -1,6 +1,14 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -116,7 +124,6 @@ function jvmArguments(jars: string, heap: string): string[] {
     join(jars, '*'),
   ]
 }
-
 
 async function startServer(jars: string, properties: string): Promise<ChildProcess> {
   const child = spawn('java', [...jvmArguments(jars, '384m'), 'kafka.Kafka', properties], {

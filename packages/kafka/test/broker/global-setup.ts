@@ -1,3 +1,4 @@
+import type {} from 'vitest'
 import type { TestProject } from 'vitest/node'
 import { type Broker, missingForBroker, startBroker } from './broker.js'
 
@@ -9,7 +10,7 @@ declare module 'vitest' {
 }
 
 /** One broker for all tests: that of `KAFKA_BROKERS`, or a new one; without java or mvn, none, which is said in one line. */
-export default async function globalSetup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env.KAFKA_BROKERS
   if (given !== undefined && given !== '') {
     project.provide('brokers', given)

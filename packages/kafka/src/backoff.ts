@@ -1,0 +1,44 @@
+const FIRST_MS = 100
+const LONGEST_MS = 5_000
+
+/** Waits between tries, longer each time, with jitter so that many do not come back at once. */
+export class Backoff {
+  #attempt = 0
+
+  reset(): void {
+    this.#attempt = 0
+  }
+
+  /** Fulfilled after the next wait, or at once when `signal` is aborted. */
+  wait(signal: AbortSignal): Promise<void> {
+    const longest = Math.min(FIRST_MS * 2 ** this.#attempt++, LONGEST_MS)
+    return pause(longest / 2 + (Math.random() * longest) / 2, signal)
+  }
+}
+
+/** Fulfilled after `ms`, or at once when `signal` is aborted. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const done = (): void => {
+      clearTimeout(timeout)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timeout = setTimeout(done, ms)
+    signal.addEventListener('abort', done, { once: true })
+  })
+}
+
+/** As `work`, or `false` when it takes longer than `ms`. */
+export async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timeout: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timeout = setTimeout(() => resolve(false), ms)
+  })
+  try {
+    return await Promise.race([work.then(() => true), late])
+  } finally {
+    clearTimeout(timeout)
+  }
+}

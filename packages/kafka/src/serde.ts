@@ -1,0 +1,35 @@
+import type { ReceivedRecord } from './kafka-client.js'
+
+/** What is known of a tick beside its value. */
+export interface TickContext {
+  readonly channel: string
+  readonly topic: string
+  /** Engine time in milliseconds since the epoch. */
+  readonly timeMs: number
+}
+
+/** Turns values into the texts of records, and back. A throw while reading makes the record a dead letter. */
+export interface Serde {
+  /** `json` is the value's JSON, made once for all who need it. */
+  write(json: string, context: TickContext): string
+  read(text: string, record: ReceivedRecord): unknown
+}
+
+/** The value as JSON: a struct is an object, a list channel's tick an array. */
+export const json: Serde = {
+  write: (text) => text,
+  read: (text) => JSON.parse(text) as unknown,
+}
+
+/**
+ * The reference's envelope with the engine's time: `{"encoding": "…", "csp_timestamp": 1704067200005}`, where `encoding` is
+ * the JSON as a text and the time counts milliseconds since the epoch.
+ */
+export const envelope: Serde = {
+  write: (text, { timeMs }) => `{"encoding":${JSON.stringify(text)},"csp_timestamp":${timeMs}}`,
+  read: (text) => {
+    const outer = JSON.parse(text) as { readonly encoding?: unknown }
+    if (typeof outer?.encoding !== 'string') throw new Error('it has no text "encoding"')
+    return JSON.parse(outer.encoding) as unknown
+  },
+}

@@ -1,0 +1,180 @@
+import type { Channels, LiveGateway } from '@gw/channels'
+import { basketNode, type PushSource, push } from '@gw/core'
+import type { AnyChannels } from '@gw/protocol'
+import { pause } from './backoff.js'
+import { KafkaError, messageOf } from './errors.js'
+import type { ReceivedRecord } from './kafka-client.js'
+import { type KafkaOptions, topicsOf } from './options.js'
+import { json } from './serde.js'
+
+/** Where the records of one channel enter the graph, by key of a basket. */
+interface Entrance {
+  push(key: string | undefined, value: unknown): void
+  readonly pending: number
+}
+
+type Processor = (value: unknown, record: ReceivedRecord) => unknown
+
+const WAIT_MS = 5
+
+/** Turns records of topics into ticks of channels: declares where they enter, then checks and hands on each record. */
+export class Subscriber<C extends AnyChannels> {
+  readonly #options: KafkaOptions<C>
+  readonly #entrances = new Map<string, Entrance>()
+  readonly #stop = new AbortController()
+  #gateway: LiveGateway<C> | undefined
+
+  constructor(options: KafkaOptions<C>) {
+    this.#options = options
+  }
+
+  /** Topics that are read. */
+  get topics(): readonly string[] {
+    const topics = topicsOf<string>(this.#options.subscribe)
+    return [...new Set(topics.flatMap(([, keys]) => Object.keys(keys)))]
+  }
+
+  connect(channels: Channels<C>): void {
+    // Twice the bound of what is in flight: a chunk that is being taken is let in whole.
+    const maxPending = 2 * (this.#options.maxInFlight ?? 10_000) + 1_000
+    for (const [channel] of topicsOf<string>(this.#options.subscribe)) {
+      this.#entrances.set(
+        channel,
+        entranceOf(channels as unknown as Channels<AnyChannels>, channel, maxPending),
+      )
+    }
+  }
+
+  start(gateway: LiveGateway<C>): void {
+    this.#gateway = gateway
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  /** Ticks a record on every channel that takes it. @throws KafkaError `INVALID_RECORD` when it does not fit one of them. */
+  take(record: ReceivedRecord): void {
+    for (const [channel, topics] of topicsOf<string>(this.#options.subscribe)) {
+      const wanted = topics[record.topic]
+      if (wanted === undefined || (wanted !== '' && wanted !== record.key)) continue
+      this.#takeOn(channel, record)
+    }
+  }
+
+  /** Fulfilled when the engine has room again. */
+  async room(alive: () => Promise<void>): Promise<void> {
+    const { maxInFlight = 10_000 } = this.#options
+    while (this.#pending > maxInFlight && !this.#stop.signal.aborted) {
+      await pause(WAIT_MS, this.#stop.signal)
+      await alive()
+    }
+  }
+
+  /** Fulfilled when the engine has taken everything. */
+  async settled(alive: () => Promise<void>): Promise<void> {
+    while (this.#pending > 0 && !this.#stop.signal.aborted) {
+      await pause(WAIT_MS, this.#stop.signal)
+      await alive()
+    }
+  }
+
+  get #pending(): number {
+    let pending = 0
+    for (const entrance of this.#entrances.values()) pending += entrance.pending
+    return pending
+  }
+
+  #takeOn(channel: string, record: ReceivedRecord): void {
+    const { serde = json, subscribeProcessors } = this.#options
+    const info = this.#gateway?.channels.info.find(({ name }) => name === channel)
+    if (info === undefined || record.value === null) return
+    const details = {
+      channel,
+      topic: record.topic,
+      partition: record.partition,
+      offset: record.offset,
+    }
+    const refuse = (why: string, cause?: unknown): never => {
+      throw new KafkaError(
+        'INVALID_RECORD',
+        `record ${record.topic}/${record.partition}@${record.offset} does not fit channel "${channel}": ${why}`,
+        { ...details, ...(cause === undefined ? {} : { cause }) },
+      )
+    }
+    let value: unknown
+    try {
+      value = serde.read(record.value, record)
+      const processor = subscribeProcessors?.[channel as never] as Processor | undefined
+      if (processor !== undefined) value = processor(value, record)
+    } catch (error) {
+      return refuse(messageOf(error), error)
+    }
+    if (value === undefined) return
+    const parsed = info.schema.safeParse(value)
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues
+      return refuse(`${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim(), parsed.error)
+    }
+    if (info.kind === 'basket') {
+      const key = record.key ?? refuse('a record for a basket has a key')
+      if (!info.dynamic && !info.keys.includes(key)) refuse(`the basket has no key "${key}"`)
+      this.#entrances.get(channel)?.push(key, parsed.data)
+    } else {
+      this.#entrances.get(channel)?.push(undefined, parsed.data)
+    }
+  }
+}
+
+function entranceOf(
+  channels: Channels<AnyChannels>,
+  channel: string,
+  maxPending: number,
+): Entrance {
+  const { graph } = channels
+  const source = (name: string): PushSource<unknown> =>
+    push(graph, 'nonCollapsing', { name, maxPending })
+  const shape = channels.shapeOf(channel as never)
+  if (shape === 'basket' || shape === 'dynamicBasket') {
+    if (shape === 'dynamicBasket') {
+      const records = push<{ key: string; value: unknown }>(graph, 'nonCollapsing', {
+        name: `kafka ${channel}`,
+        maxPending,
+      })
+      const basket = basketNode<string, unknown>()(
+        channel,
+        { record: records.edge },
+        ({ record }, out) =>
+          () =>
+            out.emit(record.value.key, record.value.value),
+      )
+      channels.setChannel(channel as never, basket as never)
+      return {
+        push: (key, value) => records.push({ key: key as string, value }),
+        get pending() {
+          return records.pending
+        },
+      }
+    }
+    const sources = new Map<string, PushSource<unknown>>()
+    for (const key of channels.keysOf(channel as never) as readonly string[]) {
+      const keySource = source(`kafka ${channel} ${key}`)
+      sources.set(key, keySource)
+      channels.setChannel(channel as never, keySource.edge as never, key as never)
+    }
+    return {
+      push: (key, value) => sources.get(key as string)?.push(value),
+      get pending() {
+        return [...sources.values()].reduce((sum, { pending }) => sum + pending, 0)
+      },
+    }
+  }
+  const records = source(`kafka ${channel}`)
+  channels.setChannel(channel as never, records.edge as never)
+  return {
+    push: (_key, value) => records.push(value),
+    get pending() {
+      return records.pending
+    },
+  }
+}

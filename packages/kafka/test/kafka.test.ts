@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto'
+import {
+  basket,
+  channel,
+  defineChannels,
+  defineModule,
+  dynamicBasket,
+  Gateway,
+  struct,
+} from '@gw/channels'
+import { map } from '@gw/core'
+import { envelope, kafka } from '@gw/kafka'
+import { Kafka, logLevel } from 'kafkajs'
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
+import { z } from 'zod'
+import { startBroker } from './broker/broker.js'
+
+const brokers = inject('brokers')
+
+const Order = struct('Order', { symbol: z.string(), quantity: z.number().positive() })
+const channels = defineChannels({
+  orders: channel(Order, { send: true }),
+  fills: channel(Order),
+  batches: channel(z.array(Order), { send: true }),
+  sides: basket(['buy', 'sell'], Order, { send: true }),
+  books: dynamicBasket(Order),
+})
+type Channels = (typeof channels)['channels']
+
+/** Fills every order at once. */
+const market = defineModule(channels, 'market', (c) => {
+  c.setChannel(
+    'fills',
+    map(c.getChannel('orders'), (order) => order),
+  )
+})
+
+/** The records of a topic, read by kafkajs itself. */
+async function recordsOf(
+  broker: string,
+  topic: string,
+  count: number,
+): Promise<{ key: string | undefined; value: string; headers: Record<string, string> }[]> {
+  const client = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING })
+  // The gateway makes the topic with its first record, which may be later.
+  const admin = client.admin()
+  await admin.connect()
+  await admin.createTopics({ topics: [{ topic }], waitForLeaders: true })
+  await admin.disconnect()
+  const reader = client.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 100 })
+  await reader.connect()
+  await reader.subscribe({ topics: [topic], fromBeginning: true })
+  const records: { key: string | undefined; value: string; headers: Record<string, string> }[] = []
+  await new Promise<void>((resolve, reject) => {
+    reader
+      .run({
+        eachMessage: ({ message }) => {
+          const headers = Object.entries(message.headers ?? {}).map(([k, v]) => [k, String(v)])
+          records.push({
+            key: message.key?.toString(),
+            value: message.value?.toString() ?? '',
+            headers: Object.fromEntries(headers),
+          })
+          if (records.length === count) resolve()
+          return Promise.resolve()
+        },
+      })
+      .catch(reject)
+  })
+  await reader.disconnect()
+  return records
+}
+
+describe.skipIf(brokers === undefined)('against a real broker', () => {
+  const broker = brokers ?? ''
+  const open: { stop(): Promise<void> }[] = []
+  const topic = (name: string): string => `${name}-${randomUUID()}`
+
+  async function start(
+    options: Omit<Parameters<typeof kafka<Channels>>[0], 'brokers'>,
+    address = broker,
+  ) {
+    const module = kafka<Channels>({ brokers: [address], ...options })
+    const gateway = new Gateway({ channels, modules: [market, module] })
+    await gateway.start()
+    open.push(gateway)
+    return { gateway, module }
+  }
+
+  beforeEach(() => {
+    open.length = 0
+  })
+
+  afterEach(async () => {
+    for (const gateway of open) await gateway.stop()
+  })
+
+  test('each tick of a channel is a record, keyed by an attribute or a constant', async () => {
+    const [byAttribute, byConstant] = [topic('orders'), topic('orders')]
+    const { gateway } = await start({
+      publish: { orders: { [byAttribute]: { attribute: 'symbol' }, [byConstant]: 'all' } },
+    })
+    const a = gateway.channels.send('orders', { symbol: 'A', quantity: 1 })
+    const b = gateway.channels.send('orders', { symbol: 'B', quantity: 2 })
+    expect(await recordsOf(broker, byAttribute, 2)).toMatchObject([
+      { key: 'A', value: JSON.stringify(a) },
+      { key: 'B', value: JSON.stringify(b) },
+    ])
+    expect((await recordsOf(broker, byConstant, 2)).map(({ key }) => key)).toEqual(['all', 'all'])
+  })
+
+  test('records of a topic tick on a channel, those of other keys do not', async () => {
+    const name = topic('orders')
+    const { gateway: source } = await start({
+      publish: { orders: { [name]: { attribute: 'symbol' } } },
+    })
+    const { gateway } = await start({
+      subscribe: { orders: { [name]: 'B' } },
+      groupId: randomUUID(),
+    })
+    source.channels.send('orders', { symbol: 'A', quantity: 1 })
+    const sent = source.channels.send('orders', { symbol: 'B', quantity: 2 })
+    await expect.poll(() => gateway.channels.last('fills'), { timeout: 20_000 }).toEqual(sent)
+  })
+
+  test("the reference's envelope is written and read", async () => {
+    const name = topic('orders')
+    const { gateway: source } = await start({
+      publish: { orders: { [name]: 'k' } },
+      serde: envelope,
+    })
+    const sent = source.channels.send('orders', { symbol: 'A', quantity: 1 })
+    const [record] = await recordsOf(broker, name, 1)
+    expect(JSON.parse(record?.value ?? '')).toEqual({
+      encoding: JSON.stringify(sent),
+      csp_timestamp: expect.any(Number),
+    })
+    const { gateway } = await start({
+      subscribe: { orders: { [name]: '' } },
+      serde: envelope,
+      groupId: randomUUID(),
+    })
+    await expect.poll(() => gateway.channels.last('orders'), { timeout: 20_000 }).toEqual(sent)
+  })
+
+  test('lists, baskets and dynamic baskets go both ways', async () => {
+    const [lists, sides, books] = [topic('lists'), topic('sides'), topic('books')]
+    const { gateway: source } = await start({
+      publish: { batches: { [lists]: 'k' }, sides: { [sides]: '', [books]: '' } },
+    })
+    const { gateway } = await start({
+      subscribe: { batches: { [lists]: 'k' }, sides: { [sides]: '' }, books: { [books]: '' } },
+      groupId: randomUUID(),
+    })
+    const batch = source.channels.send('batches', [
+      { symbol: 'A', quantity: 1 },
+      { symbol: 'B', quantity: 2 },
+    ])
+    const sell = source.channels.send('sides', { symbol: 'C', quantity: 3 }, 'sell')
+    await expect.poll(() => gateway.channels.last('batches'), { timeout: 20_000 }).toEqual(batch)
+    await expect.poll(() => gateway.channels.last('sides'), { timeout: 20_000 }).toEqual({ sell })
+    await expect.poll(() => gateway.channels.last('books'), { timeout: 20_000 }).toEqual({ sell })
+  })
+
+  test('a record that cannot be read goes to the dead letters, and those behind it are taken', async () => {
+    const [name, deadLetterTopic] = [topic('orders'), topic('dead')]
+    const producer = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).producer()
+    await producer.connect()
+    await producer.send({
+      topic: name,
+      messages: [
+        { key: 'k', value: 'not json' },
+        { key: 'k', value: '{"symbol":"A"}' },
+        { key: 'k', value: '{"symbol":"A","quantity":7}' },
+      ],
+    })
+    await producer.disconnect()
+    const { gateway } = await start({
+      subscribe: { orders: { [name]: 'k' } },
+      groupId: randomUUID(),
+      deadLetterTopic,
+    })
+    await expect.poll(() => gateway.channels.last('fills')?.quantity, { timeout: 20_000 }).toBe(7)
+    const dead = await recordsOf(broker, deadLetterTopic, 2)
+    expect(
+      dead.map(({ value, headers }) => [value, headers['gw-topic'], headers['gw-offset']]),
+    ).toEqual([
+      ['not json', name, '0'],
+      ['{"symbol":"A"}', name, '1'],
+    ])
+    expect(dead[1]?.headers['gw-error']).toContain('quantity')
+  })
+
+  test('a group goes on where it stopped', async () => {
+    const [name, groupId] = [topic('orders'), randomUUID()]
+    const { gateway: source } = await start({ publish: { orders: { [name]: 'k' } } })
+    const { gateway: first } = await start({ subscribe: { orders: { [name]: '' } }, groupId })
+    source.channels.send('orders', { symbol: 'A', quantity: 1 })
+    await expect.poll(() => first.channels.positionOf('orders').offset, { timeout: 20_000 }).toBe(1)
+    await first.stop()
+    source.channels.send('orders', { symbol: 'B', quantity: 2 })
+    const { gateway: second } = await start({ subscribe: { orders: { [name]: '' } }, groupId })
+    await expect.poll(() => second.channels.last('orders')?.symbol, { timeout: 20_000 }).toBe('B')
+    expect(second.channels.positionOf('orders').offset).toBe(1)
+  })
+
+  test('nothing is lost when the broker is killed and comes back', async () => {
+    const own = await startBroker()
+    try {
+      const [name, groupId] = [topic('orders'), randomUUID()]
+      const { gateway } = await start({ publish: { orders: { [name]: 'k' } } }, own.address)
+      const { gateway: reader } = await start(
+        { subscribe: { orders: { [name]: '' } }, groupId },
+        own.address,
+      )
+      const seen = new Set<number>()
+      reader.channels.watch('orders', undefined, ({ value }) =>
+        seen.add((value as { quantity: number }).quantity),
+      )
+      for (let i = 1; i <= 100; i++) gateway.channels.send('orders', { symbol: 'A', quantity: i })
+      await expect.poll(() => seen.size, { timeout: 30_000 }).toBe(100)
+      await own.crash()
+      for (let i = 101; i <= 200; i++) gateway.channels.send('orders', { symbol: 'A', quantity: i })
+      await own.restart()
+      await expect.poll(() => seen.size, { timeout: 60_000 }).toBe(200)
+    } finally {
+      for (const gateway of open.splice(0)) await gateway.stop()
+      await own.remove()
+    }
+  }, 120_000)
+})
+
+test('a gateway starts and stops without a broker, and says so', async () => {
+  const module = kafka<Channels>({
+    brokers: ['127.0.0.1:1'],
+    publish: { orders: { orders: 'k' } },
+    subscribe: { fills: { fills: '' } },
+    drainTimeoutMs: 200,
+  })
+  const gateway = new Gateway({ channels, modules: [module] })
+  await gateway.start()
+  await expect.poll(() => module.status.consumer.state, { timeout: 20_000 }).toBe('recovering')
+  gateway.channels.send('orders', { symbol: 'A', quantity: 1 })
+  expect(gateway.channels.last('orders')).toMatchObject({ symbol: 'A' })
+  await gateway.stop()
+})
+
+test.each([[[]], [['nonsense']], [['host:']]])('brokers %j are refused', (brokers) => {
+  expect(() => kafka<Channels>({ brokers })).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTIONS' }),
+  )
+})
