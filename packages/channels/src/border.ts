@@ -81,7 +81,11 @@ export class Border {
   build(): void {
     if (this.#outputs.length === 0) return
     const queue = this.#isRealtime
-      ? push<Batch>(this.#graph, 'nonCollapsing', { name: 'border', maxPending: this.#maxPending })
+      ? push<Batch>(this.#graph, 'nonCollapsing', {
+          name: 'border',
+          maxPending: this.#maxPending,
+          insideCycle: 'queue',
+        })
       : simulatedQueue(this.#graph)
     this.#queue = queue
     const names = this.#outputs.map((_, i) => String(i))
