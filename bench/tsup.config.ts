@@ -1,9 +1,8 @@
 import { defineConfig } from 'tsup'
+import { shared } from '../tsup.shared.js'
 
 export default defineConfig({
+  ...shared,
   entry: { engine: 'engine/main.ts' },
-  format: ['esm'],
-  target: 'node20',
-  sourcemap: true,
-  clean: true,
+  tsconfig: 'tsconfig.json',
 })

@@ -1,11 +1,8 @@
 import { defineConfig } from 'tsup'
+import { shared } from '../../tsup.shared.js'
 
 export default defineConfig({
+  ...shared,
   entry: ['src/index.ts', 'src/live-state.ts', 'src/react.ts', 'src/unix.ts', 'src/validation.ts'],
-  format: ['esm'],
-  target: 'node20',
   dts: true,
-  sourcemap: true,
-  clean: true,
-  tsconfig: 'tsconfig.src.json',
 })

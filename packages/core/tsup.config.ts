@@ -1,13 +1,10 @@
 import { defineConfig } from 'tsup'
+import { shared } from '../../tsup.shared.js'
 
 export default defineConfig({
+  ...shared,
   // A file for a file: bundled, `export * as stats` would keep all statistics in every program that imports anything.
   entry: ['src/**/*.ts'],
   bundle: false,
-  format: ['esm'],
-  target: 'node20',
   dts: { entry: ['src/index.ts', 'src/testing.ts'] },
-  sourcemap: true,
-  clean: true,
-  tsconfig: 'tsconfig.src.json',
 })

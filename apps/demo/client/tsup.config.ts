@@ -1,11 +1,7 @@
 import { defineConfig } from 'tsup'
+import { shared } from '../../../tsup.shared.js'
 
 export default defineConfig({
+  ...shared,
   entry: ['src/main.ts'],
-  format: ['esm'],
-  target: 'node20',
-  dts: false,
-  sourcemap: true,
-  clean: true,
-  tsconfig: 'tsconfig.src.json',
 })
