@@ -53,4 +53,17 @@ export class ChannelsError extends Error {
     this.errors = details.errors
     this.issues = details.issues
   }
+
+  /** @internal The same error as that of a module. */
+  of(module: string): ChannelsError {
+    const { channel, key, errors, issues } = this
+    return new ChannelsError(this.code, `module "${module}": ${this.message}`, {
+      module,
+      cause: this,
+      ...(channel === undefined ? {} : { channel }),
+      ...(key === undefined ? {} : { key }),
+      ...(errors === undefined ? {} : { errors }),
+      ...(issues === undefined ? {} : { issues }),
+    })
+  }
 }

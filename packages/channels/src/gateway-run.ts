@@ -62,7 +62,7 @@ type FailureHook = NonNullable<RealtimeOptions['onNodeFailure']>
 
 /** One run of a gateway: its graph, wired, and all that the outside sees of it. */
 export class GatewayRun {
-  readonly graph = new Graph()
+  readonly graph: Graph = new Graph()
   readonly contract: Contract<AnyChannels>
   readonly wiring: Wiring
   readonly channels: RunningChannels
@@ -87,7 +87,7 @@ export class GatewayRun {
     this.mint = mintOf(options.idBase, options.now ?? (() => this.now))
     giveMint(this.graph, this.mint)
     this.lookup = isRealtime ? new Lookup(options.maxLookup) : undefined
-    this.#modules = wiredModules(options.modules)
+    this.#modules = wiredModules(options.modules, options.blockUntil)
     this.wiring = new Wiring({
       graph: this.graph,
       definitions: definitionsWith(contract, this.#modules),
@@ -474,12 +474,15 @@ function conflict(channel: string, module: string, other: string): ChannelsError
 }
 
 /** Gives each module a scope of its own. */
-function wiredModules(modules: readonly Module<never>[]): readonly WiredModule[] {
+function wiredModules(
+  modules: readonly Module<never>[],
+  gatewayBlockUntil: Timestamp | undefined,
+): readonly WiredModule[] {
   const counts = new Map<string, number>()
   return modules.map((module) => {
     const count = (counts.get(module.name) ?? 0) + 1
     counts.set(module.name, count)
-    const blocked = module.blockSetChannelsUntil
+    const blocked = module.blockSetChannelsUntil ?? gatewayBlockUntil
     return {
       module,
       scope: count === 1 ? module.name : `${module.name}#${count}`,
@@ -489,7 +492,7 @@ function wiredModules(modules: readonly Module<never>[]): readonly WiredModule[]
 }
 
 function connectFailed(module: string, cause: unknown): ChannelsError {
-  if (cause instanceof ChannelsError && cause.module === module) return cause
+  if (cause instanceof ChannelsError) return cause.module === undefined ? cause.of(module) : cause
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new ChannelsError(
     'MODULE_FAILED',

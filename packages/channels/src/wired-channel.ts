@@ -35,7 +35,7 @@ export class Slot {
   readonly key: string | undefined
   readonly providers: Provider[] = []
   /** Modules that get it, by scope, with whether they need it to be provided. */
-  readonly askers = new Map<string, boolean>()
+  readonly askers: Map<string, boolean> = new Map()
   readonly feedbacks: string[] = []
   sendOutput: BorderOutput | undefined
   isSendable = false
@@ -95,7 +95,7 @@ export class WiredChannel {
   readonly keys: readonly string[]
   readonly isDynamic: boolean
   readonly isBasket: boolean
-  readonly slots = new Map<string | undefined, Slot>()
+  readonly slots: Map<string | undefined, Slot> = new Map()
   readonly states: WiredState[] = []
   isStaged = false
   staging: Staging | undefined

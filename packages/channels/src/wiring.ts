@@ -57,7 +57,8 @@ export class Wiring {
   readonly channels: ReadonlyMap<string, WiredChannel>
   /** Static values by name. */
   readonly fields: { readonly [name: string]: unknown }
-  readonly states = new Map<string, WiredState>()
+  readonly fieldDefinitions: ReadonlyMap<string, ChannelDefinition>
+  readonly states: Map<string, WiredState> = new Map()
   readonly border: Border
   /** Whether modules may still get and set. */
   isOpen = true
@@ -76,9 +77,11 @@ export class Wiring {
     this.border = new Border(graph, options.isRealtime, options.maxPendingSends)
     const channels = new Map<string, WiredChannel>()
     const fields: Record<string, unknown> = {}
+    const fieldDefinitions = new Map<string, ChannelDefinition>()
     for (const [name, definition] of definitions) {
       if (definition.kind === 'field') {
         fields[name] = definition.value
+        fieldDefinitions.set(name, definition)
         continue
       }
       const keys = definition.keys ?? dynamicKeys.get(name) ?? []
@@ -86,6 +89,7 @@ export class Wiring {
     }
     this.channels = channels
     this.fields = Object.freeze(fields)
+    this.fieldDefinitions = fieldDefinitions
     for (const channel of channels.values()) {
       const { options } = channel.definition
       for (const state of statesOf(channel.definition)) this.addState(channel, state)
