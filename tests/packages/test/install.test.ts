@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { typeProblems } from './types.js'
 import { manifestOf, PACKAGES, pack, ROOT, run, temporaryFolder } from './workspace.js'
 
-/** For each package, what else it is installed with, a program to run, and the packages that come along. */
+/** For each package, what else it is installed with, a program to run, and everything that is installed with it. */
 const CASES: Readonly<
   Record<
     (typeof PACKAGES)[number],
@@ -52,19 +52,7 @@ const CASES: Readonly<
       const answer = await fetch(server.url + '/api/v1/send/total', { method: 'POST', body: '3', headers: { 'content-type': 'application/json' } })
       console.log(JSON.stringify(await answer.json()) === '[3]' ? 'works' : 'broken')
       await gateway.stop()`,
-    closure: [
-      '@gw/channels',
-      '@gw/core',
-      '@gw/protocol',
-      '@hono/node-server',
-      'hono',
-      'prom-client',
-      '@opentelemetry/api',
-      'bintrees',
-      'tdigest',
-      'ws',
-      'zod',
-    ],
+    closure: ['@gw/channels', '@gw/core', '@gw/protocol', '@hono/node-server', 'hono', 'ws', 'zod'],
   },
   'auth-apikey': {
     program: `import { apiKey } from '@gw/auth-apikey'
@@ -117,19 +105,24 @@ describe.each(PACKAGES)('@gw/%s, packed and installed in an empty project', (nam
     const { peerDependencies } = manifestOf(join(ROOT, 'packages', name))
     const project = newProject(name, [`@gw/${name}`, ...peers], peerDependencies)
     const installed = installedIn(project).filter((it) => it !== `@gw/${name}`)
-    expect(installed.filter((it) => !closure.includes(it))).toEqual([])
+    expect(installed).toEqual(closure)
     projects.set(name, project)
     writeFileSync(join(project, 'program.mjs'), program)
     expect(run('node', ['program.mjs'], project).trim()).toBe('works')
   })
+})
 
-  test('has types that compile with nothing else installed', () => {
-    const project = projects.get(name) ?? ''
-    const file = join(project, 'types.ts')
-    writeFileSync(file, `export * from '@gw/${name}'\n`)
-    const options = { skipLibCheck: false, customConditions: [], types: [], noUnusedLocals: false }
-    expect([...typeProblems([file], options)]).toEqual([])
-  })
+test('their types compile with nothing else installed, but those of Node for a server', () => {
+  const files = new Map(
+    PACKAGES.map((name) => {
+      const file = join(projects.get(name) ?? '', 'types.ts')
+      writeFileSync(file, `export * from '@gw/${name}'\n`)
+      return [name, file] as const
+    }),
+  )
+  const options = { skipLibCheck: false, customConditions: [], types: [] }
+  const problems = [...typeProblems([...files.values()], options).values()].flat()
+  expect(problems.filter((problem) => !problem.includes("'node:http'"))).toEqual([])
 })
 
 describe.each(BROWSER)('@gw/%s, packed and bundled for a browser', (name) => {
