@@ -26,7 +26,7 @@ import { giveMint, type Mint, mintOf, withMint } from './mint.js'
 import type { ErrorPolicy, Module } from './module.js'
 import { ModuleChannels } from './module-channels.js'
 import type { QueryLimits } from './query.js'
-import { Sender } from './sender.js'
+import { endedError, Sender } from './sender.js'
 import { Staging, type StagingEvent, type StagingLimits } from './staging.js'
 import { tapChannels } from './taps.js'
 import { channelOf, type Slot, type WiredChannel, type WiredModule } from './wired-channel.js'
@@ -53,6 +53,8 @@ export interface RunOptions {
   readonly staging: StagingLimits
   readonly messageIds: { readonly maxIds: number; readonly maxAgeMs: number }
   readonly queryLimits: QueryLimits | undefined
+  /** Whether the engine has not ended; it may end in the middle of a send. */
+  readonly isEngineRunning: () => boolean
   /** How far the engine is behind, in microseconds. */
   readonly lag: () => number
   readonly onProblem: (message: string, error: unknown) => void
@@ -77,6 +79,8 @@ export class GatewayRun {
   readonly #options: RunOptions
   readonly #modules: readonly WiredModule[]
   #context: NodeContext | undefined
+  /** What a node threw that ends the run. */
+  #failure: GraphError | undefined
   #slotsByEdge: ReadonlyMap<Edge<unknown>, Slot> | undefined
 
   constructor(options: RunOptions) {
@@ -137,8 +141,20 @@ export class GatewayRun {
     return this.#context?.now ?? 0
   }
 
+  /**
+   * Finds out whether the engine has ended while it was being handed something: its own word comes later.
+   * @throws ChannelsError `NOT_RUNNING`.
+   */
+  checkAlive(): void {
+    if (this.ended !== undefined) throw endedError(this.ended)
+    if (this.#context === undefined || this.#options.isEngineRunning()) return
+    if (this.#failure !== undefined) this.end({ error: this.#failure })
+    throw endedError(this.ended ?? {})
+  }
+
   /** @throws ChannelsError when nothing may be sent now. */
   checkSending(): void {
+    this.checkAlive()
     if (this.ended !== undefined || this.isClosing || this.#context === undefined) {
       throw new ChannelsError('NOT_RUNNING', 'the gateway does not run, so nothing can be sent', {
         cause: this.ended?.error,
@@ -185,7 +201,10 @@ export class GatewayRun {
       ({ scope }) => failed.path === scope || failed.path.startsWith(`${scope}/`),
     )
     const policy: ErrorPolicy = owner?.module.onError ?? 'stop'
-    if (policy === 'stop' || owner === undefined) return 'rethrow'
+    if (policy === 'stop' || owner === undefined) {
+      this.#failure = error
+      return 'rethrow'
+    }
     this.deadLetters.countFailure()
     this.#options.onProblem(`module "${owner.scope}" failed and goes on`, error)
     if (policy === 'deadLetter') this.#bury(owner, error, failed.inputs)

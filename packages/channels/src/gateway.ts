@@ -174,7 +174,8 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   get health(): Health {
     const run = this.#run
     const engine = this.#engine
-    const live = run !== undefined && run.ended === undefined && !run.isClosing
+    const live =
+      run !== undefined && run.ended === undefined && !run.isClosing && engine?.running !== false
     return {
       live,
       ready: live && this.#isReady,
@@ -273,6 +274,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
         isRealtime: false,
         now: undefined,
         idBase: options.idBase ?? this.#options.idBase ?? newIdBase(),
+        isEngineRunning: () => true,
         lag: () => 0,
       })
       this.#run = run
@@ -323,7 +325,9 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     )
   }
 
-  #newRun(of: Pick<RunOptions, 'isRealtime' | 'now' | 'idBase' | 'lag'>): GatewayRun {
+  #newRun(
+    of: Pick<RunOptions, 'isRealtime' | 'now' | 'idBase' | 'isEngineRunning' | 'lag'>,
+  ): GatewayRun {
     const { channels, graph, limits = {}, blockSetChannelsUntil } = this.#options
     const logger = this.#logger
     return new GatewayRun({
@@ -399,6 +403,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
       isRealtime: true,
       now: () => clock.now(),
       idBase: this.#options.idBase ?? newIdBase(),
+      isEngineRunning: () => this.#engine?.running !== false,
       lag: () => this.#engine?.lag ?? 0,
     })
     this.#run = run

@@ -18,8 +18,8 @@ export interface SenderRun {
   readonly border: Border
   /** @throws ChannelsError `NOT_RUNNING`, `OVERLOADED` when nothing may be sent now. */
   checkSending(): void
-  /** The run has ended; with what, if it failed. */
-  readonly ended: { readonly error?: unknown } | undefined
+  /** @throws ChannelsError `NOT_RUNNING` when the engine has ended. */
+  checkAlive(): void
 }
 
 /** Bounds of the window in which a message id is remembered. */
@@ -139,7 +139,8 @@ export class Sender {
     for (const cycle of cycles) {
       border.push({ entries: cycle.map(entryOf), ...(admit === undefined ? {} : { admit }) })
     }
-    if (!flight.isOver && this.#run.ended !== undefined) flight.fail(endedError(this.#run.ended))
+    // The cycle of a record may be the last one, and only half of it.
+    this.#run.checkAlive()
     if (!flight.isOver && !mayWait && options.expect !== undefined) {
       flight.isWithdrawn = true
       flight.fail(
