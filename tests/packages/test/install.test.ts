@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { typeProblems } from './types.js'
-import { manifestOf, PACKAGES, pack, ROOT, run, temporaryFolder } from './workspace.js'
+import { manifestOf, PACKAGES, packAll, ROOT, run, temporaryFolder } from './workspace.js'
 
 /** For each package, what else it is installed with, a program to run, and everything that is installed with it. */
 const CASES: Readonly<
@@ -86,11 +86,11 @@ const BROWSER = ['core', 'protocol', 'client'] as const
 const NODE_VERSIONS = ['20.19', '24', '26'] as const
 
 let folder: ReturnType<typeof temporaryFolder>
-const tarballs = new Map<string, string>()
+let tarballs: ReadonlyMap<string, string>
 
 beforeAll(() => {
   folder = temporaryFolder()
-  for (const name of PACKAGES) tarballs.set(`@gw/${name}`, pack(name, folder.path))
+  tarballs = packAll(folder.path)
 })
 
 afterAll(() => folder.remove())

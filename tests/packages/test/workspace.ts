@@ -67,13 +67,19 @@ export function temporaryFolder(): { readonly path: string; remove(): void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
 }
 
-/** Packs a package as it is published. @returns the path of the tarball. */
-export function pack(name: string, into: string, root: string = ROOT): string {
-  run('npx', ['-y', 'pnpm@12', 'pack', '--pack-destination', into], join(root, 'packages', name))
-  const { name: fullName, version } = manifestOf(join(root, 'packages', name))
-  const file = `${fullName.slice(1).replace('/', '-')}-${version}.tgz`
-  if (!readdirSync(into).includes(file)) throw new Error(`pnpm pack made no ${file} in ${into}`)
-  return join(into, file)
+/** Packs all packages as they are published. @returns the paths of the tarballs, by full name. */
+export function packAll(into: string): Map<string, string> {
+  const pnpm = ['-y', 'pnpm@12', '-r', '--filter', './packages/*']
+  run('npx', [...pnpm, 'pack', '--pack-destination', into], ROOT)
+  const written = readdirSync(into)
+  return new Map(
+    PACKAGES.map((folder) => {
+      const { name, version } = manifestOf(join(ROOT, 'packages', folder))
+      const file = `${name.slice(1).replace('/', '-')}-${version}.tgz`
+      if (!written.includes(file)) throw new Error(`pnpm pack made no ${file} in ${into}`)
+      return [name, join(into, file)]
+    }),
+  )
 }
 
 /** As {@link run}, leaving this process free to answer the command. */
