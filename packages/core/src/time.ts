@@ -60,7 +60,24 @@ const ISO = /^(\d{4}-\d{2}-\d{2})(?:([Tt ]\d{2}:\d{2}(?::\d{2})?)(\.\d+)?(Z|z|[+
 
 /** ISO 8601 text of a timestamp: six digits of a second, ending in `Z`, so that text order is time order. */
 export function isoOf(time: Timestamp): string {
-  const milliseconds = Math.floor(time / 1_000)
-  const rest = time - milliseconds * 1_000
-  return `${new Date(milliseconds).toISOString().slice(0, -1)}${String(rest).padStart(3, '0')}Z`
+  const day = Math.floor(time / DAY)
+  if (day !== lastDay) {
+    // Keeps the date and the `T`; the part behind has always the same width. Throws for what is no time.
+    lastDate = new Date(day * 86_400_000).toISOString().slice(0, -13)
+    lastDay = day
+  }
+  const rest = time - day * DAY
+  const second = Math.floor(rest / 1_000_000)
+  const fraction = rest - second * 1_000_000
+  const minute = Math.floor(second / 60)
+  const hour = Math.floor(minute / 60)
+  const micros = fraction === 0 ? '000000' : String(fraction).padStart(6, '0')
+  return `${lastDate}${TWO_DIGITS[hour]}:${TWO_DIGITS[minute % 60]}:${TWO_DIGITS[second % 60]}.${micros}Z`
 }
+
+const DAY: Duration = 86_400_000_000
+const TWO_DIGITS: readonly string[] = Array.from({ length: 60 }, (_, i) =>
+  String(i).padStart(2, '0'),
+)
+let lastDay = Number.NaN
+let lastDate = ''
