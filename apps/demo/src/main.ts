@@ -41,7 +41,7 @@ async function serve(command: DemoCommand): Promise<void> {
   const auth = command.auth
     ? apiKey(command.apiKey === undefined ? {} : { key: command.apiKey })
     : undefined
-  const server = webServer<DemoChannels>({
+  const server = webServer({
     ...(command.port === undefined ? {} : { port: command.port }),
     ...(command.host === undefined ? {} : { host: command.host }),
     ...(command.unix === undefined ? {} : { unix: command.unix }),
@@ -63,11 +63,13 @@ async function serve(command: DemoCommand): Promise<void> {
     modules: [...kafkaModules(), server],
   })
   await gateway.start()
-  print(server.url, command, auth?.announce?.() ?? [])
+  print(server.url ?? '', command, auth?.announce?.() ?? [])
   const reason = await finished
   process.stdout.write(`stopping: ${reason}\n`)
   setTimeout(() => process.exit(0), STOP_MS).unref()
-  await gateway.stop()
+  await gateway.stop().catch((error: unknown) => {
+    process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`)
+  })
   process.exit(0)
 }
 

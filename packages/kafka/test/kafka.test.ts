@@ -242,7 +242,8 @@ test('a gateway starts and stops without a broker, and says so', async () => {
   await expect.poll(() => module.status.consumer.state, { timeout: 20_000 }).toBe('recovering')
   gateway.channels.send('orders', { symbol: 'A', quantity: 1 })
   expect(gateway.channels.last('orders')).toMatchObject({ symbol: 'A' })
-  await gateway.stop()
+  // Stopping says that a record was not acknowledged.
+  await expect(gateway.stop()).rejects.toMatchObject({ cause: { code: 'TIMED_OUT' } })
 })
 
 test.each([[[]], [['nonsense']], [['host:']]])('brokers %j are refused', (brokers) => {
