@@ -52,7 +52,13 @@ function corsOf(origins: readonly string[] | '*'): ReturnType<typeof cors> {
     origin: origins === '*' ? '*' : [...origins],
     allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowHeaders: ['Content-Type', 'X-API-Key', 'Authorization', 'token', 'If-None-Match'],
-    exposeHeaders: ['ETag', 'X-Gateway-Kind', 'X-Gateway-Position', 'Retry-After'],
+    exposeHeaders: [
+      'ETag',
+      'X-Gateway-Kind',
+      'X-Gateway-Position',
+      'X-Gateway-State-By',
+      'Retry-After',
+    ],
     credentials: origins !== '*',
     maxAge: 600,
   })

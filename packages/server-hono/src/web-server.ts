@@ -68,7 +68,6 @@ class WebServerModule implements WebServer {
     const settings = this.#settings
     this.#isStopping = false
     const channels = plainChannels(gateway)
-    this.#controls?.start(channels)
     const hub = new Hub(channels, {
       maxQueueBytes: settings.limits.maxQueueBytes,
       slowConsumer: settings.slowConsumer,

@@ -108,7 +108,7 @@ export async function send(
 ): Promise<SendReceipt<unknown>> {
   const { info, key } = target
   requireScope(identity, 'send', info.name, key)
-  const { channels, controls } = service
+  const { channels } = service
   const withOrigin = { ...options, origin: identity.name }
   try {
     if (info.kind === 'basket' && key === undefined) {
@@ -118,7 +118,6 @@ export async function send(
     }
     checkKey(target)
     const inputs = Array.isArray(body) ? body : [body]
-    if (controls?.channel === info.name) return await controls.send(inputs)
     return await channels.sendAllAndWait(info.name, inputs, key, withOrigin)
   } catch (error) {
     throw explained(target, body, error)

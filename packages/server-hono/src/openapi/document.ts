@@ -15,7 +15,7 @@ export function openApiDocument(service: Service): OpenApiDocument {
   const { settings } = service
   const schemas = new Schemas()
   const paths: Paths = {}
-  for (const info of service.served.channels.items) addChannel(paths, schemas, info, service)
+  for (const info of service.served.channels.items) addChannel(paths, schemas, info)
   addStates(paths, schemas, service)
   addStages(paths, schemas, service)
   addControls(paths, schemas, service)
@@ -88,9 +88,8 @@ const QUERY = [
   parameter('count', 'Answers the number of records.', { enum: ['0', '1'] }),
 ]
 
-function addChannel(paths: Paths, schemas: Schemas, info: ChannelInfo, service: Service): void {
+function addChannel(paths: Paths, schemas: Schemas, info: ChannelInfo): void {
   const { name } = info
-  const isSendable = info.sendable || service.controls?.channel === name
   const output = arrayOf(schemas.output(info.recordSchema))
   const type = referenceTypeOf(info.recordSchema)
   const common = (group: string, verb: string): Operation => ({
@@ -119,7 +118,7 @@ function addChannel(paths: Paths, schemas: Schemas, info: ChannelInfo, service: 
     responses: answers(output, [400, 403, 404, 408, 409, 413, 422, 429, 503]),
     ...extra,
   })
-  const input = isSendable ? schemas.input(info.recordSchema) : output.items
+  const input = info.sendable ? schemas.input(info.recordSchema) : output.items
   const oneOrMany = { anyOf: [arrayOf(input as JsonSchema), input] }
   const isBasket = info.kind === 'basket'
   paths[`${API_PATH}/last/${name}`] = { get: last({}) }

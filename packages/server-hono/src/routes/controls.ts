@@ -68,8 +68,8 @@ async function roundTrip({ channels, controls }: Service, name: string): Promise
   })
   let timer: NodeJS.Timeout | undefined
   try {
-    const sent = await controls?.send([{ name }])
-    id = idOf(sent?.records[0])
+    const { records } = await channels.sendAllAndWait(channel, [{ name }])
+    id = idOf(records[0])
     for (const tick of early) if (idOf(tick.value) === id) resolve(tick)
     const timeout = new Promise<never>((_, reject) => {
       timer = setTimeout(

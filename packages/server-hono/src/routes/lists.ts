@@ -14,7 +14,7 @@ export function serveLists(app: Hono<GatewayEnv>, service: Service): void {
     lookup: () => served.channels.sorted,
     send: () =>
       edgeNames(
-        served.channels.items.filter((info) => info.sendable || info.name === controls?.channel),
+        served.channels.items.filter((info) => info.sendable),
         served.keysOf,
         true,
       ),

@@ -13,7 +13,7 @@ export class Group implements Receiver {
   /** The name that its connections share; `undefined` when it is of one connection alone. */
   readonly id: string | undefined
   readonly lines: Set<Line>
-  readonly members = new Set<Session>()
+  readonly members: Set<Session> = new Set()
   readonly #outbox = new Outbox()
   readonly #schedule: (group: Group) => void
 

@@ -22,7 +22,7 @@ export interface HubOptions {
 /** Brings ticks to connections: what is equal is made once, and each connection is written to once a turn. */
 export class Hub {
   /** Sessions whose readers are behind. */
-  readonly behind = new Set<Session>()
+  readonly behind: Set<Session> = new Set()
   readonly heartbeat: Heartbeat = new Heartbeat()
   readonly #channels: PlainChannels
   readonly #taps: Taps

@@ -36,7 +36,7 @@ const MAX_UNSENT_BYTES = 64 * 1024
  * own. When the reader has taken what was written, the backlog follows, and it joins a group again.
  */
 export class Session {
-  readonly subscriptions = new Map<string, Subscription>()
+  readonly subscriptions: Map<string, Subscription> = new Map()
   /** When the reader fell behind; `undefined` while it is live. */
   behindSinceMs: number | undefined
   group: Group | undefined
