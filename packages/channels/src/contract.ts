@@ -144,7 +144,7 @@ export interface Contract<C extends AnyChannels> extends ContractType<C> {
 /** Keys of a basket: a list, a zod enum, or an enum object, of which the names count. */
 export type KeySource<Key extends string> =
   | readonly Key[]
-  | { readonly enum: { readonly [K in Key]: string | number } }
+  | z.ZodEnum<{ readonly [K in Key]: string | number }>
   | { readonly [K in Key]: string | number }
 
 /**
@@ -172,12 +172,17 @@ export function basket<
   const O extends ChannelOptions<z.output<S>> = Record<never, never>,
 >(schema: S, options?: O): BasketChannel<S, string, O>
 export function basket<
+  const Names extends z.core.util.EnumLike,
+  S extends z.ZodType,
+  const O extends ChannelOptions<z.output<S>> = Record<never, never>,
+>(keys: z.ZodEnum<Names>, schema: S, options?: O): BasketChannel<S, Extract<keyof Names, string>, O>
+export function basket<
   const Key extends string,
   S extends z.ZodType,
   const O extends ChannelOptions<z.output<S>> = Record<never, never>,
 >(keys: KeySource<Key>, schema: S, options?: O): BasketChannel<S, Key, O>
 export function basket(
-  first: KeySource<string> | z.ZodType,
+  first: KeySource<string> | z.ZodEnum | z.ZodType,
   second?: z.ZodType | ChannelOptions,
   third?: ChannelOptions,
 ): BasketChannel<z.ZodType, string, unknown> {

@@ -1,0 +1,530 @@
+import {
+  curve,
+  type Edge,
+  isoOf,
+  manualClock,
+  map,
+  node,
+  type PushSource,
+  push,
+  seconds,
+  timer,
+  timestampOf,
+} from '@gw/core'
+import { describe, expect, test, vi } from 'vitest'
+import { z } from 'zod'
+import {
+  basket,
+  channel,
+  DeadLetter,
+  deadLetterChannel,
+  defineChannels,
+  Gateway,
+  type GatewayOptions,
+  type Module,
+  struct,
+} from '../src/index.js'
+import { type Any, loose, T0 } from './support.js'
+
+const Order = struct('Order', { quantity: z.int() })
+type Order = z.output<typeof Order>
+const channels = defineChannels({
+  orders: channel(Order, { send: true }),
+  results: channel(Order, { required: false }),
+  keyed: basket(['A', 'B'], Order, { send: true }),
+  deadLetters: deadLetterChannel(),
+})
+type C = (typeof channels)['channels']
+const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined }
+
+function gatewayOf(
+  modules: readonly unknown[],
+  options: Partial<GatewayOptions<C>> = {},
+): Gateway<C> {
+  return new Gateway<C>({
+    channels,
+    logger: quiet,
+    clock: manualClock(T0),
+    ...options,
+    modules: modules as Module<C>[],
+  })
+}
+
+function noting(name: string, notes: string[], rest: Partial<Module<never>> = {}): Module<never> {
+  return {
+    name,
+    start: () => {
+      notes.push(`start ${name}`)
+    },
+    stop: async () => {
+      notes.push(`stop ${name}`)
+    },
+    flush: () => {
+      notes.push(`flush ${name}`)
+    },
+    ...rest,
+  }
+}
+
+describe('starting and stopping', () => {
+  test('is in the order of the modules, and in reverse', async () => {
+    const notes: string[] = []
+    const gateway = gatewayOf([noting('a', notes), noting('b', notes)])
+    expect(() => gateway.channels).toThrow(expect.objectContaining({ code: 'NOT_RUNNING' }))
+    expect(gateway.health).toMatchObject({ live: false, ready: false })
+    await gateway.start()
+    expect(gateway.health).toMatchObject({ live: true, ready: true, lagMs: 0, now: isoOf(T0) })
+    await expect(gateway.start()).rejects.toMatchObject({ code: 'ALREADY_STARTED' })
+    await expect(gateway.simulate()).rejects.toMatchObject({ code: 'ALREADY_STARTED' })
+    await Promise.all([gateway.stop(), gateway.stop()])
+    await gateway.stop()
+    expect(notes).toEqual(['start a', 'start b', 'stop b', 'stop a', 'flush b', 'flush a'])
+    expect(gateway.health).toMatchObject({ live: false, ready: false })
+    expect(() => gateway.channels.send('orders', { quantity: 1 })).toThrow(
+      expect.objectContaining({ code: 'NOT_RUNNING' }),
+    )
+    await gateway.start()
+    expect(gateway.health.ready).toBe(true)
+    await gateway.stop()
+  })
+
+  test('is ready only when every module has started', async () => {
+    let release: () => void = () => undefined
+    const slow = noting('slow', [], {
+      start: () =>
+        new Promise<void>((resolve) => {
+          release = resolve
+        }),
+    })
+    const gateway = gatewayOf([slow])
+    const starting = gateway.start()
+    await vi.waitFor(() => expect(gateway.health.live).toBe(true))
+    expect(gateway.health.ready).toBe(false)
+    release()
+    await starting
+    expect(gateway.health.ready).toBe(true)
+    await gateway.stop()
+  })
+
+  test('a module that cannot start is named, and those before it are stopped', async () => {
+    const notes: string[] = []
+    const cause = new Error('port taken')
+    const bad = noting('bad', notes, {
+      start: () => {
+        throw cause
+      },
+    })
+    const gateway = gatewayOf([noting('a', notes), bad, noting('c', notes)])
+    await expect(gateway.start()).rejects.toMatchObject({
+      code: 'MODULE_FAILED',
+      module: 'bad',
+      cause,
+    })
+    expect(notes).toEqual(['start a', 'stop bad', 'stop a', 'flush c', 'flush bad', 'flush a'])
+    expect(gateway.health).toMatchObject({ live: false, ready: false })
+  })
+
+  test('a module that hangs at the start is given up after its time', async () => {
+    const hanging = noting('hanging', [], { start: () => new Promise<void>(() => undefined) })
+    const gateway = gatewayOf([hanging], { startTimeoutMs: 5 })
+    await expect(gateway.start()).rejects.toMatchObject({
+      code: 'MODULE_TIMEOUT',
+      module: 'hanging',
+    })
+  })
+
+  test('modules that fail or hang at the stop do not keep the others from it, and are named', async () => {
+    const notes: string[] = []
+    const gateway = gatewayOf(
+      [
+        noting('a', notes),
+        noting('hangs', notes, { stop: () => new Promise<void>(() => undefined) }),
+        noting('fails', notes, {
+          stop: () => {
+            throw new Error('no')
+          },
+        }),
+      ],
+      { stopTimeoutMs: 20 },
+    )
+    await gateway.start()
+    await expect(gateway.stop()).rejects.toMatchObject({ code: 'MODULE_FAILED', module: 'fails' })
+    expect(notes).toContain('stop a')
+    expect(gateway.health.live).toBe(false)
+  })
+
+  test('a stop while it starts is heeded', async () => {
+    const notes: string[] = []
+    let release: () => void = () => undefined
+    const slow = noting('slow', notes, {
+      start: () =>
+        new Promise<void>((resolve) => {
+          release = resolve
+        }),
+    })
+    const gateway = gatewayOf([slow, noting('b', notes)])
+    const starting = gateway.start()
+    const stopping = gateway.stop()
+    await vi.waitFor(() => expect(gateway.health.live).toBe(true))
+    release()
+    await expect(starting).rejects.toMatchObject({ code: 'NOT_RUNNING' })
+    await stopping
+    expect(notes).toEqual(['stop slow', 'flush b', 'flush slow'])
+  })
+
+  test('an error in the graph ends the run: health says so, sends are refused, and stop still stops the modules', async () => {
+    const notes: string[] = []
+    const bad = loose('bad', (c) =>
+      c.setChannel(
+        'results',
+        map(c.getChannel('orders') as Edge<Order>, () => {
+          throw new Error('boom')
+        }),
+      ),
+    )
+    const gateway = gatewayOf([noting('a', notes), bad])
+    await gateway.start()
+    expect(() => gateway.channels.send('orders', { quantity: 1 })).toThrow(/boom/)
+    expect(gateway.health).toMatchObject({
+      live: false,
+      ready: false,
+      error: { code: 'NODE_FAILED', path: 'bad/map' },
+    })
+    await gateway.stop()
+    expect(notes).toEqual(['start a', 'stop a', 'flush a'])
+  })
+
+  test('what was accepted is through before it stops', async () => {
+    const seen: number[] = []
+    let live: Gateway<C>['channels'] | undefined
+    const echo = loose('echo', (c) => {
+      c.setChannel(
+        'results',
+        map(c.getChannel('orders') as Edge<Order>, (order) => {
+          seen.push(order.quantity)
+          if (order.quantity === 1)
+            for (let i = 2; i <= 5; i++) live?.send('orders', { quantity: i })
+          return order
+        }),
+      )
+    })
+    const gateway = gatewayOf([echo])
+    await gateway.start()
+    live = gateway.channels
+    live.send('orders', { quantity: 1 })
+    await gateway.stop()
+    expect(seen).toEqual([1, 2, 3, 4, 5])
+  })
+
+  test('the end time ends the run', async () => {
+    const clock = manualClock(T0)
+    const gateway = gatewayOf([], { clock, end: T0 + seconds(2) })
+    await gateway.start()
+    clock.advance(seconds(3))
+    await vi.waitFor(() => expect(gateway.health.live).toBe(false))
+    expect(gateway.health.error).toBeUndefined()
+    await gateway.stop()
+  })
+
+  test('the speed and start of the clock are those of the options', async () => {
+    const gateway = new Gateway({ channels, start: '2020-01-01T00:00:00Z', speed: 1_000_000 })
+    await gateway.start()
+    const { timestamp } = gateway.channels.send('orders', { quantity: 1 })
+    expect(timestampOf(timestamp)).toBeGreaterThanOrEqual(T0)
+    expect(timestampOf(timestamp)).toBeLessThan(timestampOf('2025-01-01T00:00:00Z'))
+    await gateway.stop()
+  })
+})
+
+describe('run', () => {
+  test('ends with its signal, and stops', async () => {
+    const notes: string[] = []
+    const gateway = gatewayOf([noting('a', notes)])
+    const controller = new AbortController()
+    const running = gateway.run({ signals: false, signal: controller.signal })
+    await vi.waitFor(() => expect(gateway.health.ready).toBe(true))
+    controller.abort()
+    await running
+    expect(notes).toEqual(['start a', 'stop a', 'flush a'])
+  })
+
+  test('ends with SIGTERM', async () => {
+    const gateway = gatewayOf([])
+    const running = gateway.run()
+    await vi.waitFor(() => expect(gateway.health.ready).toBe(true))
+    process.emit('SIGTERM')
+    await running
+    expect(gateway.health.live).toBe(false)
+    expect(process.listenerCount('SIGTERM')).toBe(0)
+  })
+
+  test('throws what ended the engine', async () => {
+    const bad = loose('bad', (c) =>
+      c.setChannel(
+        'results',
+        map(c.getChannel('orders') as Edge<Order>, () => {
+          throw new Error('boom')
+        }),
+      ),
+    )
+    const gateway = gatewayOf([bad])
+    const running = gateway.run({ signals: false })
+    await vi.waitFor(() => expect(gateway.health.ready).toBe(true))
+    const outcome = expect(running).rejects.toMatchObject({ code: 'NODE_FAILED' })
+    expect(() => gateway.channels.send('orders', { quantity: 1 })).toThrow()
+    await outcome
+  })
+
+  test('is ended by stop', async () => {
+    const gateway = gatewayOf([])
+    const running = gateway.run({ signals: false })
+    await vi.waitFor(() => expect(gateway.health.ready).toBe(true))
+    await gateway.stop()
+    await running
+  })
+})
+
+describe('simulation', () => {
+  const producer = loose('producer', (c) => {
+    const n = map(timer(c.graph, seconds(1)), () => 1) as Edge<number>
+    c.setChannel(
+      'orders',
+      map(n, () => ({ id: '1', timestamp: '', quantity: 1 })),
+    )
+  })
+
+  test('runs the same modules in simulated time, again and again', async () => {
+    const notes: string[] = []
+    const gateway = gatewayOf([producer, noting('a', notes)])
+    for (let i = 0; i < 2; i++) {
+      const {
+        cycles,
+        now,
+        channels: live,
+      } = await gateway.simulate({ start: T0, duration: seconds(3) })
+      expect({ cycles, now }).toEqual({ cycles: 3, now: T0 + seconds(3) })
+      expect(live.last('orders')).toMatchObject({ quantity: 1 })
+      expect(live.positionOf('orders').offset).toBe(3)
+    }
+    expect(notes).toEqual(['flush a', 'flush a'])
+    const { now } = await gateway.simulate({
+      start: '2020-01-01T00:00:00Z',
+      end: '2020-01-01T00:00:02Z',
+    })
+    expect(now).toBe(T0 + seconds(2))
+  })
+
+  test('given the same base, makes the same ids', async () => {
+    const maker = loose('maker', (c) => {
+      const tick = timer(c.graph, seconds(1))
+      c.setChannel(
+        'orders',
+        node('made', { tick }, (_, context) => () => Order.make(context, { quantity: 1 })),
+      )
+    })
+    const run = async (idBase?: string): Promise<unknown> => {
+      const gateway = gatewayOf([maker])
+      const { channels: live } = await gateway.simulate({
+        start: T0,
+        duration: seconds(2),
+        ...(idBase === undefined ? {} : { idBase }),
+      })
+      return live.last('orders')
+    }
+    const base = '123456789012345678'
+    expect(await run(base)).toEqual({
+      id: `${base}000000000001`,
+      timestamp: isoOf(T0 + seconds(2)),
+      quantity: 1,
+    })
+    expect(await run(base)).toEqual(await run(base))
+    expect(await run()).not.toEqual(await run())
+    expect(() => gatewayOf([], { idBase: '12' })).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION' }),
+    )
+  })
+
+  test("takes sends at the engine's present time", async () => {
+    let live: Any
+    const sender = loose('sender', (c) => {
+      c.setChannel(
+        'results',
+        map(timer(c.graph, seconds(1)), () => {
+          live ??= gateway.channels
+          live.send('orders', { quantity: 7 })
+          return undefined
+        }) as Any,
+      )
+    })
+    const gateway = gatewayOf([sender])
+    await gateway.simulate({ start: T0, duration: seconds(1) })
+    expect(gateway.channels.last('orders')).toMatchObject({
+      quantity: 7,
+      timestamp: isoOf(T0 + seconds(1)),
+    })
+  })
+
+  test('tells of a failure, and modules write what they have', async () => {
+    const notes: string[] = []
+    const bad = loose('bad', (c) =>
+      c.setChannel(
+        'results',
+        map(c.getChannel('orders') as Edge<Order>, () => {
+          throw new Error('boom')
+        }),
+      ),
+    )
+    const gateway = gatewayOf([producer, bad, noting('a', notes)])
+    await expect(gateway.simulate({ start: T0, duration: seconds(3) })).rejects.toMatchObject({
+      code: 'NODE_FAILED',
+      path: 'bad/map',
+    })
+    expect(notes).toEqual(['flush a'])
+  })
+})
+
+describe('the error policy of a module', () => {
+  let errors: unknown[]
+  const failing = (onError: 'skip' | 'deadLetter' | undefined): Module<never> =>
+    loose(
+      'failing',
+      (c) => {
+        const doubled = map(c.getChannel('orders') as Edge<Order>, (order) => order)
+        c.setChannel(
+          'results',
+          map(doubled, (order) => {
+            if (order.quantity < 0) throw new Error(`negative: ${order.quantity}`)
+            return order
+          }),
+        )
+        const keyed = c.getChannel('keyed', 'A') as Edge<Order>
+        c.setChannel(
+          'results',
+          map(keyed, () => {
+            throw new Error('always')
+          }),
+        )
+      },
+      onError === undefined ? {} : { onError },
+    )
+
+  async function started(onError: 'skip' | 'deadLetter' | undefined): Promise<Gateway<C>> {
+    errors = []
+    const gateway = gatewayOf([failing(onError)], {
+      logger: { ...quiet, error: (details) => errors.push(details) },
+    })
+    await gateway.start()
+    return gateway
+  }
+
+  test('skip goes on without the tick, and counts', async () => {
+    const gateway = await started('skip')
+    gateway.channels.send('orders', { quantity: -1 })
+    gateway.channels.send('orders', { quantity: 2 })
+    expect(gateway.channels.last('results')).toMatchObject({ quantity: 2 })
+    expect(gateway.health.live).toBe(true)
+    expect(gateway.deadLetters.count).toBe(1)
+    expect(gateway.deadLetters.list()).toEqual([])
+    expect(errors).toHaveLength(1)
+    await gateway.stop()
+  })
+
+  test('deadLetter keeps the failed input on a typed channel, to be listed, sent again, or dropped', async () => {
+    const gateway = await started('deadLetter')
+    const { channels: live, deadLetters } = gateway
+    const sent = live.send('orders', { quantity: -1 })
+    const [letter] = deadLetters.list()
+    expect(letter).toMatchObject({
+      module: 'failing',
+      node: 'failing/map',
+      time: isoOf(T0),
+      cause: 'negative: -1',
+      inputs: [{ channel: 'orders', value: sent }],
+    })
+    expect(DeadLetter.safeParse(letter).success).toBe(true)
+    expect(live.last('deadLetters')).toEqual(letter)
+    expect(live.query('deadLetters', { where: { module: 'failing' } })).toEqual([letter])
+    live.send('keyed', { quantity: 1 }, 'A')
+    expect(deadLetters.list()[1]).toMatchObject({
+      cause: 'always',
+      inputs: [{ channel: 'keyed', key: 'A' }],
+    })
+    expect(gateway.health.live).toBe(true)
+    deadLetters.resend(letter?.id as string)
+    expect(live.positionOf('orders').offset).toBe(2)
+    expect(deadLetters.list().map(({ cause }) => cause)).toEqual(['always', 'negative: -1'])
+    for (const { id } of deadLetters.list()) deadLetters.drop(id)
+    expect(deadLetters.list()).toEqual([])
+    expect(() => deadLetters.drop('x')).toThrow(expect.objectContaining({ code: 'UNKNOWN_ID' }))
+    await gateway.stop()
+  })
+
+  test('keeps the newest dead letters within its bound', async () => {
+    const gateway = gatewayOf([failing('deadLetter')], { limits: { deadLetters: 2 } })
+    await gateway.start()
+    for (const quantity of [-1, -2, -3]) gateway.channels.send('orders', { quantity })
+    expect(gateway.deadLetters.list().map(({ cause }) => cause)).toEqual([
+      'negative: -2',
+      'negative: -3',
+    ])
+    expect(gateway.deadLetters.count).toBe(3)
+    await gateway.stop()
+  })
+
+  test('holds in simulation too', async () => {
+    const source = loose('source', (c) => {
+      c.setChannel(
+        'orders',
+        curve(
+          c.graph,
+          [
+            [1, { quantity: -1 }],
+            [2, { quantity: 5 }],
+          ],
+          { relative: true },
+        ),
+      )
+    })
+    const gateway = gatewayOf([failing('deadLetter'), source])
+    const { channels: live } = await gateway.simulate({ start: T0 })
+    expect(live.last('results')).toEqual({ quantity: 5 })
+    expect(live.last('deadLetters')).toMatchObject({ cause: 'negative: -1' })
+  })
+
+  test('of one module does not cover the nodes of another', async () => {
+    const other = loose('other', (c) =>
+      c.setChannel(
+        'results',
+        map(c.getChannel('orders') as Edge<Order>, () => {
+          throw new Error('mine')
+        }),
+      ),
+    )
+    const gateway = gatewayOf([failing('skip'), other])
+    await gateway.start()
+    expect(() => gateway.channels.send('orders', { quantity: 1 })).toThrow(/mine/)
+    await gateway.stop()
+  })
+})
+
+test('limits below one are refused', () => {
+  expect(() => gatewayOf([], { limits: { pendingSends: 0 } })).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION' }),
+  )
+  expect(() => gatewayOf([{ name: 'a/b' }])).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION' }),
+  )
+})
+
+test('a module pushes from outside of the graph while it runs', async () => {
+  let source: PushSource<Order> | undefined
+  const pushing = loose('pushing', (c) => {
+    source = push<Order>(c.graph, 'nonCollapsing')
+    c.setChannel('results', source.edge)
+  })
+  const gateway = gatewayOf([pushing])
+  await gateway.start()
+  source?.push({ id: '1', timestamp: '', quantity: 3 })
+  expect(gateway.channels.last('results')).toMatchObject({ quantity: 3 })
+  await gateway.stop()
+})

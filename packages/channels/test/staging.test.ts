@@ -1,0 +1,234 @@
+import { type Edge, graphOutput, manualClock, node, type PushSource, push } from '@gw/core'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import {
+  channel,
+  defineChannels,
+  Gateway,
+  type Module,
+  type StagingEvent,
+  type StagingRequest,
+  struct,
+} from '../src/index.js'
+import { type Any, loose } from './support.js'
+
+const Order = struct('Order', { quantity: z.int().positive() })
+
+const channels = defineChannels({
+  orders: channel(Order, { stage: true }),
+  lists: channel(z.array(Order), { stage: true }),
+  plain: channel(Order, { send: true }),
+})
+type C = (typeof channels)['channels']
+
+let gateway: Gateway<C>
+let events: StagingEvent[]
+let ticks: unknown[]
+let requests: PushSource<StagingRequest> | undefined
+
+const follower = loose('follower', (c) => {
+  requests = push<StagingRequest>(c.graph, 'nonCollapsing')
+  c.setStageRequests('orders', requests.edge)
+  const staged = c.getStageEvents('orders') as Edge<StagingEvent>
+  graphOutput('events', staged)
+  c.setChannel(
+    'plain',
+    node('note', { staged }, ({ staged }) => () => {
+      events.push(staged.value)
+      return undefined
+    }),
+  )
+})
+
+beforeEach(async () => {
+  events = []
+  ticks = []
+  const clock = manualClock(0)
+  gateway = new Gateway<C>({
+    channels,
+    clock,
+    modules: [follower] as unknown as Module<C>[],
+    limits: { stagings: 5, stagedRecords: 6 },
+  })
+  await gateway.start()
+  gateway.channels.watch('orders', undefined, (tick) => ticks.push((tick.value as Any).id))
+})
+afterEach(() => gateway.stop())
+
+const record = (id: string, quantity = 1): { id: string; quantity: number } => ({ id, quantity })
+const live = (): Gateway<C>['channels'] => gateway.channels
+
+describe('adding', () => {
+  test('without ids goes to the newest staging, or opens one', () => {
+    const [first] = Object.keys(live().stageAdd('orders', record('a')))
+    const opened = live().stageAdd('orders', undefined)
+    const [second] = Object.keys(opened)
+    expect(opened).toEqual({ [second as string]: [] })
+    const added = live().stageAdd('orders', record('b'))
+    expect(added).toMatchObject({ [second as string]: [{ id: 'b' }] })
+    expect(live().stageList('orders')).toEqual([first, second])
+    expect(live().stageLookup('orders', first)).toMatchObject({ [first as string]: [{ id: 'a' }] })
+  })
+
+  test('to all goes to each staging that lacks the record, or opens one when none does', () => {
+    live().stageAdd('orders', undefined)
+    live().stageAdd('orders', undefined)
+    expect(Object.keys(live().stageAdd('orders', record('a'), []))).toHaveLength(2)
+    const opened = live().stageAdd('orders', record('a'), [])
+    expect(Object.values(opened)).toMatchObject([[{ id: 'a' }]])
+    expect(live().stageList('orders')).toHaveLength(3)
+  })
+
+  test('to named ones is done for all or for none', () => {
+    const [one] = Object.keys(live().stageAdd('orders', undefined)) as [string]
+    expect(() => live().stageAdd('orders', record('a'), [one, 'nope'])).toThrow(
+      expect.objectContaining({ code: 'STAGING_MISUSE', message: 'Staging ID not found: nope' }),
+    )
+    expect(live().stageLookup('orders')).toEqual({ [one]: [] })
+    expect(() => live().stageAdd('orders', undefined, [one])).toThrow(
+      expect.objectContaining({
+        code: 'STAGING_MISUSE',
+        message: 'Cannot specify staging_ids without a struct to add',
+      }),
+    )
+  })
+
+  test('a record of an id that is there takes its place, and is told', () => {
+    live().stageAdd('orders', record('a', 1))
+    live().stageAdd('orders', record('b', 2))
+    expect(Object.values(live().stageAdd('orders', record('a', 3)))).toMatchObject([
+      [{ id: 'a', quantity: 3 }, { id: 'b' }],
+    ])
+    expect(events.at(-1)).toMatchObject({ action: 'ADDED', items: [{ quantity: 3 }] })
+  })
+
+  test('validates and completes the record, and shows it to lookup only', () => {
+    expect(() => live().stageAdd('orders', { quantity: -1 })).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_RECORD',
+        errors: [{ path: ['quantity'], message: expect.any(String) }],
+      }),
+    )
+    expect(live().stageList('orders')).toEqual([])
+    const [staged] = Object.values(live().stageAdd('orders', { quantity: 1 })).flat()
+    expect(live().lookup(staged?.id as string, 'orders')).toBe(staged)
+    expect(live().last('orders')).toBeUndefined()
+  })
+
+  test('is refused beyond its bounds', () => {
+    for (let i = 0; i < 4; i++) live().stageAdd('orders', undefined)
+    expect(() => live().stageAdd('orders', record('a'), [])).not.toThrow()
+    expect(() => live().stageAdd('orders', record('b'), [])).toThrow(
+      expect.objectContaining({ code: 'OVERLOADED' }),
+    )
+  })
+})
+
+describe('removing', () => {
+  test('without a record drops the newest, or all, or empties the named ones', () => {
+    const ids = ['a', 'b', 'c'].map((id) => {
+      const [staging] = Object.keys(live().stageAdd('orders', undefined))
+      live().stageAdd('orders', record(id))
+      return staging as string
+    }) as [string, string, string]
+    expect(live().stageRemove('orders', undefined)).toEqual({ [ids[2]]: [] })
+    expect(live().stageList('orders')).toEqual([ids[0], ids[1]])
+    expect(live().stageRemove('orders', undefined, [ids[0], 'nope'])).toEqual({ [ids[0]]: [] })
+    expect(live().stageLookup('orders')).toMatchObject({ [ids[0]]: [], [ids[1]]: [{ id: 'b' }] })
+    expect(Object.keys(live().stageRemove('orders', undefined, []))).toEqual([ids[0], ids[1]])
+    expect(live().stageList('orders')).toEqual([])
+    expect(live().stageRemove('orders', undefined)).toEqual({})
+  })
+
+  test('of a record is from the newest that has it, from all, or from the named ones', () => {
+    const ids = [0, 1, 2].map(
+      () => Object.keys(live().stageAdd('orders', undefined))[0] as string,
+    ) as [string, string, string]
+    live().stageAdd('orders', record('a'), [ids[0], ids[1]])
+    expect(live().stageRemove('orders', 'a')).toEqual({ [ids[1]]: [] })
+    live().stageAdd('orders', record('a'), [ids[2]])
+    expect(live().stageRemove('orders', 'a', [ids[0]])).toEqual({ [ids[0]]: [] })
+    expect(live().stageRemove('orders', 'a', [])).toEqual({ [ids[2]]: [] })
+    expect(live().stageRemove('orders', 'a')).toEqual({})
+  })
+})
+
+describe('releasing', () => {
+  test('ticks the records in the order of stagings, and drops these', () => {
+    live().stageAdd('orders', record('a'))
+    live().stageAdd('orders', record('b'))
+    live().stageAdd('orders', undefined)
+    live().stageAdd('orders', record('c'))
+    const released = live().stageRelease('orders')
+    expect(Object.values(released).map((records) => records.map(({ id }) => id))).toEqual([
+      ['a', 'b'],
+      ['c'],
+    ])
+    expect(ticks).toEqual(['a', 'b', 'c'])
+    expect(live().stageList('orders')).toEqual([])
+    expect(live().last('orders')).toMatchObject({ id: 'c' })
+  })
+
+  test('takes no staging for none, and passes over unknown ones', () => {
+    const [id] = Object.keys(live().stageAdd('orders', record('a'))) as [string]
+    expect(live().stageRelease('orders', [])).toEqual({})
+    expect(live().stageRelease('orders', ['nope'])).toEqual({})
+    expect(Object.keys(live().stageRelease('orders', [id, 'nope']))).toEqual([id])
+  })
+
+  test('on a list channel ticks each staging as one list', () => {
+    const lists: unknown[] = []
+    live().watch('lists', undefined, (tick) =>
+      lists.push((tick.value as Any[]).map(({ id }) => id)),
+    )
+    live().stageAdd('lists', [record('a'), record('b')])
+    live().stageAdd('lists', undefined)
+    live().stageAdd('lists', record('c') as Any)
+    live().stageRelease('lists')
+    expect(lists).toEqual([['a', 'b'], ['c']])
+  })
+})
+
+test('tells what happens to stagings, in the graph and outside, in order', async () => {
+  const outside: string[] = []
+  const stop = live().watchStage('orders', (event) => outside.push(event.action))
+  live().stageAdd('orders', record('a'))
+  live().stageAdd('orders', record('b'))
+  live().stageRemove('orders', 'a')
+  live().stageRelease('orders')
+  live().stageAdd('orders', record('c'))
+  live().stageRemove('orders', undefined)
+  const told = events.map(({ action, items }) => [action, items.map((item) => (item as Any).id)])
+  expect(told).toEqual([
+    ['CREATED', []],
+    ['ADDED', ['a']],
+    ['ADDED', ['b']],
+    ['REMOVED', ['a']],
+    ['RELEASED', ['b']],
+    ['CREATED', []],
+    ['ADDED', ['c']],
+    ['REMOVED', ['c']],
+    ['REMOVED', []],
+  ])
+  expect(outside).toEqual(told.map(([action]) => action))
+  stop()
+  live().stageAdd('orders', undefined)
+  expect(outside).toHaveLength(9)
+  expect(new Set(events.map(({ id }) => id)).size).toBe(10)
+})
+
+test('is driven by requests from the graph', () => {
+  const ask = (request: StagingRequest): void => requests?.push(request)
+  ask({ action: 'CREATED' })
+  ask({ action: 'ADDED', items: [record('a'), record('b')] })
+  ask({ action: 'CREATED' })
+  ask({ action: 'ADDED', items: [record('c')], stagingIds: [] })
+  ask({ action: 'REMOVED', items: [record('b')] })
+  expect(
+    Object.values(live().stageLookup('orders')).map((records) => records.map(({ id }) => id)),
+  ).toEqual([['a', 'c'], ['c']])
+  ask({ action: 'REMOVED' })
+  ask({ action: 'RELEASED' })
+  expect(ticks).toEqual(['a', 'c'])
+  expect(live().stageList('orders')).toEqual([])
+})
