@@ -132,8 +132,8 @@ describe('a contract is refused for', () => {
   })
 
   test('all of its problems at once', () => {
-    expect(() => defineChannels({ then: channel(z.date()), 'a/b': channel(z.number()) })).toThrow(
-      /"then" is reserved.*is a date.*"a\/b"/,
+    expect(() => defineChannels({ toJSON: channel(z.date()), 'a/b': channel(z.number()) })).toThrow(
+      /"toJSON" is reserved.*is a date.*"a\/b"/,
     )
   })
 })
