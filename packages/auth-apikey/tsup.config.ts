@@ -3,6 +3,6 @@ import { shared } from '../../tsup.shared.js'
 
 export default defineConfig({
   ...shared,
-  entry: ['src/index.ts'],
+  entry: ['src/index.ts', 'src/bin.ts'],
   dts: true,
 })

@@ -1,88 +1,202 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Authenticator, AuthResult, Credentials, Identity } from '@gw/protocol'
+import type { Authenticator, AuthResult, Credentials } from '@gw/protocol'
+import { Attempts, type FailedAttempt, type Origin } from './attempts.js'
 import { presentedKeys, TOKEN } from './carriers.js'
-import { ApiKeyError } from './errors.js'
-import { generateKey } from './key-format.js'
-import { Sessions } from './sessions.js'
+import { configuredKey, type NamedKey } from './configured-key.js'
+import type { FailureLimits } from './failures.js'
+import { generateKey, keyId } from './key-format.js'
+import { identityOf, KeyRing, type RefusalReason, refusalOf } from './key-ring.js'
+import { hashKey, type KeyStore, type StoredKey } from './key-store.js'
+import { isSessionCookie, Sessions } from './sessions.js'
 
 /** Options of {@link apiKey}. */
 export interface ApiKeyOptions {
-  /** The key. @defaultValue the variable `API_KEY`; without it one is generated and announced once, at start */
+  /**
+   * The one key, which may do everything.
+   * @defaultValue without `keys` and `store`: the variable `API_KEY`, else one that is made and announced once, at start
+   */
   readonly key?: string | null
+  /** Several keys, with names. */
+  readonly keys?: readonly NamedKey[]
+  /** Keys that come and go without a restart: `fileStore('keys.json')`. */
+  readonly store?: KeyStore
   /** Whether a key may stand in the URL, as `?token=`: the reference's clients know no other way. @defaultValue true */
   readonly allowQuery?: boolean
   /** How long a session from the login page lasts. @defaultValue 12 hours */
   readonly sessionSeconds?: number
+  /** Bounds of failed attempts. */
+  readonly failures?: FailureLimits
+  /** Hears of failed attempts. @defaultValue a line on standard error */
+  readonly onFailure?: (attempt: FailedAttempt) => void
+}
+
+/**
+ * Lets in who has a key: in `X-API-Key`, `Authorization: Bearer`, the header, query parameter or cookie `token`, or
+ * with the cookie of a session from the login page. One right carrier is enough, even beside wrong ones. Whoever is refused
+ * is told the same, whatever the reason.
+ * @throws ApiKeyError `INVALID_KEY` for a key that is null, empty or could not be sent in a header; `INVALID_SCOPE`.
+ * @example `webServer({ auth: apiKey() })`
+ */
+export function apiKey(options: ApiKeyOptions = {}): Authenticator {
+  return new ApiKeyAuthenticator(options)
+}
+
+type RevocationListener = (identityName: string, credential?: string) => void
+
+/** What was found out about a key that somebody presents. */
+type Look =
+  | { readonly key: StoredKey }
+  | { readonly key?: undefined; readonly presented: string; readonly reason: RefusalReason }
+  | { readonly key?: undefined; readonly waitMs: number }
+
+class ApiKeyAuthenticator implements Authenticator {
+  readonly name = 'api-key'
+  readonly secretQueryParameters: readonly string[] = [TOKEN]
+  readonly cookieName: string = TOKEN
+  readonly #allowQuery: boolean
+  readonly #store: KeyStore | undefined
+  readonly #configured: readonly StoredKey[]
+  readonly #generated: string | undefined
+  readonly #sessions: Sessions
+  readonly #attempts: Attempts
+  readonly #listeners = new Set<RevocationListener>()
+  #ring: KeyRing
+
+  constructor(options: ApiKeyOptions) {
+    const { key, keys = [], store } = options
+    const hasOthers = keys.length > 0 || store !== undefined
+    const only = key === undefined && !hasOthers ? process.env.API_KEY : key
+    this.#generated = only === undefined && !hasOthers ? generateKey().key : undefined
+    const single = only === undefined ? this.#generated : only
+    const all = single === undefined ? keys : [{ name: this.name, key: single as string }, ...keys]
+    this.#allowQuery = options.allowQuery ?? true
+    this.#store = store
+    this.#configured = all.map(configuredKey)
+    this.#sessions = new Sessions({ maxAgeSeconds: options.sessionSeconds })
+    this.#attempts = new Attempts(options.failures, options.onFailure)
+    this.#ring = this.#newRing()
+    store?.onChange?.(() => this.#reload())
+  }
+
+  authenticate(credentials: Credentials): AuthResult {
+    const presented = presentedKeys(credentials, this.#allowQuery)
+    const cookie = credentials.cookie(TOKEN)
+    // The reference's clients may hold the key itself in the cookie; we accept it, and never set it.
+    const isKey = cookie !== undefined && !isSessionCookie(cookie)
+    const keys = isKey ? [...presented, cookie] : presented
+    const looks = keys.map((key) => this.#look(key, credentials))
+    for (const { key } of looks) if (key !== undefined) return admit(key)
+    const session = cookie === undefined ? undefined : this.#sessionOf(cookie)
+    if (session !== undefined) return hasOrigin(credentials) ? session : NO_ORIGIN
+    return this.#refuse(looks, credentials)
+  }
+
+  onRevoked(listener: RevocationListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  announce(): readonly string[] {
+    return this.#generated === undefined
+      ? []
+      : [`API key, made for this run as no API_KEY is set: ${this.#generated}`]
+  }
+
+  login(key: string): { readonly cookie: string; readonly maxAgeSeconds: number } | undefined {
+    const origin = { address: 'the login page', path: '/login' }
+    const look = this.#look(key, origin)
+    if (look.key === undefined) {
+      this.#refuse([look], origin)
+      return undefined
+    }
+    const { maxAgeSeconds } = this.#sessions
+    return { cookie: this.#sessions.begin(look.key.id), maxAgeSeconds }
+  }
+
+  logout(cookie: string): void {
+    this.#sessions.end(cookie)
+  }
+
+  #look(presented: string, origin: Origin): Look {
+    const nowMs = Date.now()
+    const hash = hashKey(presented)
+    const waitMs = this.#attempts.waitMs(presented, hash, origin, nowMs)
+    if (waitMs > 0) return { waitMs }
+    const { key, reason } = this.#ring.check(hash, keyId(presented), nowMs)
+    if (key === undefined) return { presented, reason }
+    this.#attempts.succeeded(hash)
+    return { key }
+  }
+
+  /** Counts the failures, and says no without saying why. */
+  #refuse(looks: readonly Look[], origin: Origin): AuthResult {
+    let retryAfterMs = 0
+    for (const look of looks) {
+      if ('waitMs' in look) retryAfterMs = Math.max(retryAfterMs, look.waitMs)
+      else if ('reason' in look) {
+        this.#attempts.failed(look.presented, look.reason, origin, Date.now())
+      }
+    }
+    return retryAfterMs === 0 ? REFUSED : { ...LIMITED, retryAfterMs }
+  }
+
+  #sessionOf(cookie: string): AuthResult | undefined {
+    const session = this.#sessions.find(cookie)
+    const key = session && this.#ring.get(session.keyId)
+    if (key === undefined || refusalOf(key, Date.now()) !== undefined) return undefined
+    const identity = identityOf(key)
+    const { expiresAtMs = Number.POSITIVE_INFINITY } = identity
+    const endsAtMs = Math.min(session?.endsAtMs ?? 0, expiresAtMs)
+    return { ok: true, identity: { ...identity, expiresAtMs: endsAtMs } }
+  }
+
+  #newRing(): KeyRing {
+    return new KeyRing([...this.#configured, ...(this.#store?.keys() ?? [])])
+  }
+
+  #reload(): void {
+    const before = this.#ring
+    this.#ring = this.#newRing()
+    const nowMs = Date.now()
+    for (const key of before.keys()) {
+      if (refusalOf(key, nowMs) !== undefined || isSame(key, this.#ring.get(key.id), nowMs))
+        continue
+      for (const listener of this.#listeners) listener(key.name, key.id)
+    }
+  }
 }
 
 const REFUSED: AuthResult = { ok: false, code: 'UNAUTHORIZED', detail: 'unauthorized' }
 
-/**
- * Lets in who has the key: in `X-API-Key`, `Authorization: Bearer`, the header, query parameter or cookie `token`, or
- * with the cookie of a session from the login page. One right carrier is enough, even beside wrong ones.
- * @throws ApiKeyError `INVALID_KEY` for a key that is null, empty or could not be sent in a header.
- * @example `webServer({ auth: apiKey() })`
- */
-export function apiKey(options: ApiKeyOptions = {}): Authenticator {
-  const configured = options.key === undefined ? process.env.API_KEY : options.key
-  const key = configured === undefined ? generateKey().key : checked(configured)
-  const { allowQuery = true, sessionSeconds } = options
-  const sessions = new Sessions(
-    sessionSeconds === undefined ? {} : { maxAgeSeconds: sessionSeconds },
+const LIMITED = {
+  ok: false,
+  code: 'TOO_MANY_REQUESTS',
+  detail: 'too many failed attempts: try again later',
+} as const
+
+const NO_ORIGIN: AuthResult = {
+  ok: false,
+  code: 'ORIGIN_REFUSED',
+  detail: 'a session needs the header Origin here, which browsers send; programs send a key',
+}
+
+function admit(key: StoredKey): AuthResult {
+  return { ok: true, identity: identityOf(key) }
+}
+
+/** Whether who came in with a key may stay: it is still good, and lets them do what it did then. */
+function isSame(before: StoredKey, now: StoredKey | undefined, nowMs: number): boolean {
+  return (
+    now !== undefined &&
+    now.hash === before.hash &&
+    now.expiresAt === before.expiresAt &&
+    JSON.stringify(now.scopes) === JSON.stringify(before.scopes) &&
+    refusalOf(now, nowMs) === undefined
   )
-  const expected = digest(key)
-  const identity: Identity = { name: 'api-key' }
-  const isKey = (presented: string): boolean => timingSafeEqual(digest(presented), expected)
-
-  return {
-    name: 'api-key',
-    secretQueryParameters: [TOKEN],
-    cookieName: TOKEN,
-
-    authenticate(credentials: Credentials): AuthResult {
-      const cookie = credentials.cookie(TOKEN)
-      const presented = presentedKeys(credentials, allowQuery)
-      // The reference's clients may hold the key itself in the cookie; we accept it, and never set it.
-      const candidates = cookie === undefined ? presented : [...presented, cookie]
-      if (candidates.some(isKey)) return { ok: true, identity }
-      const user = cookie === undefined ? undefined : sessions.find(cookie)
-      return user === undefined ? REFUSED : { ok: true, identity: user }
-    },
-
-    announce(): readonly string[] {
-      return configured === undefined
-        ? [`API key, made for this run as no API_KEY is set: ${key}`]
-        : []
-    },
-
-    login(presented: string) {
-      if (!isKey(presented)) return undefined
-      return { cookie: sessions.begin(identity), maxAgeSeconds: sessions.maxAgeSeconds }
-    },
-
-    logout(cookie: string): void {
-      sessions.end(cookie)
-    },
-  }
 }
 
-function checked(key: string | null): string {
-  if (key === null || key.trim() === '') {
-    throw new ApiKeyError(
-      'INVALID_KEY',
-      'the API key is null or empty, which would let everybody in: set one, or leave it out to have one made',
-    )
-  }
-  if (!/^[\x21-\x7e]+$/.test(key)) {
-    throw new ApiKeyError(
-      'INVALID_KEY',
-      'the API key holds spaces or characters beyond ASCII, which a header cannot carry: choose another',
-    )
-  }
-  return key
-}
-
-/** Digests have one length whatever was presented, so that comparing them takes the same time. */
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
+/** A session acts for a person in a browser, which names the page that asks wherever asking changes something or opens a socket. */
+function hasOrigin(credentials: Credentials): boolean {
+  const isRead = credentials.method === 'GET' || credentials.method === 'HEAD'
+  const opensSocket = credentials.header('upgrade') !== undefined
+  return (isRead && !opensSocket) || credentials.header('origin') !== undefined
 }

@@ -28,6 +28,16 @@ export function keyId(key: string): string | undefined {
   return key.endsWith(checksum(body)) ? key.slice(3, 3 + ID_LENGTH) : undefined
 }
 
+/** The id that stands in a key, whether or not its checksum is right: for logs. */
+export function shownId(key: string): string | undefined {
+  return /^gw_([0-9A-Za-z]{8})_/.exec(key)?.[1]
+}
+
+/** Whether a text is the id of a key of our form. */
+export function isKeyId(id: string): boolean {
+  return /^[0-9A-Za-z]{8}$/.test(id)
+}
+
 /** Whether a text has the form of a key but the checksum of another: a typo, in all likelihood. */
 export function isMistypedKey(key: string): boolean {
   return key.startsWith('gw_') && keyId(key) === undefined

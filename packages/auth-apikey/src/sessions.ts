@@ -1,15 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { Identity } from '@gw/protocol'
 
 interface Session {
-  readonly identity: Identity
+  /** Id of the key that began it. */
+  readonly keyId: string
   readonly endsAtMs: number
 }
 
 /** Options of {@link Sessions}. */
 export interface SessionsOptions {
   /** @defaultValue 12 hours */
-  readonly maxAgeSeconds?: number
+  readonly maxAgeSeconds?: number | undefined
   /** Sessions kept; the oldest ends when there is one more. @defaultValue 10_000 */
   readonly maxSessions?: number
 }
@@ -29,22 +29,21 @@ export class Sessions {
   }
 
   /** Begins a session. @returns its cookie */
-  begin(identity: Identity): string {
-    const cookie = randomBytes(32).toString('base64url')
+  begin(keyId: string): string {
+    const cookie = PREFIX + randomBytes(32).toString('base64url')
     const endsAtMs = Date.now() + this.maxAgeSeconds * 1000
-    this.#sessions.set(hash(cookie), { identity, endsAtMs })
+    this.#sessions.set(hash(cookie), { keyId, endsAtMs })
     if (this.#sessions.size > this.#maxSessions) {
       this.#sessions.delete(this.#sessions.keys().next().value as string)
     }
     return cookie
   }
 
-  /** Who a cookie stands for; an ended session is nobody's. */
-  find(cookie: string): Identity | undefined {
+  /** Id of the key that a cookie stands for; an ended session stands for none. */
+  find(cookie: string): { readonly keyId: string; readonly endsAtMs: number } | undefined {
     const name = hash(cookie)
     const session = this.#sessions.get(name)
-    if (session === undefined) return undefined
-    if (session.endsAtMs > Date.now()) return session.identity
+    if (session === undefined || session.endsAtMs > Date.now()) return session
     this.#sessions.delete(name)
     return undefined
   }
@@ -53,6 +52,13 @@ export class Sessions {
     this.#sessions.delete(hash(cookie))
   }
 }
+
+/** Whether a cookie has the form of a session's, so that it is not taken for a wrong key when the session has ended. */
+export function isSessionCookie(cookie: string): boolean {
+  return cookie.startsWith(PREFIX)
+}
+
+const PREFIX = 'session.'
 
 /** Looking up a hash tells nothing about the cookies by its time. */
 function hash(cookie: string): string {

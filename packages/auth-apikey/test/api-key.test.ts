@@ -19,6 +19,8 @@ function request({ headers = {}, query = {}, cookies = {} }: Carriers = {}): Cre
   }
 }
 
+const onFailure = (): void => undefined
+
 afterEach(() => {
   vi.unstubAllEnvs()
 })
@@ -26,7 +28,7 @@ afterEach(() => {
 describe('which key', () => {
   test('the option wins over the environment', async () => {
     vi.stubEnv('API_KEY', 'from-environment')
-    const auth = apiKey({ key: 'from-option' })
+    const auth = apiKey({ key: 'from-option', onFailure })
     expect(await auth.authenticate(request({ headers: { token: 'from-option' } }))).toMatchObject({
       ok: true,
     })
@@ -69,7 +71,7 @@ describe('which key', () => {
 })
 
 describe('carriers', () => {
-  const auth = apiKey({ key: 'right' })
+  const auth = apiKey({ key: 'right', onFailure })
 
   test.each<[string, Carriers]>([
     ['X-API-Key', { headers: { 'x-api-key': 'right' } }],
@@ -105,7 +107,7 @@ describe('carriers', () => {
   })
 
   test('the query can be switched off, and is named as a secret either way', async () => {
-    const strict = apiKey({ key: 'right', allowQuery: false })
+    const strict = apiKey({ key: 'right', allowQuery: false, onFailure })
     expect(await strict.authenticate(request({ query: { token: 'right' } }))).toMatchObject({
       ok: false,
     })
@@ -116,7 +118,7 @@ describe('carriers', () => {
 
 describe('sessions', () => {
   test('a login gives a cookie that is not the key, until the logout', async () => {
-    const auth = apiKey({ key: 'right' })
+    const auth = apiKey({ key: 'right', onFailure })
     const session = auth.login?.('right')
     if (session === undefined) throw new Error('the login was refused')
     expect(session.cookie).not.toContain('right')
@@ -129,13 +131,13 @@ describe('sessions', () => {
   })
 
   test('a wrong key gets no session', () => {
-    expect(apiKey({ key: 'right' }).login?.('wrong')).toBeUndefined()
+    expect(apiKey({ key: 'right', onFailure }).login?.('wrong')).toBeUndefined()
   })
 
   test('a session ends by itself', async () => {
     vi.useFakeTimers()
     try {
-      const auth = apiKey({ key: 'right', sessionSeconds: 60 })
+      const auth = apiKey({ key: 'right', sessionSeconds: 60, onFailure })
       const cookies = { token: auth.login?.('right')?.cookie as string }
       vi.advanceTimersByTime(59_999)
       expect(await auth.authenticate(request({ cookies }))).toMatchObject({ ok: true })

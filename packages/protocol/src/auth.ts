@@ -16,6 +16,8 @@ export interface Scope {
 export interface Identity {
   /** Stable name of the key or user, fit for logs. */
   readonly name: string
+  /** Which of several credentials of that name it came with; not the credential itself. */
+  readonly credential?: string
   /** @defaultValue everything is allowed */
   readonly scopes?: readonly Scope[]
   /** Unix time in milliseconds after which it is no longer valid. */
@@ -55,8 +57,11 @@ export interface Authenticator {
   authenticate(credentials: Credentials): AuthResult | Promise<AuthResult>
   /** Query parameters that carry secrets, to be redacted in logs. */
   readonly secretQueryParameters?: readonly string[]
-  /** Calls `listener` when an identity is revoked, so that its open sockets can be closed. @returns what ends it. */
-  onRevoked?(listener: (identityName: string) => void): () => void
+  /**
+   * Calls `listener` when an identity is revoked, or one credential of it, so that its open sockets can be closed.
+   * @returns what ends it.
+   */
+  onRevoked?(listener: (identityName: string, credential?: string) => void): () => void
   /** Lines to print once at start, for people: for example a generated key. */
   announce?(): readonly string[]
   /** What a login page needs: turns a key that a person entered into a session cookie. `undefined` refuses it. */

@@ -1,0 +1,230 @@
+import type { Authenticator, Credentials } from '@gw/protocol'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { apiKey, type FailedAttempt, generateKey } from '../src/index.js'
+
+interface Request {
+  readonly key?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly cookie?: string
+  readonly address?: string
+  readonly method?: string
+}
+
+function request({
+  key,
+  headers = {},
+  cookie,
+  address = '10.0.0.1',
+  method = 'GET',
+}: Request): Credentials {
+  return {
+    header: (name) => (name === 'x-api-key' ? key : headers[name]),
+    query: () => undefined,
+    cookie: (name) => (name === 'token' ? cookie : undefined),
+    address,
+    method,
+    path: '/api/v1/stream',
+  }
+}
+
+let attempts: FailedAttempt[]
+const onFailure = (attempt: FailedAttempt): void => {
+  attempts.push(attempt)
+}
+
+beforeEach(() => {
+  attempts = []
+  vi.useFakeTimers()
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('several keys', () => {
+  test('have names, scopes and an end', () => {
+    const { key } = generateKey()
+    const auth = apiKey({
+      onFailure,
+      keys: [
+        { name: 'reader', key: 'chosen', scopes: [{ operations: ['read'], channels: ['o*'] }] },
+        { name: 'guest', key, expiresAt: new Date(Date.now() + 60_000) },
+      ],
+    })
+    expect(auth.authenticate(request({ key: 'chosen' }))).toMatchObject({
+      identity: { name: 'reader', scopes: [{ operations: ['read'], channels: ['o*'] }] },
+    })
+    expect(auth.authenticate(request({ key }))).toMatchObject({ identity: { name: 'guest' } })
+    vi.advanceTimersByTime(60_000)
+    expect(auth.authenticate(request({ key }))).toMatchObject({ ok: false })
+    expect(attempts).toMatchObject([{ reason: 'expired', keyId: key.slice(3, 11) }])
+  })
+
+  test('are each refused at the start when they are none', () => {
+    const wrong = (key: unknown) => () => apiKey({ keys: [{ name: 'x', key: key as string }] })
+    for (const key of [null, undefined, '', ' ', 'a b']) {
+      expect(wrong(key)).toThrow(expect.objectContaining({ code: 'INVALID_KEY' }))
+    }
+    const scopes = [{ operations: ['fly'] }] as never
+    expect(() => apiKey({ keys: [{ name: 'x', key: 'k', scopes }] })).toThrow(
+      expect.objectContaining({ code: 'INVALID_SCOPE' }),
+    )
+  })
+})
+
+describe('whoever is refused', () => {
+  test('is told the same, and what happened is told to the log without the key', () => {
+    const { key, id } = generateKey()
+    const mistyped = `${key.slice(0, -1)}${key.endsWith('A') ? 'B' : 'A'}`
+    const revoked = generateKey().key
+    const auth = apiKey({
+      onFailure,
+      store: {
+        keys: () => [
+          {
+            id: revoked.slice(3, 11),
+            name: 'x',
+            hash: '0'.repeat(64),
+            createdAt: '2026-01-01T00:00:00Z',
+            revokedAt: '2026-01-02T00:00:00Z',
+          },
+        ],
+      },
+    })
+    const answers = [key, mistyped, revoked, 'x'].map((each) =>
+      JSON.stringify(auth.authenticate(request({ key: each }))),
+    )
+    expect(new Set(answers).size).toBe(1)
+    expect(attempts.map(({ reason }) => reason)).toEqual([
+      'unknown',
+      'mistyped',
+      'unknown',
+      'unknown',
+    ])
+    expect(attempts[0]).toEqual({
+      address: '10.0.0.1',
+      path: '/api/v1/stream',
+      keyId: id,
+      reason: 'unknown',
+    })
+    for (const each of [key, mistyped, revoked])
+      expect(JSON.stringify(attempts)).not.toContain(each)
+  })
+
+  test('too often from one address waits, whatever the key, and others do not', () => {
+    const { key } = generateKey()
+    const auth = apiKey({ key, onFailure, failures: { perMinute: 3 } })
+    for (let n = 0; n < 3; n++) {
+      expect(auth.authenticate(request({ key: `guess ${n}` }))).toMatchObject({
+        code: 'UNAUTHORIZED',
+      })
+    }
+    expect(auth.authenticate(request({ key }))).toEqual({
+      ok: false,
+      code: 'TOO_MANY_REQUESTS',
+      detail: expect.any(String),
+      retryAfterMs: 20_000,
+    })
+    expect(auth.authenticate(request({ key, address: '10.0.0.2' }))).toMatchObject({ ok: true })
+    expect(attempts.at(-1)).toMatchObject({ reason: 'too many attempts' })
+    vi.advanceTimersByTime(20_000)
+    expect(auth.authenticate(request({ key: 'guess 4' }))).toMatchObject({ code: 'UNAUTHORIZED' })
+    expect(auth.authenticate(request({ key: 'guess 5' }))).toMatchObject({
+      code: 'TOO_MANY_REQUESTS',
+    })
+  })
+
+  test('does not keep out keys that were in use from the same address', () => {
+    const { key } = generateKey()
+    const auth = apiKey({ key, onFailure, failures: { perMinute: 1 } })
+    expect(auth.authenticate(request({ key }))).toMatchObject({ ok: true })
+    auth.authenticate(request({ key: 'guess' }))
+    expect(auth.authenticate(request({ key }))).toMatchObject({ ok: true })
+    expect(auth.authenticate(request({ key: 'guess' }))).toMatchObject({ retryAfterMs: 60_000 })
+  })
+
+  test('for one key id waits, from wherever it is', () => {
+    const { key } = generateKey()
+    const auth = apiKey({ key: 'another', onFailure, failures: { perMinute: 1 } })
+    const guess = (address: string) => auth.authenticate(request({ key, address }))
+    expect(guess('10.0.0.1')).toMatchObject({ code: 'UNAUTHORIZED' })
+    expect(guess('10.0.0.2')).toMatchObject({ code: 'TOO_MANY_REQUESTS' })
+  })
+
+  test('without a key at all is no failure', () => {
+    const auth = apiKey({ key: 'k', onFailure, failures: { perMinute: 1 } })
+    for (let n = 0; n < 5; n++) {
+      expect(auth.authenticate(request({}))).toMatchObject({ code: 'UNAUTHORIZED' })
+    }
+    expect(attempts).toEqual([])
+  })
+
+  test('wrong carriers beside a right one are no failures', () => {
+    const auth = apiKey({ key: 'k', onFailure, failures: { perMinute: 1 } })
+    for (let n = 0; n < 5; n++) {
+      const both = request({ key: 'k', headers: { authorization: 'Bearer wrong' } })
+      expect(auth.authenticate(both)).toMatchObject({ ok: true })
+    }
+    expect(attempts).toEqual([])
+  })
+})
+
+describe('a session', () => {
+  const cookieOf = (auth: Authenticator, key: string): string => auth.login?.(key)?.cookie as string
+
+  test('ends with its key', () => {
+    const { key } = generateKey()
+    const keys = [{ name: 'x', key, expiresAt: new Date(Date.now() + 1_000) }]
+    const auth = apiKey({ keys, onFailure })
+    const cookie = cookieOf(auth, key)
+    expect(auth.authenticate(request({ cookie }))).toMatchObject({
+      identity: { name: 'x', expiresAtMs: Date.now() + 1_000 },
+    })
+    vi.advanceTimersByTime(1_000)
+    expect(auth.authenticate(request({ cookie }))).toMatchObject({ ok: false })
+    expect(attempts).toEqual([])
+  })
+
+  test('opens sockets and changes things only for pages that say where they are from', () => {
+    const auth = apiKey({ key: 'k', onFailure })
+    const cookie = cookieOf(auth, 'k')
+    const upgrade = { upgrade: 'websocket' }
+    const origin = { origin: 'http://10.0.0.9' }
+    expect(auth.authenticate(request({ cookie, method: 'GET' }))).toMatchObject({ ok: true })
+    for (const asked of [{ headers: upgrade }, { method: 'POST' }]) {
+      expect(auth.authenticate(request({ cookie, ...asked }))).toMatchObject({
+        code: 'ORIGIN_REFUSED',
+      })
+      const headers = { ...asked.headers, ...origin }
+      expect(auth.authenticate(request({ cookie, ...asked, headers }))).toMatchObject({ ok: true })
+    }
+    const key = request({ key: 'k', cookie, headers: upgrade })
+    expect(auth.authenticate(key)).toMatchObject({ ok: true })
+  })
+
+  test('is refused to wrong keys, and guessing at the login page is limited too', () => {
+    const auth = apiKey({ key: 'k', onFailure, failures: { perMinute: 2 } })
+    expect(auth.login?.('a')).toBeUndefined()
+    expect(auth.login?.('b')).toBeUndefined()
+    expect(auth.login?.('k')).toBeUndefined()
+    vi.advanceTimersByTime(30_000)
+    expect(auth.login?.('k')).toBeDefined()
+  })
+
+  test('the oldest ends when there are too many', () => {
+    const auth = apiKey({ key: 'k', onFailure })
+    const first = cookieOf(auth, 'k')
+    for (let n = 0; n < 10_000; n++) auth.login?.('k')
+    expect(auth.authenticate(request({ cookie: first }))).toMatchObject({ ok: false })
+  })
+})
+
+test('addresses and ids are remembered up to a bound', () => {
+  const auth = apiKey({ key: 'k', onFailure, failures: { perMinute: 1, maxRemembered: 2 } })
+  const guess = (address: string) => auth.authenticate(request({ key: 'x', address }))
+  expect(guess('a')).toMatchObject({ code: 'UNAUTHORIZED' })
+  expect(guess('a')).toMatchObject({ code: 'TOO_MANY_REQUESTS' })
+  guess('b')
+  guess('c')
+  expect(guess('a')).toMatchObject({ code: 'UNAUTHORIZED' })
+})
