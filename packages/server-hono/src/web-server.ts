@@ -1,4 +1,3 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Channels, LiveGateway, Module } from '@gw/channels'
 import type { AnyChannels } from '@gw/protocol'
@@ -8,8 +7,8 @@ import { createApp } from './app.js'
 import { type Controls, connectControls } from './controls.js'
 import type { GatewayEnv } from './http/context.js'
 import { hotPath } from './http/hot-path.js'
-import { createHttpServer } from './http/http-server.js'
 import { listenTcp, listenUnix } from './http/listen.js'
+import { Listener } from './http/listener.js'
 import { type Settings, settingsOf, type WebServerOptions } from './options.js'
 import { plainChannels, type Service, servedOf, Waits } from './service.js'
 import { Hub } from './stream/hub.js'
@@ -42,19 +41,17 @@ class WebServerModule implements WebServer {
   readonly requires = []
   app: Hono<GatewayEnv> | undefined
   readonly #settings: Settings
-  readonly #servers: Server[] = []
-  readonly #open = new Set<ServerResponse>()
+  readonly #listeners: Listener[] = []
   #controls: Controls | undefined
   #streams: StreamServer | undefined
   #hub: Hub | undefined
-  #isStopping = false
 
   constructor(settings: Settings) {
     this.#settings = settings
   }
 
   get url(): string | undefined {
-    const address = this.#servers.map((server) => server.address()).find(isTcp)
+    const address = this.#listeners.map(({ server }) => server.address()).find(isTcp)
     if (address === undefined) return undefined
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
     return `http://${host}:${address.port}`
@@ -66,7 +63,6 @@ class WebServerModule implements WebServer {
 
   async start(gateway: LiveGateway): Promise<void> {
     const settings = this.#settings
-    this.#isStopping = false
     const channels = plainChannels(gateway)
     const hub = new Hub(channels, {
       maxQueueBytes: settings.limits.maxQueueBytes,
@@ -89,24 +85,23 @@ class WebServerModule implements WebServer {
     // With its own objects in place of the platform's, the listener answers some HEAD requests with 500.
     const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false })
     const hot = settings.middleware.length === 0 ? hotPath(service) : () => false
-    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-      this.#open.add(response)
-      response.once('close', () => this.#open.delete(response))
-      if (this.#isStopping) response.setHeader('Connection', 'close')
-      if (!hot(request, response)) void listener(request, response)
+    const newListener = (): Listener => {
+      const added = new Listener(
+        settings.limits,
+        (request, response) => {
+          if (!hot(request, response)) void listener(request, response)
+        },
+        (request, socket, head) => streams.upgrade(request, socket, head),
+      )
+      this.#listeners.push(added)
+      return added
     }
-    const newServer = (): Server =>
-      createHttpServer(settings.limits, onRequest, (...upgrade) => streams.upgrade(...upgrade))
     try {
       if (settings.port !== false) {
-        const server = newServer()
-        this.#servers.push(server)
-        await listenTcp(server, settings.host, settings.port)
+        await listenTcp(newListener().server, settings.host, settings.port)
       }
       if (settings.unix !== undefined) {
-        const server = newServer()
-        this.#servers.push(server)
-        await listenUnix(server, settings.unix.path, settings.unix.mode)
+        await listenUnix(newListener().server, settings.unix.path, settings.unix.mode)
       }
     } catch (error) {
       await this.stop()
@@ -119,33 +114,16 @@ class WebServerModule implements WebServer {
 
   /** Stops accepting, finishes the requests that are there, closes the sockets with 1001: all within the bound. */
   async stop(): Promise<void> {
-    this.#isStopping = true
     const { stopTimeoutMs } = this.#settings.limits
-    const servers = this.#servers.splice(0)
-    const closed = Promise.all(servers.map((server) => closeServer(server, stopTimeoutMs)))
-    for (const response of this.#open) {
-      if (!response.headersSent) response.setHeader('Connection', 'close')
-    }
-    await Promise.all([this.#streams?.close(stopTimeoutMs), closed])
+    const listeners = this.#listeners.splice(0)
+    await Promise.all([
+      this.#streams?.close(stopTimeoutMs),
+      ...listeners.map((listener) => listener.stop(stopTimeoutMs)),
+    ])
     this.#hub?.close()
   }
 }
 
 function isTcp(address: string | AddressInfo | null): address is AddressInfo {
   return address !== null && typeof address === 'object'
-}
-
-function closeServer(server: Server, timeoutMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    if (!server.listening) {
-      resolve()
-      return
-    }
-    const timer = setTimeout(() => server.closeAllConnections(), timeoutMs)
-    server.close(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-    server.closeIdleConnections()
-  })
 }

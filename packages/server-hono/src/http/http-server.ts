@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Limits } from '../options.js'
 import { problem } from './problem.js'
@@ -7,11 +7,14 @@ import { refuseSocket } from './refuse-socket.js'
 /** How often slow requests are looked for. */
 const CHECK_INTERVAL_MS = 1_000
 
+/** Takes over a connection that asks for an upgrade. */
+export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
 /** An HTTP server with every bound set. */
 export function createHttpServer(
   limits: Limits,
   onRequest: RequestListener,
-  onUpgrade: (...parameters: Parameters<StreamUpgrade>) => void,
+  onUpgrade: UpgradeListener,
 ): Server {
   const server = createServer(
     {
@@ -29,8 +32,6 @@ export function createHttpServer(
   server.on('clientError', refuseBroken)
   return server
 }
-
-type StreamUpgrade = (request: Parameters<RequestListener>[0], socket: Duplex, head: Buffer) => void
 
 /** What is no HTTP, too large or too slow: answered in our form, and cut off. */
 function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {

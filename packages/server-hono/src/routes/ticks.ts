@@ -123,6 +123,8 @@ export function goneSignal(c: GatewayContext): AbortSignal {
   const outgoing = c.env?.outgoing
   if (outgoing === undefined) return c.req.raw.signal
   const controller = new AbortController()
-  outgoing.once('close', () => controller.abort())
+  outgoing.once('close', () => {
+    controller.abort(new WebServerError('REQUEST_TIMEOUT', 'the client has gone'))
+  })
   return controller.signal
 }
