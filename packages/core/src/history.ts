@@ -45,6 +45,7 @@ export interface History<T> {
 /**
  * Keeps the last ticks of `x`: `ticks(n)` of them, or those of the last `ms(n)`. The edge carries a view of them and
  * ticks when `x` does; O(1) a tick. All that ask for the history of one edge share it, and the longest span counts.
+ * A tick from before the span may be gone, also while its value was in force when the span began.
  * @throws GraphError `INVALID_OPTION` when the span is not above 0.
  * @example
  * ```ts
@@ -97,20 +98,22 @@ class LiveHistory<T> implements History<T> {
   readonly #bounds: Bounds
   readonly #now: () => Timestamp
   #head = 0
-  #mask = 15
-  #values: (T | undefined)[] = new Array(16)
-  #times = new Float64Array(16)
+  #values: (T | undefined)[]
+  #times: Float64Array<ArrayBuffer>
 
   constructor(bounds: Bounds, now: () => Timestamp) {
     this.#bounds = bounds
     this.#now = now
+    this.#values = new Array(Math.max(bounds.count, 1))
+    this.#times = new Float64Array(this.#values.length)
   }
 
   push(value: T, time: Timestamp): void {
-    const { count, age } = this.#bounds
-    while (this.length >= count && this.length > 0 && this.#isOlderThan(time - age)) this.#drop()
-    if (this.length > this.#mask) this.#grow()
-    const at = (this.#head + this.length++) & this.#mask
+    if (this.length === this.#values.length) {
+      if (time - this.#timeOf(0) <= this.#bounds.age) this.#grow()
+      else this.#drop()
+    }
+    const at = this.#at(this.length++)
     this.#values[at] = value
     this.#times[at] = time
     this.count++
@@ -203,36 +206,36 @@ class LiveHistory<T> implements History<T> {
     return at
   }
 
-  /** Whether the oldest tick is not needed for the time from `since` on: the one in force when that began is. */
-  #isOlderThan(since: Timestamp): boolean {
-    return this.#bounds.age === 0 || (this.length > 1 && this.#timeOf(1) <= since)
-  }
-
   #timeOf(place: number): Timestamp {
-    return this.#times[(this.#head + place) & this.#mask] as number
+    return this.#times[this.#at(place)] as number
   }
 
   #valueOf(place: number): T | undefined {
-    return this.#values[(this.#head + place) & this.#mask]
+    return this.#values[this.#at(place)]
+  }
+
+  /** Where the tick with `place` others before it lies in the ring. */
+  #at(place: number): number {
+    const at = this.#head + place
+    return at < this.#values.length ? at : at - this.#values.length
   }
 
   #drop(): void {
     this.#values[this.#head] = undefined
-    this.#head = (this.#head + 1) & this.#mask
+    this.#head = this.#at(1)
     this.length--
   }
 
   #grow(): void {
-    const size = this.#mask + 1
-    const times = new Float64Array(size * 2)
-    const values: (T | undefined)[] = new Array(size * 2)
+    const size = this.#values.length * 2
+    const times = new Float64Array(size)
+    const values: (T | undefined)[] = new Array(size)
     for (let i = 0; i < this.length; i++) {
       times[i] = this.#timeOf(i)
       values[i] = this.#valueOf(i)
     }
     this.#times = times
     this.#values = values
-    this.#mask = size * 2 - 1
     this.#head = 0
   }
 }
