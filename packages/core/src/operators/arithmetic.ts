@@ -31,7 +31,10 @@ export function div(x: Operand<number>, y: Operand<number>): Edge<number> {
 export function floordiv(x: Operand<number>, y: Operand<number>): Edge<number> {
   return binary('floordiv', x, y, (x, y) => {
     if (y === 0) throw divisionByZero('floordiv')
-    return Math.floor(x / y)
+    const rest = remainder(x, y)
+    if (Math.abs(y) === Number.POSITIVE_INFINITY && Number.isFinite(x)) return rest === x ? 0 : -1
+    // Without the rest it is a whole number but for rounding.
+    return Math.round((x - rest) / y)
   })
 }
 
@@ -42,9 +45,14 @@ export function floordiv(x: Operand<number>, y: Operand<number>): Edge<number> {
 export function mod(x: Operand<number>, y: Operand<number>): Edge<number> {
   return binary('mod', x, y, (x, y) => {
     if (y === 0) throw divisionByZero('mod')
-    const rest = x % y
-    return rest !== 0 && rest < 0 !== y < 0 ? rest + y : rest
+    return remainder(x, y)
   })
+}
+
+/** What is left of `x`, with the sign of `y`. */
+function remainder(x: number, y: number): number {
+  const rest = x % y
+  return rest !== 0 && rest < 0 !== y < 0 ? rest + y : rest
 }
 
 /** Ticks `x` to the power of `y` on any tick, once both are valid. */

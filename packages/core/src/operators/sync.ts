@@ -45,6 +45,8 @@ export function sync<B extends AnyBasket>(
       let handle: AlarmHandle | undefined
       let round = new Map<number, unknown>()
       return () => {
+        // The round is over: what ticks with the alarm belongs to it only if it would begin another.
+        if (alarm.ticked) handle = undefined
         if (handle === undefined && (start === undefined || start.ticked)) {
           handle = alarm.schedule(threshold, true)
         }
