@@ -136,8 +136,8 @@ class CrossMoments extends TwoStacks {
     this.#weight += weight
     const dx = x - this.#xMean
     const dy = y - this.#yMean
-    this.#xMean += (dx * weight) / this.#weight
-    this.#yMean += (dy * weight) / this.#weight
+    this.#xMean += dx * (weight / this.#weight)
+    this.#yMean += dy * (weight / this.#weight)
     this.#xSquares += weight * dx * (x - this.#xMean)
     this.#ySquares += weight * dy * (y - this.#yMean)
     this.#products += weight * dx * (y - this.#yMean)

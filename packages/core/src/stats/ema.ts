@@ -1,6 +1,6 @@
 import { GraphError } from '../errors.js'
 import type { Edge } from '../graph.js'
-import { multiNode, node } from '../node.js'
+import { multiNode, node, passive } from '../node.js'
 import { max, mul, sub } from '../operators/arithmetic.js'
 import { sqrt } from '../operators/math.js'
 import { ticks } from '../span.js'
@@ -124,7 +124,13 @@ function decayed(
   options: EmaOptions,
   statistic: () => Statistic<number>,
 ): Edge<number> {
-  const { trigger, sampler, reset, recalc, minDataPoints, horizon = 0 } = options
+  const { trigger, reset, recalc, minDataPoints, horizon = 0 } = options
+  if (options.halflife !== undefined && options.sampler !== undefined) {
+    // Time passes by itself: a moment without data is not a sample, as it is where samples age by each other.
+    const { sampler, ...rest } = options
+    return decayed(name, whenBothTick(sampler, x), { trigger: sampler, ...rest }, statistic)
+  }
+  const { sampler } = options
   return windowed(
     name,
     x,
@@ -140,6 +146,12 @@ function decayed(
     Number.NaN,
     statistic,
   )
+}
+
+function whenBothTick(sampler: Edge<unknown>, x: Edge<number>): Edge<number> {
+  return node('stats.ema.sampled', { sampler, x: passive(x) }, ({ sampler, x }) => () => {
+    return sampler.ticked && x.ticked ? x.value : undefined
+  })
 }
 
 function afterPeriods(

@@ -128,7 +128,7 @@ class Moments extends TwoStacks {
 
   /** NaN with a weight of no more than `ddof`. */
   variance(ddof: number): number {
-    return this.weight > ddof ? this.squares / (this.weight - ddof) : Number.NaN
+    return this.weight > ddof ? Math.max(this.squares, 0) / (this.weight - ddof) : Number.NaN
   }
 
   protected empty(): void {
@@ -141,7 +141,8 @@ class Moments extends TwoStacks {
     if (weight <= 0) return
     this.#weight += weight
     const distance = x - this.#mean
-    this.#mean += (distance * weight) / this.#weight
+    // In this order the first sample is the mean exactly, and equal ones do not move it.
+    this.#mean += distance * (weight / this.#weight)
     this.#squares += weight * distance * (x - this.#mean)
   }
 

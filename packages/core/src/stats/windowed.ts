@@ -16,7 +16,7 @@ export interface WindowOptions {
   readonly interval?: Span
   /**
    * Nothing ticks before so many samples have come, or so much time has passed since the start; in the unit of
-   * `interval`. Once reached it stays reached. @defaultValue `interval`
+   * `interval`. Once reached it stays reached; 0 or 1 tick is no bound. @defaultValue `interval`
    */
   readonly minWindow?: Span
   /** When to compute and tick. @defaultValue the sampler */
@@ -134,7 +134,8 @@ interface MinWindow {
 function minWindowOf(options: WindowOptions, start: Timestamp): MinWindow {
   const span = options.minWindow ?? options.interval ?? 0
   return {
-    minSamples: span instanceof Ticks ? span.count : 0,
+    // The first sample is no reason to wait: with 0 or 1 even a trigger before it ticks the empty window.
+    minSamples: span instanceof Ticks && span.count > 1 ? span.count : 0,
     from: span instanceof Ticks ? start : start + span,
     samples: 0,
     isReached: false,
