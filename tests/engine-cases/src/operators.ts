@@ -130,15 +130,21 @@ function power(call: Call): Result {
   return { edge: type === 'int' ? gw.map(result, Math.trunc) : result, type }
 }
 
-const STRUCT = 'struct'
+/** The type of a struct names its fields with their types. */
+const STRUCT = 'struct '
+
+function structType(call: Call): string {
+  return `${STRUCT}${JSON.stringify(call.params.fields)}`
+}
 
 function structEdges(call: Call): gw.FieldEdges<{ [field: string]: unknown }> {
   const fields = call.params.fields as { readonly [name: string]: string }
-  const basket = basketOf(call, 0)
-  for (const name of Object.keys(basket)) {
-    if (!Object.hasOwn(fields, name)) throw new TypeError(`the struct has no field ${name}`)
+  for (const [name, { type }] of Object.entries(elementsAt(call, 0))) {
+    if (fields[name] !== type && !(fields[name] === 'float' && type === 'int')) {
+      throw new TypeError(`field ${name} expected ts type ${fields[name]} but got ${type}`)
+    }
   }
-  return basket
+  return basketOf(call, 0)
 }
 
 /** The operators of the cases, by the reference's names. */
@@ -168,10 +174,14 @@ export const operators: { readonly [op: string]: Operator } = {
   le: compared(gw.le),
   gt: compared(gw.gt),
   ge: compared(gw.ge),
-  neg: unary(gw.neg, true),
-  pos: unary(gw.pos, true),
+  // The reference makes floats of integers here, which nothing but a text of them shows.
+  neg: unary(gw.neg),
+  pos: unary(gw.pos),
   abs: unary(gw.abs, true),
-  bitwise_not: unary(gw.bitwiseNot, true),
+  bitwise_not: (_graph, call) => ({
+    edge: gw.bitwiseNot(edgeAt<number>(call, 0, 'int', 'bool')),
+    type: 'int',
+  }),
   ln: unary(gw.ln),
   log2: unary(gw.log2),
   log10: unary(gw.log10),
@@ -274,15 +284,21 @@ export const operators: { readonly [op: string]: Operator } = {
   struct_fromts: (_graph, call) => {
     const { trigger } = call.named
     const options = trigger === undefined ? {} : { trigger: trigger.edge }
-    return { edge: gw.structFromTs(structEdges(call), options), type: STRUCT }
+    return { edge: gw.structFromTs(structEdges(call), options), type: structType(call) }
   },
   struct_collectts: (_graph, call) => ({
     edge: gw.structCollectTs(structEdges(call)),
-    type: STRUCT,
+    type: structType(call),
   }),
   struct_field: (_graph, call) => {
-    const x = edgeAt<{ [field: string]: unknown }>(call, 0, STRUCT)
-    return { edge: gw.structField(x, String(call.params.field)), type: 'object' }
+    const { edge, type } = typedAt(call, 0)
+    if (!type.startsWith(STRUCT)) throw new TypeError(`${type} has no fields`)
+    const fields = JSON.parse(type.slice(STRUCT.length)) as { readonly [name: string]: string }
+    const field = String(call.params.field)
+    const fieldType = fields[field]
+    if (fieldType === undefined) throw new TypeError(`the struct has no field ${field}`)
+    const struct = edge as Edge<{ [field: string]: unknown }>
+    return { edge: gw.structField(struct, field), type: fieldType }
   },
 
   sync: (_graph, call) => {
@@ -312,5 +328,6 @@ export const operators: { readonly [op: string]: Operator } = {
 }
 
 function keyedOf(call: Call): gw.DynamicBasket<string, unknown> {
-  return keyed(edgeAt(call, 0), edgeAt<string>(call, 1), edgeAt<string>(call, 2))
+  const x = edgeAt(call, 0, 'int', 'bool')
+  return keyed(x, edgeAt<string>(call, 1, 'str'), edgeAt<string>(call, 2, 'str'))
 }

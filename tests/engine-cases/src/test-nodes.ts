@@ -20,8 +20,16 @@ type TestNode = (graph: Graph, call: Call) => Result
 
 const int = (edge: Edge<unknown>): Result => ({ edge, type: 'int' })
 const intAt = (call: Call, i: number): Edge<number> => edgeAt<number>(call, i, 'int', 'bool')
-const edgesAt = (call: Call, i: number): Edge<number>[] =>
-  Object.values(elementsAt(call, i)).map(({ edge }) => edge as Edge<number>)
+const edgesAt = (call: Call, i: number): Edge<number>[] => Object.values(intBasketAt(call, i))
+
+function intBasketAt(call: Call, i: number): { readonly [key: string]: Edge<number> } {
+  return Object.fromEntries(
+    Object.entries(elementsAt(call, i)).map(([key, { edge, type }]) => {
+      if (type !== 'int' && type !== 'bool') throw new TypeError(`${key}: ts[${type}] as ts[int]`)
+      return [key, edge as Edge<number>]
+    }),
+  )
+}
 
 function numberParam(call: Call, name: string): number {
   const value = call.params[name]
@@ -60,19 +68,14 @@ export const testNodes: { readonly [op: string]: TestNode } = {
 
   'test.passive_ticked': (_graph, call) =>
     int(
-      node(
-        'passiveTicked',
-        { x: edgeAt(call, 0), y: passive(edgeAt(call, 1)) },
-        ({ x, y }) =>
-          () => {
-            return (x.ticked ? 1 : 0) + (y.ticked ? 2 : 0)
-          },
-      ),
+      node('passiveTicked', { x: intAt(call, 0), y: passive(intAt(call, 1)) }, ({ x, y }) => () => {
+        return (x.ticked ? 1 : 0) + (y.ticked ? 2 : 0)
+      }),
     ),
 
   'test.invocations': (_graph, call) =>
     int(
-      node('invocations', { x: edgeAt(call, 0), y: edgeAt(call, 1) }, () => {
+      node('invocations', { x: intAt(call, 0), y: intAt(call, 1) }, () => {
         let runs = 0
         return () => ++runs
       }),
@@ -81,7 +84,7 @@ export const testNodes: { readonly [op: string]: TestNode } = {
   'test.passive_after': (_graph, call) => {
     const n = numberParam(call, 'n')
     return int(
-      node('passiveAfter', { x: edgeAt(call, 0), y: edgeAt(call, 1) }, ({ x, y }, context) => {
+      node('passiveAfter', { x: intAt(call, 0), y: intAt(call, 1) }, ({ x, y }, context) => {
         let runs = 0
         let yTicks = 0
         return () => {
@@ -282,9 +285,7 @@ export const testNodes: { readonly [op: string]: TestNode } = {
     ),
 
   'test.basket_ticked_keys': (_graph, call) => {
-    const basket = Object.fromEntries(
-      Object.entries(elementsAt(call, 0)).map(([key, { edge }]) => [key, edge]),
-    )
+    const basket = intBasketAt(call, 0)
     return {
       edge: node('basketTickedKeys', { basket }, ({ basket }) => () => {
         return Object.keys(basket)
