@@ -46,7 +46,9 @@ export class StreamServer {
       setInterval(() => this.#tellProgress(), limits.progressIntervalMs).unref(),
     ]
     this.#stopRevocations = authenticators.flatMap((authenticator) => {
-      const stop = authenticator.onRevoked?.((name) => this.#endIdentity(name))
+      const stop = authenticator.onRevoked?.((name, credential) =>
+        this.#endIdentity(name, credential),
+      )
       return stop === undefined ? [] : [stop]
     })
   }
@@ -201,9 +203,13 @@ export class StreamServer {
     }
   }
 
-  #endIdentity(name: string): void {
+  /** Ends all of an identity, or those who came with one credential of it: another that replaces it goes on. */
+  #endIdentity(name: string, credential: string | undefined): void {
     for (const { identity, session } of this.#members) {
-      if (identity.name === name) session.close(CLOSE_CODE.KEY_EXPIRED, 'the key is revoked')
+      if (identity.name !== name) continue
+      if (credential === undefined || identity.credential === credential) {
+        session.close(CLOSE_CODE.KEY_EXPIRED, 'the key is revoked')
+      }
     }
   }
 }
