@@ -101,8 +101,11 @@ class ApiKeyAuthenticator implements Authenticator {
       : [`API key, made for this run as no API_KEY is set: ${this.#generated}`]
   }
 
-  login(key: string): { readonly cookie: string; readonly maxAgeSeconds: number } | undefined {
-    const origin = { address: 'the login page', path: '/login' }
+  login(
+    key: string,
+    address = 'the login page',
+  ): { readonly cookie: string; readonly maxAgeSeconds: number } | undefined {
+    const origin = { address, path: '/login' }
     const look = this.#look(key, origin)
     if (look.key === undefined) {
       this.#refuse([look], origin)

@@ -211,6 +211,15 @@ describe('a session', () => {
     expect(auth.login?.('k')).toBeDefined()
   })
 
+  test('is not kept from one address by guesses from another', () => {
+    const auth = apiKey({ key: 'k', onFailure, failures: { perMinute: 2 } })
+    expect(auth.login?.('a', '10.0.0.1')).toBeUndefined()
+    expect(auth.login?.('b', '10.0.0.1')).toBeUndefined()
+    expect(auth.login?.('k', '10.0.0.1')).toBeUndefined()
+    expect(auth.login?.('k', '10.0.0.2')).toBeDefined()
+    expect(attempts.map(({ address }) => address)).toEqual(['10.0.0.1', '10.0.0.1', '10.0.0.1'])
+  })
+
   test('the oldest ends when there are too many', () => {
     const auth = apiKey({ key: 'k', onFailure })
     const first = cookieOf(auth, 'k')

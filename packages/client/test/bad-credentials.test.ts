@@ -256,6 +256,26 @@ describe('a session', () => {
   })
 })
 
+test('guesses at the login page are limited by the address that they come from', async () => {
+  const attempts: string[] = []
+  await using limited = await serve({
+    auth: apiKey({
+      key: 'k',
+      failures: { perMinute: 1 },
+      onFailure: ({ address }) => attempts.push(address),
+    }),
+  })
+  const login = (key: string): Promise<Answer> =>
+    ask('/login', { method: 'POST', body: `token=${key}`, to: limited })
+  expect(await login('guess')).toMatchObject({ status: 403, code: 'UNAUTHORIZED' })
+  expect(await login('k')).toMatchObject({ status: 403, code: 'UNAUTHORIZED' })
+  expect(new Set(attempts)).toEqual(new Set(['127.0.0.1']))
+  const headers = { 'X-API-Key': 'k' }
+  const refused = await ask('/api/v1/last/total', { headers, to: limited })
+  expect(refused).toMatchObject({ status: 429, code: 'TOO_MANY_REQUESTS' })
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
+})
+
 describe('a socket that outlives its key', () => {
   test.each([false, true])(
     'is closed when the key is revoked, and no other (UNIX: %s)',

@@ -64,8 +64,14 @@ export interface Authenticator {
   onRevoked?(listener: (identityName: string, credential?: string) => void): () => void
   /** Lines to print once at start, for people: for example a generated key. */
   announce?(): readonly string[]
-  /** What a login page needs: turns a key that a person entered into a session cookie. `undefined` refuses it. */
-  login?(key: string): { readonly cookie: string; readonly maxAgeSeconds: number } | undefined
+  /**
+   * What a login page needs: turns a key that a person entered into a session cookie. `undefined` refuses it.
+   * `address` is the person's, by which failed attempts are limited.
+   */
+  login?(
+    key: string,
+    address?: string,
+  ): { readonly cookie: string; readonly maxAgeSeconds: number } | undefined
   /** Ends the session of a cookie. */
   logout?(cookie: string): void
   /** Name of the session cookie, where `login` is offered. */

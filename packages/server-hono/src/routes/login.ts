@@ -15,7 +15,7 @@ export function serveLogin(app: Hono<GatewayEnv>, service: Service): void {
   const { cookieName } = authenticator
 
   const begin = (c: GatewayContext, key: string): Response => {
-    const session = authenticator.login(key)
+    const session = authenticator.login(key, credentialsOf(c).address)
     if (session === undefined) throw new WebServerError('UNAUTHORIZED', 'unauthorized')
     const cookie = cookieText(c, cookieName, session.cookie, session.maxAgeSeconds)
     // After a form a browser is to GET the page that it is sent to.
