@@ -131,7 +131,7 @@ test('bad requests get a code, and nobody else notices', async () => {
   }
   const post = (body: string): RequestInit => ({ method: 'POST', body })
   expect(await ask('/last/nothing')).toEqual([404, 'NOT_FOUND'])
-  expect(await ask('/last/boards/???')).toEqual([404, 'UNKNOWN_KEY'])
+  expect(await ask('/last/boards/XXX')).toEqual([404, 'UNKNOWN_KEY'])
   expect(await ask('/send/thresholds', post('{"airport":'))).toEqual([422, 'INVALID_JSON'])
   expect(await ask('/send/thresholds', post('{"airport":"ATL","minutes":"soon"}'))).toEqual([
     422,

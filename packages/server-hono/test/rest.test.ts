@@ -50,6 +50,14 @@ describe('last', () => {
     })
   })
 
+  test('of a key that a dynamic basket does not have is not found', async () => {
+    const { post, get, json } = await serve()
+    expect((await get('last/quotes/AAPL')).status).toBe(404)
+    await post('send/quotes/AAPL', { value: 2 })
+    expect(await json('last/quotes/AAPL')).toMatchObject([{ value: 2 }])
+    expect(await json('last/quotes/MSFT')).toMatchObject({ code: 'UNKNOWN_KEY' })
+  })
+
   test('of a value that is no record is an array of it', async () => {
     const { post, json } = await serve()
     await post('send/orders', [{ symbol: 'A' }, { symbol: 'B' }])

@@ -17,7 +17,7 @@ async function main(): Promise<void> {
     if (board === undefined) console.log('no airport is late enough yet: try again in a moment')
     else await provokeAlert(client, board)
   } finally {
-    await client.close()
+    await client.$close()
   }
 }
 
@@ -41,8 +41,11 @@ async function watchBoards(client: Client): Promise<Board | undefined> {
     console.log(`worst five: ${row.join('   ')}`)
   }, 1_000)
   try {
-    for await (const board of client.boards.subscribe({ from: 'snapshot', signal: stop })) {
-      if (board.departures >= 10) boards.set(board.airport, board)
+    for await (const { key, value } of client.boards.subscribe({
+      from: 'snapshot',
+      signal: stop,
+    })) {
+      if (value.departures >= 10) boards.set(key, value)
     }
   } catch (error) {
     if (!stop.aborted) throw error

@@ -30,7 +30,7 @@ export interface Answer {
 /** How a whole basket is answered: as an array without keys, or as an object by key. */
 export type BasketForm = 'array' | 'keys'
 
-/** What ticked last. */
+/** What ticked last. A dynamic basket has only the keys that live. */
 export function lastAnswer(
   service: Service,
   target: Target,
@@ -39,7 +39,11 @@ export function lastAnswer(
 ): Answer {
   const { info, key } = target
   requireScope(identity, 'read', info.name, key)
-  return tickAnswer(service, target, identity, form, service.channels.lastTicks(info.name, key))
+  const ticks = service.channels.lastTicks(info.name, key)
+  if (info.dynamic && key !== undefined && ticks.length === 0) {
+    throw notFound(info, key, 'UNKNOWN_KEY')
+  }
+  return tickAnswer(service, target, identity, form, ticks)
 }
 
 /** The answer that ticks make; those of keys that the identity may not read are left out. */
