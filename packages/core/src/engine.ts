@@ -86,6 +86,7 @@ export class Engine {
   #hasStopped = false
 
   constructor(graph: Graph, options: EngineOptions) {
+    checkTimes(options)
     if (running.has(graph)) {
       throw new GraphError(
         'REENTRANT_RUN',
@@ -352,6 +353,14 @@ export class Engine {
     this.#afterCycle = []
     for (const callback of callbacks) callback()
   }
+}
+
+function checkTimes({ start, end }: EngineOptions): void {
+  if (end >= start) return
+  throw new GraphError(
+    'INVALID_OPTION',
+    `a run starts at ${describeTime(start)} and ends at ${describeTime(end)}: give timestamps, the end not before the start`,
+  )
 }
 
 function describeTime(time: Timestamp): string {

@@ -83,3 +83,14 @@ export function nodeFailed(
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+/** @throws GraphError `RETURNED_PROMISE` when a step, which has to be done when it returns, returned a promise. */
+export function refusePromise(returned: unknown): void {
+  if (returned === undefined || !(returned instanceof Promise)) return
+  // Nobody will listen to it any more.
+  returned.catch(() => undefined)
+  throw new GraphError(
+    'RETURNED_PROMISE',
+    'the step of a node returned a promise: a cycle does not wait; start the work in a sink and push() its result',
+  )
+}

@@ -1,6 +1,6 @@
 import { compile, type Program } from './compile.js'
 import type { Engine } from './engine.js'
-import { GraphError, nodeFailed } from './errors.js'
+import { GraphError, nodeFailed, refusePromise } from './errors.js'
 import type { ScheduledEvent } from './event-queue.js'
 import type { Edge, Graph, NodeSpec, Step } from './graph.js'
 import { InstanceNodeContext } from './instance-node-context.js'
@@ -194,7 +194,7 @@ export class Instance {
             this.#program.outputSeries(i),
             new InstanceNodeContext(this, i),
           )
-          if (step !== undefined) this.#steps[i] = step
+          if (step !== undefined) this.#steps[i] = this.#untilFirstValue(i, step)
         } catch (error) {
           throw this.#failed(node, error)
         }
@@ -206,6 +206,17 @@ export class Instance {
         // The error of the setup came first, and it is the one to report.
       }
       throw error
+    }
+  }
+
+  /** An async step returns nothing but promises: its first value shows it, and later ones need no look. */
+  #untilFirstValue(node: number, step: Step): Step {
+    return () => {
+      const value = step()
+      if (value === undefined) return undefined
+      refusePromise(value)
+      this.#steps[node] = step
+      return value
     }
   }
 

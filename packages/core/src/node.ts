@@ -1,4 +1,4 @@
-import { GraphError } from './errors.js'
+import { GraphError, refusePromise } from './errors.js'
 import { Edge, type Graph, outputOf } from './graph.js'
 import type { NodeContext, Output } from './node-context.js'
 import { type Input, type Series, SharedInput } from './series.js'
@@ -134,7 +134,7 @@ export function sink<I extends InputDeclarations>(
     setup: (series, _outputs, context) => {
       const step = setup(view(series) as InputsOf<I>, context)
       return () => {
-        step()
+        refusePromise(step())
       }
     },
   })

@@ -42,7 +42,7 @@ export interface Run {
  * Runs a graph by a clock, sharing the event loop: due cycles run until the budget is used up, then I/O has its turn.
  * The first cycle has run when this returns. Scheduled events come at their own times, late ones too; a value pushed
  * into an idle engine runs its cycle at once; each budget serves at least one push, so timers never starve them.
- * @throws GraphError when the graph cannot be built or a setup fails.
+ * @throws GraphError when the graph cannot be built, a setup fails, or `end` is before `start`.
  */
 export function realtime(graph: Graph, options: RealtimeOptions = {}): Run {
   return new RealtimeRun(graph, options)

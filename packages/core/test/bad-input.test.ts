@@ -1,0 +1,143 @@
+import {
+  constant,
+  type count,
+  curve,
+  delay,
+  empty,
+  Graph,
+  GraphError,
+  history,
+  manualClock,
+  map,
+  micros,
+  node,
+  pull,
+  push,
+  realtime,
+  simulate,
+  sink,
+  stats,
+  ticks,
+  timer,
+} from '@gw/core'
+import { expect, test } from 'vitest'
+
+function codeOf(work: () => unknown): string | undefined {
+  try {
+    work()
+  } catch (error) {
+    return error instanceof GraphError ? error.code : String(error)
+  }
+  return undefined
+}
+
+/** Runs a graph with a sink on what `build` returns. */
+function codeOfRun(build: (graph: Graph) => Parameters<typeof count>[0]): string | undefined {
+  const graph = new Graph()
+  sink('seen', { x: build(graph) }, () => () => undefined)
+  return codeOf(() => simulate(graph, { duration: 10 }))
+}
+
+test.each([-1, 0, 0.5, Number.NaN, Number.POSITIVE_INFINITY])('a timer every %d', (interval) => {
+  expect(codeOf(() => timer(new Graph(), interval))).toBe('INVALID_OPTION')
+})
+
+test.each([-1, Number.NaN])('a delay of %d', (by) => {
+  expect(codeOf(() => constant(new Graph(), 1, by))).toBe('INVALID_OPTION')
+  expect(codeOf(() => delay(empty(new Graph()), by))).toBe('INVALID_OPTION')
+})
+
+test.each([0, -1, Number.NaN])('a window of %d', (interval) => {
+  const x = empty<number>(new Graph())
+  expect(codeOf(() => stats.mean(x, { interval }))).toBe('INVALID_OPTION')
+  expect(codeOf(() => stats.mean(x, { interval: ticks(interval) }))).toBe('INVALID_OPTION')
+  expect(codeOf(() => history(x, interval))).toBe('INVALID_OPTION')
+})
+
+test('a start after the end, and times that are none', () => {
+  const code = (start: number, end: number) => codeOf(() => simulate(new Graph(), { start, end }))
+  expect(code(2, 1)).toBe('INVALID_OPTION')
+  expect(code(Number.NaN, 1)).toBe('INVALID_OPTION')
+  expect(code(0, Number.NaN)).toBe('INVALID_OPTION')
+  expect(codeOf(() => realtime(new Graph(), { start: 2, end: 1 }))).toBe('INVALID_OPTION')
+})
+
+test('a value pushed before the start and after the end', async () => {
+  const graph = new Graph()
+  const x = push<number>(graph, 'lastValue')
+  sink('seen', { x: x.edge }, () => () => undefined)
+  expect(codeOf(() => x.push(1))).toBe('NOT_RUNNING')
+  const run = realtime(graph, { clock: manualClock() })
+  expect(codeOf(() => x.push(1))).toBeUndefined()
+  await run.stop()
+  expect(codeOf(() => x.push(1))).toBe('NOT_RUNNING')
+})
+
+test('a push from inside a cycle', async () => {
+  const graph = new Graph()
+  const x = push<number>(graph, 'nonCollapsing')
+  sink(
+    'echo',
+    { x: x.edge },
+    ({ x: input }) =>
+      () =>
+        x.push(input.value),
+  )
+  const run = realtime(graph, { clock: manualClock() })
+  x.push(1)
+  await expect(run.done).rejects.toMatchObject({ code: 'PUSH_IN_CYCLE', path: 'echo' })
+})
+
+test('more values pushed than may wait', async () => {
+  const graph = new Graph()
+  expect(codeOf(() => push(graph, 'burst', { maxPending: 0 }))).toBe('INVALID_OPTION')
+  const x = push<number>(graph, 'nonCollapsing', { maxPending: 1, insideCycle: 'queue' })
+  sink('echo', { x: x.edge }, ({ x: input }) => () => {
+    x.push(input.value)
+    x.push(input.value)
+  })
+  const run = realtime(graph, { clock: manualClock() })
+  x.push(1)
+  await expect(run.done).rejects.toMatchObject({ code: 'PUSH_OVERFLOW' })
+})
+
+test('an iterable that throws', () => {
+  function* rows(): Generator<readonly [number, number]> {
+    yield [1, 1]
+    throw new Error('the disk is gone')
+  }
+  expect(codeOfRun((graph) => pull(graph, 'rows', rows))).toBe('SOURCE_FAILED')
+})
+
+test('rows that go back in time, or have none', () => {
+  const code = (...times: number[]) =>
+    codeOfRun((graph) =>
+      curve(
+        graph,
+        times.map((time) => [time, 0] as const),
+      ),
+    )
+  expect(code(1, 1, 2)).toBeUndefined()
+  expect(code(2, 1)).toBe('TIME_WENT_BACK')
+  expect(code(Number.NaN)).toBe('TIME_WENT_BACK')
+})
+
+test('a run of a graph that is running', () => {
+  const graph = new Graph()
+  sink('again', { x: constant(graph, 1) }, () => () => {
+    simulate(graph)
+  })
+  expect(codeOf(() => simulate(graph))).toBe('REENTRANT_RUN')
+})
+
+test('a node that returns a promise', () => {
+  expect(codeOfRun((graph) => map(constant(graph, 1), async (x) => x))).toBe('RETURNED_PROMISE')
+  const rejected = (graph: Graph) =>
+    node('rejected', { x: constant(graph, 1) }, () => async () => {
+      throw new Error('nobody listens')
+    })
+  expect(codeOfRun(rejected)).toBe('RETURNED_PROMISE')
+  const graph = new Graph()
+  sink('later', { x: timer(graph, micros(1)) }, () => async () => undefined)
+  expect(codeOf(() => simulate(graph, { duration: 10 }))).toBe('RETURNED_PROMISE')
+})
