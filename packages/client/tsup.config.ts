@@ -3,6 +3,13 @@ import { shared } from '../../tsup.shared.js'
 
 export default defineConfig({
   ...shared,
-  entry: ['src/index.ts', 'src/live-state.ts', 'src/react.ts', 'src/unix.ts', 'src/validation.ts'],
+  entry: [
+    'src/index.ts',
+    'src/bin.ts',
+    'src/live-state.ts',
+    'src/react.ts',
+    'src/unix.ts',
+    'src/validation.ts',
+  ],
   dts: true,
 })

@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { runCommand } from './cli.js'
+
+const abort = new AbortController()
+process.once('SIGINT', () => abort.abort())
+process.once('SIGTERM', () => abort.abort())
+// Whoever reads us, such as head, has enough.
+process.stdout.on('error', () => process.exit(0))
+
+process.exitCode = await runCommand(process.argv.slice(2), {
+  env: process.env,
+  isInteractive: process.stdout.isTTY === true,
+  signal: abort.signal,
+  stdin: () => readFileSync(0, 'utf8'),
+  readFile: (path) => readFileSync(path, 'utf8'),
+  stdout: (text) => process.stdout.write(text),
+  stderr: (text) => process.stderr.write(text),
+})

@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tableOf } from '../src/table.js'
+import { serve } from './support/served.js'
+
+let folder: string
+let command: string
+let served: Awaited<ReturnType<typeof serve>>
+
+beforeAll(async () => {
+  // Here, so that `ws` is found.
+  folder = await mkdtemp(join(import.meta.dirname, '../node_modules/.cli-'))
+  command = join(folder, 'bin.mjs')
+  await build({
+    entryPoints: [join(import.meta.dirname, '../src/bin.ts')],
+    outfile: command,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    external: ['ws'],
+    conditions: ['@gw/source'],
+  })
+  await writeFile(join(folder, 'key'), 'secret\n')
+  served = await serve({ unix: join(tmpdir(), `gw-cli-${process.pid}.sock`) })
+})
+
+afterAll(async () => {
+  await served[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
+})
+
+interface Outcome {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+  return spawn(process.execPath, [command, ...args], {
+    env: { PATH: process.env.PATH, GW_URL: served.url, GW_API_KEY: 'secret', ...env },
+  })
+}
+
+async function run(
+  args: readonly string[],
+  { env, stdin = '' }: { readonly env?: Record<string, string>; readonly stdin?: string } = {},
+): Promise<Outcome> {
+  const child = start(args, env)
+  let out = ''
+  let err = ''
+  child.stdout?.on('data', (data) => {
+    out += data
+  })
+  child.stderr?.on('data', (data) => {
+    err += data
+  })
+  child.stdin?.end(stdin)
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, out, err }
+}
+
+const order = (symbol: string, quantity: number): string =>
+  JSON.stringify({ symbol, side: 'buy', quantity })
+const records = ({ out }: Outcome): unknown[] =>
+  out
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+
+describe('the command', () => {
+  test('sends, and reads what was sent, as JSON lines', async () => {
+    expect(await run(['last', 'total'])).toEqual({ code: 0, out: '', err: '' })
+    const sent = await run(['send', 'orders'], { stdin: `${order('A', 1)}\n${order('B', 2)}\n` })
+    expect(sent).toMatchObject({ code: 0, err: '' })
+    expect(records(sent)).toMatchObject([{ symbol: 'A' }, { symbol: 'B' }])
+    expect(records(await run(['last', 'orders']))).toEqual(records(sent).slice(1))
+    const query = ['query', 'orders', '--where', '{"quantity":{"ge":1}}', '--sort=-quantity']
+    const found = await run([...query, '--limit', '1', '--select', 'symbol'])
+    expect(records(found)).toEqual([{ symbol: 'B' }])
+    await run(['send', 'prices', 'AAPL', '--data', '{"value":7}'])
+    expect(records(await run(['last', 'prices', 'AAPL']))).toEqual([{ value: 7 }])
+    const { out } = await run(['channels'])
+    expect(out).toContain('"orders"\n')
+  })
+
+  test('watches until it is stopped', async () => {
+    const child = start(['watch', 'prices', 'MSFT', '--from', 'snapshot'])
+    await served.gateway.channels.send('prices', { value: 3 }, 'MSFT')
+    const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data')
+    expect(JSON.parse(String(line).split('\n')[0] as string)).toEqual({ value: 3 })
+    child.kill('SIGINT')
+    expect(await once(child, 'close')).toEqual([0, null])
+  })
+
+  test('takes the key from a file, and the UNIX socket as its way', async () => {
+    const file = ['--key-file', join(folder, 'key')]
+    const env = { GW_API_KEY: 'wrong' }
+    expect(await run(['channels', ...file], { env })).toMatchObject({ code: 0 })
+    const unix = ['--unix', join(tmpdir(), `gw-cli-${process.pid}.sock`)]
+    expect(await run(['send', 'total', '--data', '5', ...unix])).toMatchObject({ out: '5\n' })
+    expect(await run(['last', 'total', ...unix])).toMatchObject({ code: 0, out: '5\n' })
+  })
+
+  test('says what went wrong, with a code of its own for wrong calls', async () => {
+    const refused = await run(['last', 'total'], { env: { GW_API_KEY: 'wrong' } })
+    expect(refused).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(/^UNAUTHORIZED: /),
+    })
+    expect(refused.err).not.toContain('wrong')
+    expect(await run(['next', 'orders', '--timeout', '0.05'])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^TIMEOUT: /),
+    })
+    expect(await run(['last', 'nobody'])).toMatchObject({ code: 1 })
+    expect(await run(['last', 'total', '--url', 'nonsense'])).toMatchObject({ code: 1 })
+    const wrong = [
+      [],
+      ['dance'],
+      ['last'],
+      ['last', 'a', 'b', 'c'],
+      ['query', 'orders', '--where', '{'],
+      ['query', 'orders', '--limit', 'many'],
+      ['send', 'orders', '--data', '{'],
+      ['watch', 'orders', '--from', 'yesterday'],
+      ['last', 'orders', '--timeout', '0'],
+      ['last', 'orders', '--key-file', join(folder, 'nothing')],
+      ['last', 'orders', '--nonsense'],
+    ]
+    const outcomes = await Promise.all(wrong.map((args) => run(args)))
+    expect(outcomes.map(({ code, out }) => [code, out])).toEqual(wrong.map(() => [2, '']))
+    expect(await run(['--help'])).toMatchObject({ code: 0, out: expect.stringContaining('watch') })
+  })
+})
+
+test('a table has a column for each field, and no record writes over the terminal', () => {
+  expect(
+    tableOf([
+      { a: 1, b: 'x' },
+      { b: '\u001b[2J', c: { d: 2 } },
+    ]),
+  ).toBe('a  b     c\n1  x\n   \uFFFD[2J  {"d":2}\n')
+  expect(tableOf(['orders', 'total'])).toBe('orders\ntotal\n')
+  expect(tableOf(5)).toBe('5\n')
+  expect(tableOf(undefined)).toBe('')
+})
