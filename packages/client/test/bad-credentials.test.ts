@@ -276,6 +276,58 @@ test('guesses at the login page are limited by the address that they come from',
   expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
 })
 
+describe('several authenticators', () => {
+  test('are alternatives; what the first says is told when all refuse', async () => {
+    const onFailure = (): void => undefined
+    await using both = await serve({
+      auth: [apiKey({ key: 'first', onFailure }), apiKey({ key: 'second', onFailure })],
+    })
+    for (const [path, headers, ok] of [
+      ['/api/v1/last/total', {}, 200],
+      ['/api/v1/stream', UPGRADE, 101],
+    ] as const) {
+      const via = (key: string): Promise<Answer> =>
+        ask(path, { headers: { ...headers, 'X-API-Key': key }, to: both })
+      expect(await via('first')).toMatchObject({ status: ok })
+      expect(await via('second')).toMatchObject({ status: ok })
+      expect(await via('third')).toMatchObject({ status: 403, code: 'UNAUTHORIZED' })
+    }
+  })
+
+  test.each([false, true])('let nobody in when one is down (as a promise: %s)', async (isLater) => {
+    const fail = (): never => {
+      throw new Error('the provider of identities is down: secret-of-ours')
+    }
+    await using down = await serve({
+      auth: { name: 'external', authenticate: isLater ? async () => fail() : fail },
+    })
+    for (const [path, headers] of [
+      ['/api/v1/last/total', {}],
+      ['/openapi.json', {}],
+      ['/api/v1/stream', UPGRADE],
+    ] as const) {
+      expect(await ask(path, { headers, to: down })).toMatchObject({
+        status: 500,
+        code: 'INTERNAL',
+      })
+    }
+  })
+})
+
+test('an authenticator that takes its time is asked once for each request', async () => {
+  let asked = 0
+  const authenticate = async () => {
+    asked++
+    return { ok: true, identity: { name: 'external' } } as const
+  }
+  await using external = await serve({ auth: { name: 'external', authenticate } })
+  const headers = { 'Content-Type': 'application/json' }
+  const send = { method: 'POST', body: '7', headers, to: external }
+  expect(await ask('/api/v1/send/total', send)).toMatchObject({ status: 200 })
+  expect(await ask('/api/v1/last/total', { to: external })).toMatchObject({ status: 200 })
+  expect(asked).toBe(2)
+})
+
 describe('a socket that outlives its key', () => {
   test.each([false, true])(
     'is closed when the key is revoked, and no other (UNIX: %s)',

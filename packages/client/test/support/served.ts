@@ -12,7 +12,7 @@ import {
 import { type WebServerOptions, webServer } from '@gw/server-hono'
 import { z } from 'zod'
 
-export const Order = struct('Order', {
+const Order = struct('Order', {
   symbol: z.string(),
   side: z.enum(['buy', 'sell']),
   quantity: z.number().positive(),

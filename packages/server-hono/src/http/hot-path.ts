@@ -30,26 +30,39 @@ export function hotPath(
     const target = plainTarget(service, url, group)
     if (target === undefined || !isPlain(request)) return false
     const { authenticators } = service.settings
-    const result =
-      authenticators.length === 0
-        ? EVERYBODY
-        : authenticate(
-            authenticators,
-            new RequestCredentials(method as string, url, addressOf(request), (name) => {
-              const value = request.headers[name]
-              return Array.isArray(value) ? value[0] : value
-            }),
-          )
-    if (result instanceof Promise) return false
-    if (group === LAST) {
-      try {
-        write(request, response, lastAnswer(service, target, admitted(result)))
-      } catch (error) {
-        refuse(service, request, response, error)
-      }
-    } else receive(service, request, response, target, result)
+    try {
+      const result =
+        authenticators.length === 0
+          ? EVERYBODY
+          : authenticate(
+              authenticators,
+              new RequestCredentials(method as string, url, addressOf(request), (name) => {
+                const value = request.headers[name]
+                return Array.isArray(value) ? value[0] : value
+              }),
+            )
+      if (result instanceof Promise) {
+        result
+          .then((outcome) => proceed(service, request, response, target, outcome))
+          .catch((error: unknown) => refuse(service, request, response, error))
+      } else proceed(service, request, response, target, result)
+    } catch (error) {
+      refuse(service, request, response, error)
+    }
     return true
   }
+}
+
+function proceed(
+  service: Service,
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: Target,
+  result: AuthResult,
+): void {
+  if (request.method === 'GET') {
+    write(request, response, lastAnswer(service, target, admitted(result)))
+  } else receive(service, request, response, target, result)
 }
 
 const EVERYBODY: AuthResult = { ok: true, identity: { name: 'anonymous' } }
