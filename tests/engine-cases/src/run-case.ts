@@ -35,7 +35,7 @@ export function checkCase(each: Case): string | undefined {
 }
 
 /** What the outputs of a case tick. @throws what building or running throws. */
-export function runCase(each: Case): {
+function runCase(each: Case): {
   readonly [name: string]: readonly (readonly [number, unknown])[]
 } {
   const graph = new Graph()

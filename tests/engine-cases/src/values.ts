@@ -2,7 +2,7 @@ import { ms, type Timestamp, timestampOf } from '@gw/core'
 import type { Milliseconds } from './case.js'
 
 /** Time 0 of the cases. */
-export const T0: Timestamp = timestampOf('2020-01-01T00:00:00Z')
+const T0: Timestamp = timestampOf('2020-01-01T00:00:00Z')
 
 export function timeOf(milliseconds: Milliseconds): Timestamp {
   return T0 + ms(milliseconds)
