@@ -23,7 +23,7 @@ export const ExampleData = struct('ExampleData', {
 }).meta({ type_: 'csp_gateway.server.demo.omnibus.ExampleData' })
 
 /** A request to the gateway itself, and its answer. */
-export const Controls = struct('Controls', {
+const Controls = struct('Controls', {
   name: z.string().default('none'),
   status: z.string().default('none'),
   data: z.record(z.string(), z.unknown()).default({}),

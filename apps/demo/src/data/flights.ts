@@ -18,7 +18,7 @@ export interface DepartureRow {
 }
 
 /** Six months of US departures, sorted by time, as the file of `vega-datasets` has them. */
-export const FLIGHTS_FILE: string = dataFile('flights-3m.parquet')
+const FLIGHTS_FILE: string = dataFile('flights-3m.parquet')
 
 /** Options of {@link FlightsFile.cursor}. */
 export interface CursorOptions {
