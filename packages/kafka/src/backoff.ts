@@ -9,10 +9,15 @@ export class Backoff {
     this.#attempt = 0
   }
 
+  /** How long the next wait is. */
+  nextMs(): number {
+    const longest = Math.min(FIRST_MS * 2 ** this.#attempt++, LONGEST_MS)
+    return longest / 2 + (Math.random() * longest) / 2
+  }
+
   /** Fulfilled after the next wait, or at once when `signal` is aborted. */
   wait(signal: AbortSignal): Promise<void> {
-    const longest = Math.min(FIRST_MS * 2 ** this.#attempt++, LONGEST_MS)
-    return pause(longest / 2 + (Math.random() * longest) / 2, signal)
+    return pause(this.nextMs(), signal)
   }
 }
 

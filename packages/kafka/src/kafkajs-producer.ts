@@ -1,29 +1,35 @@
 import type { Kafka, Message, Producer } from 'kafkajs'
-import { Backoff, within } from './backoff.js'
+import { Backoff, pause, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { KafkaProducer, KafkaRecord, ProducerOptions } from './kafka-client.js'
+import { sizeOf, TopicQueue } from './topic-queue.js'
 
-/** Records of one request at most: 500 and more a request is forty times as fast as one. */
-const BATCH_RECORDS = 2_000
-const BATCH_BYTES = 512 * 1_024
+const RETRY_LOOK_MS = 20
+/** Failures of one topic; the connection and the other topics are well. */
+const TOPIC_FAILURES = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'INVALID_TOPIC_EXCEPTION',
+])
+/** What the broker says of a record that it will never take. */
+const REFUSALS = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD'])
 
 /**
- * A queue in front of a kafkajs producer: one request at a time, in order, each with all that has gathered meanwhile.
- * A request that fails is repeated until it succeeds, with a new connection where needed; only a record that the broker
- * will never take is left out, and told.
+ * A queue for each topic in front of a kafkajs producer: one request at a time, in order, each with all that has gathered
+ * meanwhile. A request that fails is repeated until it succeeds, with a new connection where needed; a topic that fails
+ * keeps no other waiting; only a record that the broker will never take is left out, and told.
  */
 export class KafkajsProducer implements KafkaProducer {
   readonly #kafka: Kafka
   readonly #options: ProducerOptions
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff()
+  readonly #queues = new Map<string, TopicQueue>()
   #producer: Producer | undefined
-  #queue: KafkaRecord[] = []
+  #pending = 0
   #bytes = 0
-  #inFlight = 0
   #isClosing = false
-  #running: Promise<void> | undefined
-  #flushed: (() => void)[] = []
+  #isRunning = false
 
   constructor(kafka: Kafka, options: ProducerOptions) {
     this.#kafka = kafka
@@ -31,34 +37,40 @@ export class KafkajsProducer implements KafkaProducer {
   }
 
   get pending(): number {
-    return this.#queue.length + this.#inFlight
+    return this.#pending
   }
 
   send(record: KafkaRecord): void {
-    if (this.#isClosing) {
-      throw new KafkaError('CLOSED', 'the Kafka producer is closed', { topic: record.topic })
-    }
+    const { topic } = record
+    if (this.#isClosing) throw new KafkaError('CLOSED', 'the Kafka producer is closed', { topic })
     const bytes = sizeOf(record)
     const { maxPendingRecords, maxPendingBytes } = this.#options
-    if (this.pending >= maxPendingRecords || this.#bytes + bytes > maxPendingBytes) {
+    if (this.#pending >= maxPendingRecords || this.#bytes + bytes > maxPendingBytes) {
       throw new KafkaError(
         'QUEUE_FULL',
-        `${this.pending} records wait for the Kafka broker: it is down or too slow; raise maxPending or publish less`,
-        { topic: record.topic },
+        `${this.#pending} records wait for the Kafka broker: it is down or too slow; raise maxPendingRecords or maxPendingBytes, or publish less`,
+        { topic },
       )
     }
-    this.#queue.push(record)
+    let queue = this.#queues.get(topic)
+    if (queue === undefined) {
+      queue = new TopicQueue(topic)
+      this.#queues.set(topic, queue)
+    }
+    queue.push(record)
+    this.#pending++
     this.#bytes += bytes
-    this.#running ??= this.#run()
+    if (!this.#isRunning) void this.#run()
   }
 
   async flush(timeoutMs: number): Promise<void> {
-    if (this.pending === 0) return
-    const flushed = new Promise<void>((resolve) => this.#flushed.push(resolve))
-    if (await within(flushed, timeoutMs)) return
+    const queues = [...this.#queues.values()]
+    if (await within(Promise.all(queues.map((queue) => queue.flushed())), timeoutMs)) return
+    const late = queues.filter(({ pending }) => pending > 0).map(({ topic }) => topic)
     throw new KafkaError(
       'TIMED_OUT',
-      `${this.pending} records were not acknowledged in ${timeoutMs} ms`,
+      `${this.#pending} records for ${late.join(', ')} were not acknowledged in ${timeoutMs} ms`,
+      { ...(late[0] === undefined ? {} : { topic: late[0] }) },
     )
   }
 
@@ -76,68 +88,82 @@ export class KafkajsProducer implements KafkaProducer {
   }
 
   async #run(): Promise<void> {
+    const { signal } = this.#stop
+    this.#isRunning = true
     // What is sent in this turn of the event loop goes out together.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#queue.length > 0 && !this.#stop.signal.aborted) {
-      const batch = this.#takeBatch()
-      await this.#deliver(batch)
-      this.#inFlight = 0
-      for (const record of batch) this.#bytes -= sizeOf(record)
-    }
-    this.#running = undefined
-    if (this.#queue.length === 0) for (const resolve of this.#flushed.splice(0)) resolve()
-  }
-
-  #takeBatch(): KafkaRecord[] {
-    let bytes = 0
-    let count = 0
-    while (count < this.#queue.length && count < BATCH_RECORDS && bytes < BATCH_BYTES) {
-      bytes += sizeOf(this.#queue[count++] as KafkaRecord)
-    }
-    const batch = this.#queue.slice(0, count)
-    this.#queue = this.#queue.slice(count)
-    this.#inFlight = count
-    return batch
-  }
-
-  /** One request a topic: in a request for several, one bad topic fails them all. */
-  async #deliver(batch: readonly KafkaRecord[]): Promise<void> {
-    const byTopic = new Map<string, KafkaRecord[]>()
-    for (const record of batch) {
-      const records = byTopic.get(record.topic)
-      if (records === undefined) byTopic.set(record.topic, [record])
-      else records.push(record)
-    }
-    for (const [topic, records] of byTopic) await this.#deliverTo(topic, records)
-  }
-
-  async #deliverTo(topic: string, records: readonly KafkaRecord[]): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      try {
-        const producer = await this.#connected()
-        await producer.send({ topic, acks: -1, messages: records.map(messageFor) })
-        this.#backoff.reset()
-        this.#options.onStatus({ state: 'running', message: '' })
-        return
-      } catch (error) {
-        if (isRefusal(error)) {
-          if (records.length === 1) {
-            const [record] = records
-            const refusal = error instanceof Error ? error : new Error(messageOf(error))
-            this.#options.onRefused(record as KafkaRecord, refusal)
-            return
-          }
-          // One of them is refused: find out which.
-          const middle = records.length >> 1
-          await this.#deliverTo(topic, records.slice(0, middle))
-          await this.#deliverTo(topic, records.slice(middle))
-          return
-        }
-        this.#options.onStatus({ state: 'recovering', message: messageOf(error) })
-        await this.#disconnect()
-        await this.#backoff.wait(signal)
+    while (this.#pending > 0 && !signal.aborted) {
+      const waiting = [...this.#queues.values()].filter(({ pending }) => pending > 0)
+      const due = waiting.filter(({ retryAtMs }) => retryAtMs <= Date.now())
+      // A record for another topic may come meanwhile: look again soon.
+      if (due.length === 0) await pause(RETRY_LOOK_MS, signal)
+      for (const queue of due) {
+        if (!signal.aborted) await this.#deliver(queue, queue.batch())
       }
+    }
+    this.#isRunning = false
+  }
+
+  /** One request a topic: in a request for several, one bad topic fails them all. @returns whether they are settled. */
+  async #deliver(queue: TopicQueue, records: readonly KafkaRecord[]): Promise<boolean> {
+    try {
+      const producer = await this.#connected()
+      await producer.send({ topic: queue.topic, acks: -1, messages: records.map(messageFor) })
+      this.#settle(queue, records)
+      return true
+    } catch (error) {
+      if (isOneOf(REFUSALS, error)) return this.#refuse(queue, records, error)
+      await this.#recover(queue, error)
+      return false
+    }
+  }
+
+  /** Some of them are refused: finds out which, in order. */
+  async #refuse(
+    queue: TopicQueue,
+    records: readonly KafkaRecord[],
+    error: unknown,
+  ): Promise<boolean> {
+    const [record] = records
+    if (records.length > 1) {
+      const middle = records.length >> 1
+      return (
+        (await this.#deliver(queue, records.slice(0, middle))) &&
+        (await this.#deliver(queue, records.slice(middle)))
+      )
+    }
+    const refusal = error instanceof Error ? error : new Error(messageOf(error))
+    // First told, then settled: what is sent in its place is waited for with it.
+    this.#options.onRefused(record as KafkaRecord, refusal)
+    this.#settle(queue, records)
+    return true
+  }
+
+  #settle(queue: TopicQueue, records: readonly KafkaRecord[]): void {
+    this.#pending -= records.length
+    for (const record of records) this.#bytes -= sizeOf(record)
+    queue.settle(records.length)
+    this.#backoff.reset()
+    const failing = [...this.#queues.values()].find(({ failure }) => failure !== '')
+    this.#options.onStatus(
+      failing === undefined
+        ? { state: 'running', message: '' }
+        : { state: 'recovering', message: failing.failure },
+    )
+  }
+
+  async #recover(queue: TopicQueue, error: unknown): Promise<void> {
+    // kafkajs asks for the metadata of each topic that it ever sent to: a bad one would fail the others for ever.
+    const disconnected = this.#disconnect()
+    if (isOneOf(TOPIC_FAILURES, error)) {
+      const message = `topic "${queue.topic}": ${messageOf(error)}`
+      queue.fail(message)
+      this.#options.onStatus({ state: 'recovering', message })
+      await disconnected
+    } else {
+      this.#options.onStatus({ state: 'recovering', message: messageOf(error) })
+      await disconnected
+      await this.#backoff.wait(this.#stop.signal)
     }
   }
 
@@ -148,7 +174,7 @@ export class KafkajsProducer implements KafkaProducer {
         idempotent: true,
         maxInFlightRequests: 1,
         allowAutoTopicCreation: true,
-        retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 10 },
+        retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
       })
       await producer.connect()
       this.#producer = producer
@@ -167,19 +193,11 @@ function messageFor({ key, value, headers }: KafkaRecord): Message {
   return { key, value, ...(headers === undefined ? {} : { headers: { ...headers } }) }
 }
 
-/** UTF-16 units stand for bytes: near enough for a bound. */
-function sizeOf({ key, value }: KafkaRecord): number {
-  return (key?.length ?? 0) + (value?.length ?? 0) + 64
-}
-
-/** Whether the broker says of the record itself that it will never take it. */
-function isRefusal(error: unknown): boolean {
-  const type = (error as { readonly type?: unknown }).type
-  return (
-    type === 'MESSAGE_TOO_LARGE' ||
-    type === 'RECORD_LIST_TOO_LARGE' ||
-    type === 'INVALID_RECORD' ||
-    type === 'INVALID_TOPIC_EXCEPTION' ||
-    type === 'TOPIC_AUTHORIZATION_FAILED'
-  )
+/** Whether a failure, or what kafkajs wraps in it, is of these types. */
+function isOneOf(types: ReadonlySet<string>, error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { type } = at as { readonly type?: unknown }
+    if (typeof type === 'string' && types.has(type)) return true
+  }
+  return false
 }

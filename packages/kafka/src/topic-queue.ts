@@ -1,0 +1,73 @@
+import { Backoff } from './backoff.js'
+import type { KafkaRecord } from './kafka-client.js'
+
+/** Records of one request at most: 500 and more a request is forty times as fast as one. */
+const BATCH_RECORDS = 2_000
+const BATCH_BYTES = 512 * 1_024
+
+/** The records that wait for one topic, in order, and who waits for them. A topic that fails waits alone. */
+export class TopicQueue {
+  readonly topic: string
+  readonly #backoff = new Backoff()
+  readonly #waiting: { readonly until: number; readonly resolve: () => void }[] = []
+  #records: KafkaRecord[] = []
+  #queued = 0
+  #settled = 0
+  /** Before this time the topic is not tried again. */
+  retryAtMs = 0
+  /** What the topic's last failure said; empty while it takes records. */
+  failure = ''
+
+  constructor(topic: string) {
+    this.topic = topic
+  }
+
+  /** Records that the broker has not acknowledged. */
+  get pending(): number {
+    return this.#records.length
+  }
+
+  push(record: KafkaRecord): void {
+    this.#records.push(record)
+    this.#queued++
+  }
+
+  /** The first records, as many as fit a request; they stay until {@link settle}. */
+  batch(): readonly KafkaRecord[] {
+    let bytes = 0
+    let count = 0
+    while (count < this.#records.length && count < BATCH_RECORDS && bytes < BATCH_BYTES) {
+      bytes += sizeOf(this.#records[count++] as KafkaRecord)
+    }
+    return this.#records.slice(0, count)
+  }
+
+  /** The first `count` records are acknowledged, or refused for good. */
+  settle(count: number): void {
+    this.#records = this.#records.slice(count)
+    this.#settled += count
+    this.#backoff.reset()
+    this.retryAtMs = 0
+    this.failure = ''
+    while ((this.#waiting[0]?.until ?? Number.POSITIVE_INFINITY) <= this.#settled) {
+      this.#waiting.shift()?.resolve()
+    }
+  }
+
+  /** The topic failed: it is tried again later, each time after a longer wait. */
+  fail(message: string): void {
+    this.failure = message
+    this.retryAtMs = Date.now() + this.#backoff.nextMs()
+  }
+
+  /** Fulfilled when what is queued now is settled. */
+  flushed(): Promise<void> {
+    if (this.pending === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#waiting.push({ until: this.#queued, resolve }))
+  }
+}
+
+/** UTF-16 units stand for bytes: near enough for a bound. */
+export function sizeOf({ key, value }: KafkaRecord): number {
+  return (key?.length ?? 0) + (value?.length ?? 0) + 64
+}
