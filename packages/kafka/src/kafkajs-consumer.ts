@@ -17,6 +17,9 @@ export class KafkajsConsumer implements KafkaConsumer {
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff()
   readonly #running: Promise<void>
+  #hasBegun = false
+  /** Broken while it is not known where to begin. */
+  #begun: Promise<void> = Promise.resolve()
   #consumer: Consumer | undefined
 
   constructor(kafka: Kafka, options: ConsumerOptions) {
@@ -80,11 +83,18 @@ export class KafkajsConsumer implements KafkaConsumer {
       this.#stop.signal.addEventListener('abort', () => resolve('closed'), { once: true })
     })
     await consumer.connect()
-    // `fromBeginning` also decides what happens when an offset has been deleted: from the beginning loses nothing.
-    await consumer.subscribe({ topics: [...topics], fromBeginning: from === 'earliest' })
-    consumer.on(consumer.events.GROUP_JOIN, () => {
-      this.#backoff.reset()
-      this.#options.onStatus({ state: 'running', message: '' })
+    // This also decides what happens when an offset has been deleted: from the beginning loses nothing.
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true })
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      this.#begun =
+        from === 'latest' ? this.#begin(consumer, payload.memberAssignment) : this.#begun
+      this.#begun.then(
+        () => {
+          this.#backoff.reset()
+          this.#options.onStatus({ state: 'running', message: '' })
+        },
+        (error) => this.#options.onStatus({ state: 'recovering', message: messageOf(error) }),
+      )
     })
     await consumer.run({
       autoCommit: false,
@@ -94,9 +104,41 @@ export class KafkajsConsumer implements KafkaConsumer {
     return ended
   }
 
+  /**
+   * Has the group begin at the ends of the partitions that it never committed on. It is committed at once, so that a
+   * restart goes on from there; what is found later, such as a new partition, is read from its beginning.
+   */
+  async #begin(
+    consumer: Consumer,
+    assignment: Readonly<Record<string, readonly number[]>>,
+  ): Promise<void> {
+    if (this.#hasBegun) return
+    const { groupId } = this.#options
+    const topics = Object.keys(assignment)
+    const admin = this.#kafka.admin()
+    await admin.connect()
+    try {
+      const starts = []
+      for (const { topic, partitions } of await admin.fetchOffsets({ groupId, topics })) {
+        const ends = await admin.fetchTopicOffsets(topic)
+        for (const { partition, offset } of partitions) {
+          const end = ends.find((one) => one.partition === partition)?.high
+          const isNew = offset === '-1' && assignment[topic]?.includes(partition)
+          if (isNew && end !== undefined) starts.push({ topic, partition, offset: end })
+        }
+      }
+      if (starts.length > 0) await consumer.commitOffsets(starts)
+      for (const start of starts) consumer.seek(start)
+      this.#hasBegun = true
+    } finally {
+      await admin.disconnect()
+    }
+  }
+
   async #take(consumer: Consumer, payload: EachBatchPayload): Promise<void> {
     const { batch, heartbeat, isRunning, isStale, resolveOffset } = payload
     const { topic, partition, messages } = batch
+    await this.#begun
     for (let at = 0; at < messages.length; at += CHUNK) {
       if (!isRunning() || isStale() || this.#stop.signal.aborted) return
       const chunk = messages.slice(at, at + CHUNK)

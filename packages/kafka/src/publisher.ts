@@ -12,7 +12,7 @@ export function publish<C extends AnyChannels>(
   gateway: LiveGateway<C>,
   producer: KafkaProducer,
   options: KafkaOptions<C>,
-  onFailed: (error: unknown) => void,
+  onFailed: (channel: string, error: unknown) => void,
 ): () => void {
   const { serde = json } = options
   const watches: Watch[] = []
@@ -25,7 +25,7 @@ export function publish<C extends AnyChannels>(
         try {
           sendTo(tick, topic, key, processor)
         } catch (error) {
-          onFailed(error)
+          onFailed(channel, error)
         }
       }
     }

@@ -1,7 +1,6 @@
 import type { Channels, LiveGateway } from '@gw/channels'
 import { basketNode, type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
-import { pause } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { ReceivedRecord } from './kafka-client.js'
 import { type KafkaOptions, topicsOf } from './options.js'
@@ -15,13 +14,10 @@ interface Entrance {
 
 type Processor = (value: unknown, record: ReceivedRecord) => unknown
 
-const WAIT_MS = 5
-
 /** Turns records of topics into ticks of channels: declares where they enter, then checks and hands on each record. */
 export class Subscriber<C extends AnyChannels> {
   readonly #options: KafkaOptions<C>
   readonly #entrances = new Map<string, Entrance>()
-  readonly #stop = new AbortController()
   #gateway: LiveGateway<C> | undefined
 
   constructor(options: KafkaOptions<C>) {
@@ -49,10 +45,6 @@ export class Subscriber<C extends AnyChannels> {
     this.#gateway = gateway
   }
 
-  stop(): void {
-    this.#stop.abort()
-  }
-
   /** Ticks a record on every channel that takes it. @throws KafkaError `INVALID_RECORD` when it does not fit one of them. */
   take(record: ReceivedRecord): void {
     for (const [channel, topics] of topicsOf<string>(this.#options.subscribe)) {
@@ -62,24 +54,8 @@ export class Subscriber<C extends AnyChannels> {
     }
   }
 
-  /** Fulfilled when the engine has room again. */
-  async room(alive: () => Promise<void>): Promise<void> {
-    const { maxInFlight = 10_000 } = this.#options
-    while (this.#pending > maxInFlight && !this.#stop.signal.aborted) {
-      await pause(WAIT_MS, this.#stop.signal)
-      await alive()
-    }
-  }
-
-  /** Fulfilled when the engine has taken everything. */
-  async settled(alive: () => Promise<void>): Promise<void> {
-    while (this.#pending > 0 && !this.#stop.signal.aborted) {
-      await pause(WAIT_MS, this.#stop.signal)
-      await alive()
-    }
-  }
-
-  get #pending(): number {
+  /** Records that the engine has not taken. */
+  get pending(): number {
     let pending = 0
     for (const entrance of this.#entrances.values()) pending += entrance.pending
     return pending

@@ -204,6 +204,67 @@ describe.skipIf(brokers === undefined)('against a real broker', () => {
     expect(second.channels.positionOf('orders').offset).toBe(1)
   })
 
+  test('a group that begins at the latest goes on where it stopped, and loses nothing when offsets are deleted', async () => {
+    const [name, groupId] = [topic('orders'), randomUUID()]
+    const client = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING })
+    const producer = client.producer()
+    await producer.connect()
+    const send = (...quantities: number[]) =>
+      producer.send({
+        topic: name,
+        messages: quantities.map((quantity) => ({
+          value: JSON.stringify({ symbol: 'A', quantity }),
+        })),
+      })
+    const read = async (): Promise<{ seen: number[]; gateway: Gateway<Channels> }> => {
+      const seen: number[] = []
+      const { gateway, module } = await start({
+        subscribe: { orders: { [name]: '' } },
+        groupId,
+        from: 'latest',
+      })
+      gateway.channels.watch('orders', undefined, ({ value }) => {
+        seen.push((value as { quantity: number }).quantity)
+      })
+      await expect.poll(() => module.status.consumer.state, { timeout: 20_000 }).toBe('running')
+      return { seen, gateway }
+    }
+    await send(1, 2)
+    const first = await read()
+    await first.gateway.stop()
+    await send(3)
+    const second = await read()
+    await expect.poll(() => second.seen, { timeout: 20_000 }).toEqual([3])
+    await second.gateway.stop()
+    await send(4, 5, 6)
+    const admin = client.admin()
+    await admin.connect()
+    await admin.fetchTopicOffsets(name) // loads the metadata that the next call needs
+    await admin.deleteTopicRecords({ topic: name, partitions: [{ partition: 0, offset: '4' }] })
+    await admin.disconnect()
+    const third = await read()
+    await expect.poll(() => third.seen, { timeout: 20_000 }).toEqual([5, 6])
+    await producer.disconnect()
+  })
+
+  test('a record that the broker refuses for its size is a dead letter, cut to fit', async () => {
+    const [name, deadLetterTopic] = [topic('orders'), topic('dead')]
+    const { gateway, module } = await start({
+      publish: { orders: { [name]: { attribute: 'symbol' } } },
+      publishProcessors: { orders: (order) => ({ ...order, padding: 'x'.repeat(2_000_000) }) },
+      deadLetterTopic,
+    })
+    gateway.channels.send('orders', { symbol: 'A', quantity: 1 })
+    const [dead] = await recordsOf(broker, deadLetterTopic, 1)
+    expect(dead).toMatchObject({
+      key: 'A',
+      value: expect.stringContaining('"symbol":"A"'),
+      headers: { 'gw-topic': name, 'gw-error': expect.stringContaining('larger') },
+    })
+    expect(Number(dead?.headers['gw-truncated'])).toBeGreaterThan(2_000_000)
+    expect(module.deadLetters).toBe(1)
+  })
+
   test('nothing is lost when the broker is killed and comes back', async () => {
     const own = await startBroker()
     try {
@@ -246,8 +307,14 @@ test('a gateway starts and stops without a broker, and says so', async () => {
   await expect(gateway.stop()).rejects.toMatchObject({ cause: { code: 'TIMED_OUT' } })
 })
 
+test('neither publish nor subscribe is refused', () => {
+  expect(() => kafka<Channels>({ brokers: ['127.0.0.1:1'] })).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTIONS' }),
+  )
+})
+
 test.each([[[]], [['nonsense']], [['host:']]])('brokers %j are refused', (brokers) => {
-  expect(() => kafka<Channels>({ brokers })).toThrow(
+  expect(() => kafka<Channels>({ brokers, publish: {} })).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTIONS' }),
   )
 })

@@ -108,9 +108,13 @@ async function resolveJars(): Promise<string> {
     `-DoutputDirectory=${fresh}`,
   ])
   writeFileSync(join(fresh, '.complete'), '')
-  // Somebody else may have been faster; what is there is as good.
-  if (existsSync(folder)) rmSync(fresh, { recursive: true })
-  else renameSync(fresh, folder)
+  try {
+    renameSync(fresh, folder)
+  } catch (error) {
+    // Somebody else was faster; what is there is as good.
+    rmSync(fresh, { recursive: true })
+    if (!existsSync(join(folder, '.complete'))) throw error
+  }
   return folder
 }
 
