@@ -125,6 +125,7 @@ class KafkaConnection<C extends AnyChannels> implements KafkaModule<C> {
       try {
         this.#subscriber.take(record)
       } catch (error) {
+        if (!(error instanceof KafkaError)) throw error
         hasDeadLetters = true
         await this.#deadLetter(record, error, alive)
       }

@@ -8,6 +8,7 @@ import { json } from './serde.js'
 
 /** Where the records of one channel enter the graph, by key of a basket. */
 interface Entrance {
+  /** `undefined` removes the key of a dynamic basket. */
   push(key: string | undefined, value: unknown): void
   readonly pending: number
 }
@@ -45,13 +46,21 @@ export class Subscriber<C extends AnyChannels> {
     this.#gateway = gateway
   }
 
-  /** Ticks a record on every channel that takes it. @throws KafkaError `INVALID_RECORD` when it does not fit one of them. */
+  /** Ticks a record on every channel that it fits. @throws KafkaError `INVALID_RECORD` when there is one that it does not fit. */
   take(record: ReceivedRecord): void {
+    let misfit: KafkaError | undefined
     for (const [channel, topics] of topicsOf<string>(this.#options.subscribe)) {
       const wanted = topics[record.topic]
       if (wanted === undefined || (wanted !== '' && wanted !== record.key)) continue
-      this.#takeOn(channel, record)
+      try {
+        this.#takeOn(channel, record)
+      } catch (error) {
+        // Anything else, such as an engine that has ended, is no fault of the record.
+        if (!(error instanceof KafkaError)) throw error
+        misfit ??= error
+      }
     }
+    if (misfit !== undefined) throw misfit
   }
 
   /** Records that the engine has not taken. */
@@ -64,7 +73,13 @@ export class Subscriber<C extends AnyChannels> {
   #takeOn(channel: string, record: ReceivedRecord): void {
     const { serde = json, subscribeProcessors } = this.#options
     const info = this.#gateway?.channels.info.find(({ name }) => name === channel)
-    if (info === undefined || record.value === null) return
+    if (info === undefined) return
+    if (record.value === null) {
+      if (info.dynamic && record.key !== null) {
+        this.#entrances.get(channel)?.push(record.key, undefined)
+      }
+      return
+    }
     const details = {
       channel,
       topic: record.topic,
@@ -121,8 +136,11 @@ function entranceOf(
         channel,
         { record: records.edge },
         ({ record }, out) =>
-          () =>
-            out.emit(record.value.key, record.value.value),
+          () => {
+            const { key, value } = record.value
+            if (value !== undefined) out.emit(key, value)
+            else if (out.has(key)) out.remove(key)
+          },
       )
       channels.setChannel(channel as never, basket as never)
       return {

@@ -1,4 +1,4 @@
-import { channel, defineChannels, Gateway, struct } from '@gw/channels'
+import { basket, channel, defineChannels, dynamicBasket, Gateway, struct } from '@gw/channels'
 import {
   type ConsumerOptions,
   type KafkaClient,
@@ -11,7 +11,12 @@ import { expect, test } from 'vitest'
 import { z } from 'zod'
 
 const Order = struct('Order', { symbol: z.string(), quantity: z.number() })
-const channels = defineChannels({ orders: channel(Order, { send: true }) })
+const channels = defineChannels({
+  orders: channel(Order, { send: true }),
+  trades: channel(struct('Trade', { price: z.number() })),
+  sides: basket(['buy', 'sell'], Order),
+  books: dynamicBasket(Order),
+})
 type Channels = (typeof channels)['channels']
 
 const record = (value: string, offset = '0'): ReceivedRecord => ({
@@ -61,12 +66,16 @@ function manual(taken = new Set<string>()) {
   }
 }
 
-async function started(client: KafkaClient, way: 'publish' | 'subscribe') {
+async function started(
+  client: KafkaClient,
+  way: 'publish' | 'subscribe',
+  names: readonly (keyof Channels)[] = ['orders'],
+) {
   const module = kafka<Channels>({
     brokers: ['127.0.0.1:1'],
     client,
     deadLetterTopic: 'dead',
-    [way]: { orders: { orders: '' } },
+    [way]: Object.fromEntries(names.map((name) => [name, { orders: '' }])),
   })
   const gateway = new Gateway({ channels, modules: [module] })
   await gateway.start()
@@ -118,5 +127,61 @@ test('ticks that find no room are counted and told', async () => {
     state: 'recovering',
     message: expect.stringContaining('orders'),
   })
+  await gateway.stop()
+})
+
+test.each([
+  ['text that is not JSON', 'orders', null, '{"symbol"', 'JSON'],
+  ['JSON that fails the schema', 'orders', null, '{"symbol":"A"}', 'quantity'],
+  ['a basket record without a key', 'sides', null, GOOD, 'has a key'],
+  ['a key that the basket does not have', 'sides', 'hold', GOOD, 'no key "hold"'],
+  ['a dynamic basket record without a key', 'books', null, GOOD, 'has a key'],
+] as const)(
+  '%s is a dead letter with topic, partition, offset and reason; the next is taken',
+  async (_, name, key, value, reason) => {
+    const { client, deliver, sent } = manual(new Set(['dead']))
+    const { gateway } = await started(client, 'subscribe', [name])
+    const next = { ...record(GOOD, '43'), key: 'buy' }
+    await deliver({ ...record(value, '42'), partition: 3, key }, next)
+    expect(sent).toMatchObject([
+      {
+        topic: 'dead',
+        key,
+        value,
+        headers: {
+          'gw-topic': 'orders',
+          'gw-partition': '3',
+          'gw-offset': '42',
+          'gw-error': expect.stringMatching(new RegExp(`orders/3@42.*${name}.*${reason}`, 'i')),
+        },
+      },
+    ])
+    expect(gateway.channels.lastTicks(name)).toHaveLength(1)
+    await gateway.stop()
+  },
+)
+
+test('a record that does not fit one channel of a topic ticks on those that it fits', async () => {
+  const { client, deliver, sent } = manual(new Set(['dead']))
+  const { gateway } = await started(client, 'subscribe', ['trades', 'orders'])
+  await deliver(record(GOOD))
+  expect(gateway.channels.last('orders')?.symbol).toBe('A')
+  expect(sent).toMatchObject([{ headers: { 'gw-error': expect.stringContaining('trades') } }])
+  await gateway.stop()
+})
+
+test('a tombstone removes the key of a dynamic basket; one for an unknown key does nothing', async () => {
+  const { client, deliver, sent } = manual()
+  const { gateway } = await started(client, 'subscribe', ['books'])
+  const removed: string[] = []
+  gateway.channels.watch('books', undefined, (tick) => {
+    if (tick.removed) removed.push(tick.key as string)
+  })
+  await deliver({ ...record(GOOD), key: 'a' }, { ...record(GOOD, '1'), key: 'b' })
+  const tombstone = (key: string): ReceivedRecord => ({ ...record(''), key, value: null })
+  await deliver(tombstone('a'), tombstone('c'))
+  expect(gateway.channels.last('books')).toEqual({ b: expect.objectContaining({ symbol: 'A' }) })
+  expect(removed).toEqual(['a'])
+  expect(sent).toEqual([])
   await gateway.stop()
 })

@@ -265,6 +265,24 @@ describe.skipIf(brokers === undefined)('against a real broker', () => {
     expect(module.deadLetters).toBe(1)
   })
 
+  test('a topic that is not there, with creation off, is named; once it is made it is read, without a restart', async () => {
+    const name = topic('orders')
+    const { gateway, module } = await start({
+      subscribe: { orders: { [name]: '' } },
+      groupId: randomUUID(),
+      createTopics: false,
+    })
+    await expect
+      .poll(() => module.status.consumer, { timeout: 20_000 })
+      .toMatchObject({ state: 'recovering', message: expect.stringContaining(name) })
+    const producer = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).producer()
+    await producer.connect()
+    await producer.send({ topic: name, messages: [{ value: '{"symbol":"A","quantity":7}' }] })
+    await producer.disconnect()
+    await expect.poll(() => gateway.channels.last('orders')?.quantity, { timeout: 20_000 }).toBe(7)
+    expect(module.status.consumer).toEqual({ state: 'running', message: '' })
+  })
+
   test('nothing is lost when the broker is killed and comes back', async () => {
     const own = await startBroker()
     try {
