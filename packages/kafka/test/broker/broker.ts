@@ -19,10 +19,15 @@ const POM = join(HERE, 'pom.xml')
 const READY = 'Kafka Server started'
 const START_MS = 90_000
 
+/** Who may log in. */
+export const LOGIN = { username: 'gateway', password: 'a-secret' }
+
 /** A real Apache Kafka broker, in KRaft mode, on loopback. */
 export interface Broker {
   /** `127.0.0.1:PORT`. */
   readonly address: string
+  /** The same broker, for those who log in as {@link LOGIN}: SASL with PLAIN or SCRAM-SHA-256. */
+  readonly saslAddress: string
   /** Ends it in order; data stays until {@link remove}. */
   stop(): Promise<void>
   /** Kills it with -9. */
@@ -47,9 +52,9 @@ export function missingForBroker(): string | undefined {
 export async function startBroker(): Promise<Broker> {
   const jars = await resolveJars()
   const folder = mkdtempSync(join(tmpdir(), 'gw-kafka-'))
-  const [port, controllerPort] = [await freePort(), await freePort()]
+  const [port, saslPort, controllerPort] = [await freePort(), await freePort(), await freePort()]
   const properties = join(folder, 'server.properties')
-  writeFileSync(properties, propertiesOf(join(folder, 'data'), port, controllerPort))
+  writeFileSync(properties, propertiesOf(join(folder, 'data'), port, saslPort, controllerPort))
   const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A')
   await promisify(execFile)('java', [
     ...jvmArguments(jars, '192m'),
@@ -59,6 +64,8 @@ export async function startBroker(): Promise<Broker> {
     clusterId,
     '-c',
     properties,
+    '--add-scram',
+    `SCRAM-SHA-256=[name=${LOGIN.username},password=${LOGIN.password}]`,
   ])
   let child = await startServer(jars, properties)
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
@@ -72,6 +79,7 @@ export async function startBroker(): Promise<Broker> {
   }
   return {
     address: `127.0.0.1:${port}`,
+    saslAddress: `127.0.0.1:${saslPort}`,
     stop: () => kill('SIGTERM'),
     crash: () => kill('SIGKILL'),
     restart: async () => {
@@ -161,14 +169,24 @@ async function startServer(jars: string, properties: string): Promise<ChildProce
   return child
 }
 
-function propertiesOf(data: string, port: number, controllerPort: number): string {
+function propertiesOf(
+  data: string,
+  port: number,
+  saslPort: number,
+  controllerPort: number,
+): string {
   const settings = {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    listeners: `PLAINTEXT://127.0.0.1:${port},SASL_PLAINTEXT://127.0.0.1:${saslPort},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},SASL_PLAINTEXT://127.0.0.1:${saslPort}`,
+    'listener.security.protocol.map':
+      'PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256',
+    'listener.name.sasl_plaintext.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${LOGIN.username}="${LOGIN.password}";`,
+    'listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config':
+      'org.apache.kafka.common.security.scram.ScramLoginModule required;',
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
     'log.dirs': data,

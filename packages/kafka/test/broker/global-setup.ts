@@ -6,6 +6,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** Address of the broker; `undefined` where there is none. */
     brokers: string | undefined
+    /** Its address for those who log in; `undefined` where we did not start it. */
+    saslBrokers: string | undefined
   }
 }
 
@@ -14,15 +16,21 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const given = process.env.KAFKA_BROKERS
   if (given !== undefined && given !== '') {
     project.provide('brokers', given)
+    project.provide('saslBrokers', undefined)
+    process.stdout.write(
+      'Kafka login tests are skipped: they need a broker of their own, without KAFKA_BROKERS\n',
+    )
     return () => Promise.resolve()
   }
   const missing = missingForBroker()
   if (missing !== undefined) {
     process.stdout.write(`Kafka tests are skipped: ${missing}; install it, or set KAFKA_BROKERS\n`)
     project.provide('brokers', undefined)
+    project.provide('saslBrokers', undefined)
     return () => Promise.resolve()
   }
   const broker: Broker = await startBroker()
   project.provide('brokers', broker.address)
+  project.provide('saslBrokers', broker.saslAddress)
   return () => broker.remove()
 }
