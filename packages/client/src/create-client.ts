@@ -4,6 +4,7 @@ import {
   type ContractType,
   type FieldName,
   pathOf,
+  type SocketTicket,
 } from '@gw/protocol'
 import { UntypedChannelClient } from './channel-client.js'
 import type { ChannelClient } from './channel-types.js'
@@ -71,9 +72,16 @@ export function createClient<Contract extends ContractType>(
   const timeoutMs = options.timeoutMs ?? 30_000
   const callFetch: Fetch = options.fetch ?? ((url, init) => fetch(url, init))
   const rest = new Rest(base, options.apiKey, callFetch, timeoutMs)
+  const connectTimeoutMs = options.connectTimeoutMs ?? 10_000
+  const newTicket = async (): Promise<string> => {
+    const path = pathOf('auth', 'ticket')
+    const { body } = await rest.call({ method: 'POST', path, timeoutMs: connectTimeoutMs })
+    return (body as SocketTicket).ticket
+  }
   const session = new Session(
-    async () => openWebSocket(options.WebSocket ?? findWebSocket(), base, await rest.headers()),
-    () => diagnose(rest, options.connectTimeoutMs ?? 10_000),
+    async () =>
+      openWebSocket(options.WebSocket ?? findWebSocket(), base, await rest.headers(), newTicket),
+    () => diagnose(rest, connectTimeoutMs),
     options,
   )
   const close = (): void => session.close()

@@ -41,21 +41,21 @@ export function findWebSocket(): WebSocketConstructor {
 }
 
 /**
- * Opens the stream of a gateway. Servers' runtimes take headers; a browser's WebSocket refuses them, and then the key travels
- * as the query parameter `token`.
+ * Opens the stream of a gateway. Servers' runtimes take headers; a browser's WebSocket refuses them, and then a ticket
+ * that is good once stands in the URL, never the key.
  */
-export function openWebSocket(
+export async function openWebSocket(
   WebSocket: WebSocketConstructor,
   base: string,
   headers: Readonly<Record<string, string>>,
-): WebSocketLike {
+  newTicket: () => Promise<string>,
+): Promise<WebSocketLike> {
   const url = `${base.replace(/^http/, 'ws')}${API_PATH}/stream`
-  const [key] = Object.values(headers)
-  if (key === undefined) return new WebSocket(url)
+  if (Object.keys(headers).length === 0) return new WebSocket(url)
   try {
     return new WebSocket(url, { headers } as never)
   } catch (error) {
     if ((error as Error).name !== 'SyntaxError') throw error
-    return new WebSocket(`${url}?token=${encodeURIComponent(key)}`)
+    return new WebSocket(`${url}?ticket=${encodeURIComponent(await newTicket())}`)
   }
 }

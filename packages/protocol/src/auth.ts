@@ -51,6 +51,12 @@ export type AuthResult =
       readonly retryAfterMs?: number
     }
 
+/** Opens the stream once, as its query parameter `ticket`, where no header can be set: answer of `POST auth/ticket`. */
+export interface SocketTicket {
+  readonly ticket: string
+  readonly expiresInSeconds: number
+}
+
 /** Decides who a request comes from. Several may be alternatives: the first that says yes counts. */
 export interface Authenticator {
   readonly name: string

@@ -6,6 +6,7 @@ export {
   isAllowed,
   type Operation,
   type Scope,
+  type SocketTicket,
 } from './auth.js'
 export type {
   AnyChannel,

@@ -13,6 +13,7 @@ import { serveLogin } from './routes/login.js'
 import { serveLookup } from './routes/lookup.js'
 import { serveStage } from './routes/stage.js'
 import { serveState } from './routes/state.js'
+import { serveTicket } from './routes/ticket.js'
 import { serveTicks } from './routes/ticks.js'
 import type { Service } from './service.js'
 
@@ -43,6 +44,7 @@ export function createApp(service: Service): Hono<GatewayEnv> {
   serveField(app, service)
   serveLists(app, service)
   serveLogin(app, service)
+  serveTicket(app, service)
   serveDescription(app, service)
   return app
 }

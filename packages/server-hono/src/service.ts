@@ -2,6 +2,7 @@ import type { ChannelInfo, LiveChannels, LiveGateway, StageAnswer, StateInfo } f
 import type { AnyChannels, Query } from '@gw/protocol'
 import type { Controls } from './controls.js'
 import { WebServerError } from './errors.js'
+import type { Tickets } from './http/tickets.js'
 import { Names } from './names.js'
 import type { Settings } from './options.js'
 import type { Hub } from './stream/hub.js'
@@ -73,6 +74,7 @@ export interface Service {
   readonly hub: Hub
   readonly controls: Controls | undefined
   readonly waits: Waits
+  readonly tickets: Tickets
 }
 
 /** Counts the requests that wait, and refuses those beyond the bound. */

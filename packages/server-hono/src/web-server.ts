@@ -9,6 +9,7 @@ import type { GatewayEnv } from './http/context.js'
 import { hotPath } from './http/hot-path.js'
 import { listenTcp, listenUnix } from './http/listen.js'
 import { Listener } from './http/listener.js'
+import { Tickets } from './http/tickets.js'
 import { type Settings, settingsOf, type WebServerOptions } from './options.js'
 import { plainChannels, type Service, servedOf, Waits } from './service.js'
 import { Hub } from './stream/hub.js'
@@ -76,6 +77,7 @@ class WebServerModule implements WebServer {
       hub,
       controls: this.#controls,
       waits: new Waits(settings.limits.maxWaits),
+      tickets: new Tickets(),
     }
     const app = createApp(service)
     const streams = new StreamServer(service)

@@ -74,6 +74,9 @@ export class StreamServer {
       const credentials = new RequestCredentials('GET', request.url ?? '/', address, (name) =>
         headerOf(request, name),
       )
+      const ticket = credentials.query('ticket')
+      const holder = ticket === undefined ? undefined : this.#service.tickets.take(ticket)
+      if (holder !== undefined) return this.#enter(request, socket, head, holder)
       const result = authenticate(this.#service.settings.authenticators, credentials)
       const enter = (outcome: AuthResult): void => {
         this.#enter(request, socket, head, admitted(outcome))
@@ -205,6 +208,7 @@ export class StreamServer {
 
   /** Ends all of an identity, or those who came with one credential of it: another that replaces it goes on. */
   #endIdentity(name: string, credential: string | undefined): void {
+    this.#service.tickets.revoke(name, credential)
     for (const { identity, session } of this.#members) {
       if (identity.name !== name) continue
       if (credential === undefined || identity.credential === credential) {

@@ -1,0 +1,67 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { Identity, SocketTicket } from '@gw/protocol'
+
+const LIFE_SECONDS = 30
+/** Of one identity, the oldest goes: who asks without end takes none from others. */
+const MAX_OF_IDENTITY = 100
+const MAX_TICKETS = 10_000
+
+interface Issued {
+  readonly identity: Identity
+  readonly endsAtMs: number
+}
+
+/**
+ * Tickets with which a page opens the stream: a browser's WebSocket takes no headers, and a URL, which logs and proxies
+ * see, is no place for a key. A ticket is good once and for a short time; only its hash is kept.
+ */
+export class Tickets {
+  readonly #issued = new Map<string, Issued>()
+
+  /** Makes a ticket for whoever has just shown a credential. */
+  issue(identity: Identity): SocketTicket {
+    const nowMs = Date.now()
+    this.#makeRoom(identity, nowMs)
+    const ticket = randomBytes(32).toString('base64url')
+    const { expiresAtMs = Number.POSITIVE_INFINITY } = identity
+    const endsAtMs = Math.min(nowMs + LIFE_SECONDS * 1_000, expiresAtMs)
+    this.#issued.set(hash(ticket), { identity, endsAtMs })
+    return { ticket, expiresInSeconds: LIFE_SECONDS }
+  }
+
+  /** Who a ticket stands for; it is used up by that. */
+  take(ticket: string): Identity | undefined {
+    const name = hash(ticket)
+    const issued = this.#issued.get(name)
+    this.#issued.delete(name)
+    return issued !== undefined && issued.endsAtMs > Date.now() ? issued.identity : undefined
+  }
+
+  /** Ends those of an identity, or of one credential of it. */
+  revoke(identityName: string, credential: string | undefined): void {
+    for (const [name, { identity }] of this.#issued) {
+      if (identity.name !== identityName) continue
+      if (credential === undefined || identity.credential === credential) this.#issued.delete(name)
+    }
+  }
+
+  #makeRoom(identity: Identity, nowMs: number): void {
+    let count = 0
+    let oldest: string | undefined
+    for (const [name, issued] of this.#issued) {
+      if (issued.endsAtMs <= nowMs) this.#issued.delete(name)
+      else if (issued.identity.name === identity.name) {
+        oldest ??= name
+        count++
+      }
+    }
+    if (oldest !== undefined && count >= MAX_OF_IDENTITY) this.#issued.delete(oldest)
+    if (this.#issued.size < MAX_TICKETS) return
+    this.#issued.delete(this.#issued.keys().next().value as string)
+  }
+}
+
+/** Looking up a hash tells nothing about the tickets by its time. */
+function hash(ticket: string): string {
+  return createHash('sha256').update(ticket).digest('base64url')
+}
