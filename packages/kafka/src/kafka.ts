@@ -24,6 +24,7 @@ export interface KafkaModule<C extends AnyChannels> extends Module<C> {
 }
 
 const WAIT_MS = 5
+const QUICK_TURNS = 20
 const MAX_PENDING_RECORDS = 100_000
 const DEAD_LETTER_MS = 30_000
 /** Characters that a dead letter keeps of a record that is too large. */
@@ -68,7 +69,7 @@ class KafkaConnection<C extends AnyChannels> implements KafkaModule<C> {
   readonly connect: NonNullable<Module<C>['connect']>
   readonly #options: KafkaOptions<C>
   readonly #subscriber: Subscriber<C>
-  readonly #stop = new AbortController()
+  #stop = new AbortController()
   #producer: KafkaProducer | undefined
   #consumer: KafkaConsumer | undefined
   #stopPublishing: (() => void) | undefined
@@ -87,6 +88,7 @@ class KafkaConnection<C extends AnyChannels> implements KafkaModule<C> {
 
   start(gateway: LiveGateway<C>): void {
     const options = this.#options
+    this.#stop = new AbortController()
     const client = options.client ?? new KafkajsClient(options)
     const { topics } = this.#subscriber
     this.#producer = client.producer({
@@ -141,10 +143,12 @@ class KafkaConnection<C extends AnyChannels> implements KafkaModule<C> {
   /** Waits for a condition, as a live member of the group. @throws KafkaError `CLOSED` when the module is stopped. */
   async #until(condition: () => boolean, alive: () => Promise<void>): Promise<void> {
     const { signal } = this.#stop
+    let turns = 0
     while (!condition()) {
       if (signal.aborted) throw new KafkaError('CLOSED', 'the Kafka module is stopped')
-      await pause(WAIT_MS, signal)
-      await alive()
+      // The engine mostly needs one turn of the event loop only; a broker that is down needs longer.
+      await (turns++ < QUICK_TURNS ? new Promise(setImmediate) : pause(WAIT_MS, signal))
+      if (turns > QUICK_TURNS) await alive()
     }
   }
 

@@ -5,7 +5,7 @@ import type { ConsumerOptions, KafkaConsumer, ReceivedRecord } from './kafka-cli
 import { ensureTopics } from './topics.js'
 
 /** Records that are handed on, and committed, together. */
-const CHUNK = 500
+const CHUNK = 2_000
 
 /**
  * A kafkajs consumer that is built anew, with longer and longer waits, whenever it fails to start or ends by itself,

@@ -1,4 +1,4 @@
-import type { Channels, LiveGateway } from '@gw/channels'
+import type { ChannelInfo, Channels, LiveGateway } from '@gw/channels'
 import { basketNode, type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import { KafkaError, messageOf } from './errors.js'
@@ -13,13 +13,20 @@ interface Entrance {
   readonly pending: number
 }
 
+/** A channel that takes records of a topic: those with its key, or all when that is ''. */
+interface Route {
+  readonly info: ChannelInfo
+  readonly wanted: string
+  readonly entrance: Entrance
+}
+
 type Processor = (value: unknown, record: ReceivedRecord) => unknown
 
 /** Turns records of topics into ticks of channels: declares where they enter, then checks and hands on each record. */
 export class Subscriber<C extends AnyChannels> {
   readonly #options: KafkaOptions<C>
   readonly #entrances = new Map<string, Entrance>()
-  #gateway: LiveGateway<C> | undefined
+  readonly #routes = new Map<string, Route[]>()
 
   constructor(options: KafkaOptions<C>) {
     this.#options = options
@@ -43,17 +50,25 @@ export class Subscriber<C extends AnyChannels> {
   }
 
   start(gateway: LiveGateway<C>): void {
-    this.#gateway = gateway
+    this.#routes.clear()
+    const infos = new Map(gateway.channels.info.map((info) => [info.name, info]))
+    for (const [channel, topics] of topicsOf<string>(this.#options.subscribe)) {
+      const [info, entrance] = [infos.get(channel), this.#entrances.get(channel)]
+      if (info === undefined || entrance === undefined) continue
+      for (const [topic, wanted] of Object.entries(topics)) {
+        const routes = this.#routes.get(topic) ?? []
+        this.#routes.set(topic, [...routes, { info, wanted, entrance }])
+      }
+    }
   }
 
   /** Ticks a record on every channel that it fits. @throws KafkaError `INVALID_RECORD` when there is one that it does not fit. */
   take(record: ReceivedRecord): void {
     let misfit: KafkaError | undefined
-    for (const [channel, topics] of topicsOf<string>(this.#options.subscribe)) {
-      const wanted = topics[record.topic]
-      if (wanted === undefined || (wanted !== '' && wanted !== record.key)) continue
+    for (const route of this.#routes.get(record.topic) ?? []) {
+      if (route.wanted !== '' && route.wanted !== record.key) continue
       try {
-        this.#takeOn(channel, record)
+        this.#takeOn(route, record)
       } catch (error) {
         // Anything else, such as an engine that has ended, is no fault of the record.
         if (!(error instanceof KafkaError)) throw error
@@ -70,13 +85,12 @@ export class Subscriber<C extends AnyChannels> {
     return pending
   }
 
-  #takeOn(channel: string, record: ReceivedRecord): void {
+  #takeOn({ info, entrance }: Route, record: ReceivedRecord): void {
     const { serde = json, subscribeProcessors } = this.#options
-    const info = this.#gateway?.channels.info.find(({ name }) => name === channel)
-    if (info === undefined) return
+    const channel = info.name
     if (record.value === null) {
       if (info.dynamic && record.key !== null) {
-        this.#entrances.get(channel)?.push(record.key, undefined)
+        entrance.push(record.key, undefined)
       }
       return
     }
@@ -110,9 +124,9 @@ export class Subscriber<C extends AnyChannels> {
     if (info.kind === 'basket') {
       const key = record.key ?? refuse('a record for a basket has a key')
       if (!info.dynamic && !info.keys.includes(key)) refuse(`the basket has no key "${key}"`)
-      this.#entrances.get(channel)?.push(key, parsed.data)
+      entrance.push(key, parsed.data)
     } else {
-      this.#entrances.get(channel)?.push(undefined, parsed.data)
+      entrance.push(undefined, parsed.data)
     }
   }
 }

@@ -185,3 +185,20 @@ test('a tombstone removes the key of a dynamic basket; one for an unknown key do
   expect(sent).toEqual([])
   await gateway.stop()
 })
+
+test('a gateway that is started again takes records again', async () => {
+  const { client, deliver } = manual()
+  const { gateway } = await started(client, 'subscribe')
+  await gateway.stop()
+  await gateway.start()
+  // Within a cycle: the engine takes the record after it, and the delivery has to wait.
+  let delivered: Promise<void> | undefined
+  gateway.channels.watch('orders', undefined, () => {
+    delivered ??= deliver(record(GOOD))
+  })
+  await deliver(record(GOOD))
+  await delivered
+  expect(delivered).toBeDefined()
+  expect(gateway.channels.positionOf('orders').offset).toBe(2)
+  await gateway.stop()
+})
