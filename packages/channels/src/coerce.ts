@@ -10,7 +10,7 @@ const NUMBER = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$/
  * where a boolean is due, in lists, maps and nested objects too. What has nothing to coerce has no coercion. Inputs are
  * copied before they are changed.
  */
-export function coercionOf(
+function coercionOf(
   schema: z.core.$ZodType,
   isOwn: (schema: unknown) => boolean,
 ): Coercion | undefined {

@@ -8,7 +8,6 @@ export interface Mint {
   timestamp(): string
 }
 
-const BASE_DIGITS = 18
 const COUNTER_DIGITS = 12
 const BLOCK = 10_000
 const LOW_DIGITS = Array.from({ length: BLOCK }, (_, i) => String(i).padStart(4, '0'))
@@ -44,9 +43,6 @@ export function mintOf(base: string, now: () => Timestamp): Mint {
     timestamp: () => isoText(now()),
   }
 }
-
-/** Digits of an id. */
-export const ID_DIGITS: number = BASE_DIGITS + COUNTER_DIGITS
 
 let lastTime: Timestamp = Number.NaN
 let lastText = ''

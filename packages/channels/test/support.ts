@@ -18,7 +18,7 @@ export function loose(
 }
 
 /** Records what ticks on channels, or on `channel/key`, as outputs of the graph. */
-export function recorder(...names: readonly string[]): Module<never> & Module {
+function recorder(...names: readonly string[]): Module<never> & Module {
   return loose(
     'recorder',
     (c) => {

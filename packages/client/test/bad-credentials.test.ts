@@ -363,6 +363,45 @@ describe('a socket that outlives its key', () => {
   })
 })
 
+describe('a request that waits', () => {
+  test.each([
+    ['next/total?timeout=1.5', 'revoked'],
+    ['next/total?timeout=1.5', 'expired'],
+    ['last/total?atLeast=POSITION&timeout=1.5', 'revoked'],
+  ])('for %s ends when its key is %s; one with another key goes on', async (path, end) => {
+    const before = present
+    present = before.map((key) =>
+      key.id === keys.old.id && end === 'expired' ? { ...key, expiresAt: inTime(700) } : key,
+    )
+    const auth = apiKey({ store, onFailure: () => undefined })
+    let waiting = 0
+    const bothWait = new Promise<void>((resolve) => {
+      const { onRevoked } = auth
+      auth.onRevoked = (listener) => {
+        // The server's sockets listen too.
+        if (++waiting === 3) resolve()
+        return onRevoked?.call(auth, listener) ?? (() => undefined)
+      }
+    })
+    await using to = await serve({ auth })
+    const last = await ask('/api/v1/last/total', { headers: { 'X-API-Key': keys.new.key }, to })
+    const ahead = `${String(last.headers['x-gateway-position']).split(':')[0]}:9`
+    const wait = (key: string): Promise<Answer> =>
+      ask(`/api/v1/${path.replace('POSITION', ahead)}`, { headers: { 'X-API-Key': key }, to })
+    const kept = wait(keys.new.key)
+    const ended = wait(keys.old.key)
+    await bothWait
+    if (end === 'revoked') {
+      present = before.filter(({ id }) => id !== keys.old.id)
+      changed()
+    }
+    expect(await ended).toMatchObject({ status: 403, code: 'UNAUTHORIZED' })
+    expect(await kept).toMatchObject({ status: 504 })
+    present = before
+    changed()
+  })
+})
+
 test.each([null, '', '  ', 'two words'])('a configured key %j is refused at the start', (key) => {
   expect(() => apiKey({ key })).toThrow(expect.objectContaining({ code: 'INVALID_KEY' }))
 })

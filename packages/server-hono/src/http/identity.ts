@@ -52,7 +52,7 @@ export class RequestCredentials implements Credentials {
 }
 
 /** Value of a cookie in the text of a `Cookie` header. */
-export function cookieOf(text: string | undefined, name: string): string | undefined {
+function cookieOf(text: string | undefined, name: string): string | undefined {
   if (text === undefined) return undefined
   for (const pair of text.split(';')) {
     const equals = pair.indexOf('=')
@@ -102,6 +102,15 @@ export function admitted(result: AuthResult): Identity {
         ? {}
         : { 'Retry-After': String(Math.ceil(result.retryAfterMs / 1_000)) },
   })
+}
+
+/** Whether a revocation of all of a name, or of one credential of it, ends this identity. */
+export function isRevokedBy(
+  identity: Identity,
+  name: string,
+  credential: string | undefined,
+): boolean {
+  return identity.name === name && (credential === undefined || identity.credential === credential)
 }
 
 /** @throws WebServerError `FORBIDDEN` when the scopes of `identity` do not hold the operation. */

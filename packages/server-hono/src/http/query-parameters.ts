@@ -50,14 +50,6 @@ export function queryOfParameters(parameters: URLSearchParams, record: z.ZodType
   }
 }
 
-/** The filter that `where` parameters spell, for a subscription. */
-export function filterOfParameters(
-  parameters: URLSearchParams,
-  record: z.ZodType,
-): Filter | undefined {
-  return queryOfParameters(parameters, record).where
-}
-
 /** Whether a parameter's text says yes. */
 export function isTrue(text: string | null): boolean {
   return text === '1' || text === 'true'

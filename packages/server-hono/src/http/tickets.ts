@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Identity, SocketTicket } from '@gw/protocol'
+import { isRevokedBy } from './identity.js'
 
 const LIFE_SECONDS = 30
 /** Of one identity, the oldest goes: who asks without end takes none from others. */
@@ -40,8 +41,7 @@ export class Tickets {
   /** Ends those of an identity, or of one credential of it. */
   revoke(identityName: string, credential: string | undefined): void {
     for (const [name, { identity }] of this.#issued) {
-      if (identity.name !== identityName) continue
-      if (credential === undefined || identity.credential === credential) this.#issued.delete(name)
+      if (isRevokedBy(identity, identityName, credential)) this.#issued.delete(name)
     }
   }
 

@@ -42,7 +42,7 @@ export class Schemas {
 }
 
 /** JSON Schema of a record. On input unknown fields are refused, and what has a default may be left out. */
-export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
+function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
   const { $schema: _, ...json } = z.toJSONSchema(schema, {
     io,
     unrepresentable: 'any',

@@ -1,5 +1,5 @@
 import type { ChannelTick } from '@gw/channels'
-import { API_PATH, type Position, parsePosition } from '@gw/protocol'
+import { API_PATH, type Identity, type Position, parsePosition } from '@gw/protocol'
 import type { Hono } from 'hono'
 import { WebServerError } from '../errors.js'
 import {
@@ -13,6 +13,7 @@ import { type GatewayContext, type GatewayEnv, jsonBody, missingBody } from '../
 import { type Endpoint, notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
 import { requireScope } from '../http/identity.js'
 import { isTrue } from '../http/query-parameters.js'
+import { whileValid } from '../http/while-valid.js'
 import type { Service } from '../service.js'
 
 /** Serves `last`, `next` and `send` of every channel, and of every key of a basket. */
@@ -34,7 +35,7 @@ export function serveTicks(app: Hono<GatewayEnv>, service: Service): void {
 }
 
 /** The channel, or key of a basket, that a path names. */
-export function targetOf(service: Service, c: GatewayContext): Target {
+function targetOf(service: Service, c: GatewayContext): Target {
   const info = service.served.channels.find(c.req.param('name') ?? '')
   const key = c.req.param('key')
   if (info === undefined || (key !== undefined && info.kind !== 'basket')) throw notFoundError()
@@ -45,7 +46,7 @@ type Call = (
   service: Service,
   c: GatewayContext,
   target: Target,
-  identity: Parameters<Endpoint<Target>['methods'][string]>[2],
+  identity: Identity,
 ) => Promise<Response> | Response
 
 const last: Call = (service, c, target, identity) => {
@@ -53,11 +54,9 @@ const last: Call = (service, c, target, identity) => {
   if (position === undefined) return respond(c, lastAnswer(service, target, identity, formOf(c)))
   requireScope(identity, 'read', target.info.name, target.key)
   return service.waits.during(async () => {
-    await service.channels.atLeast(
-      target.info.name,
-      target.key,
-      positionOf(position),
-      waitOf(service, c),
+    const { info, key } = target
+    await waiting(service, c, identity, (wait) =>
+      service.channels.atLeast(info.name, key, positionOf(position), wait),
     )
     return respond(c, lastAnswer(service, target, identity, formOf(c)))
   })
@@ -74,7 +73,11 @@ const next: Call = (service, c, target, identity) => {
   }
   if (c.req.method === 'HEAD') return answer(present)
   return service.waits.during(async () =>
-    answer(await service.channels.nextTicks(info.name, key, waitOf(service, c))),
+    answer(
+      await waiting(service, c, identity, (wait) =>
+        service.channels.nextTicks(info.name, key, wait),
+      ),
+    ),
   )
 }
 
@@ -105,21 +108,27 @@ function positionOf(text: string): Position {
   throw new WebServerError('BAD_REQUEST', `${text} is no position: give EPOCH:OFFSET`)
 }
 
-/** How long a request waits: until its client goes, or the shorter of its own time-out, in seconds, and ours. */
-function waitOf(service: Service, c: GatewayContext): { timeoutMs: number; signal: AbortSignal } {
+/** Waits until the client goes, its key ends, or the shorter of its own time-out, in seconds, and ours is over. */
+async function waiting<T>(
+  service: Service,
+  c: GatewayContext,
+  identity: Identity,
+  wait: (bounds: { timeoutMs: number; signal: AbortSignal }) => Promise<T>,
+): Promise<T> {
   const text = c.req.query('timeout')
   if (text !== undefined && !/^\d{1,9}(\.\d{1,9})?$/.test(text)) {
     throw new WebServerError('BAD_REQUEST', `timeout=${text} is not a number of seconds`)
   }
   const own = text === undefined ? Number.POSITIVE_INFINITY : Number(text) * 1_000
-  return {
-    timeoutMs: Math.min(own, service.settings.limits.nextTimeoutMs),
-    signal: goneSignal(c),
-  }
+  const { limits, authenticators } = service.settings
+  const timeoutMs = Math.min(own, limits.nextTimeoutMs)
+  return whileValid(authenticators, identity, goneSignal(c), (signal) =>
+    wait({ timeoutMs, signal }),
+  )
 }
 
 /** Aborts when the client has gone. */
-export function goneSignal(c: GatewayContext): AbortSignal {
+function goneSignal(c: GatewayContext): AbortSignal {
   const outgoing = c.env?.outgoing
   if (outgoing === undefined) return c.req.raw.signal
   const controller = new AbortController()

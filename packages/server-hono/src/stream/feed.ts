@@ -70,6 +70,7 @@ export class Feed implements Source {
   beginning(from: From): Beginning {
     const watch = this.#channels.watch(this.channel, this.key, () => undefined, { from })
     watch.stop()
+    this.#position = watch.position
     const isSnapshot = from === 'snapshot' || !watch.recovered
     return {
       notes: this.#beginningNotes(watch, isSnapshot),

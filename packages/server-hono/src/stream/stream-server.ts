@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { API_PATH, type AuthResult, CLOSE_CODE, type Identity } from '@gw/protocol'
 import { WebServerError } from '../errors.js'
 import { addressOf } from '../http/context.js'
-import { admitted, authenticate, RequestCredentials } from '../http/identity.js'
+import { admitted, authenticate, isRevokedBy, RequestCredentials } from '../http/identity.js'
 import { isOriginAllowed } from '../http/origin.js'
 import { problemOf } from '../http/problem.js'
 import { refuseSocket } from '../http/refuse-socket.js'
@@ -210,8 +210,7 @@ export class StreamServer {
   #endIdentity(name: string, credential: string | undefined): void {
     this.#service.tickets.revoke(name, credential)
     for (const { identity, session } of this.#members) {
-      if (identity.name !== name) continue
-      if (credential === undefined || identity.credential === credential) {
+      if (isRevokedBy(identity, name, credential)) {
         session.close(CLOSE_CODE.KEY_EXPIRED, 'the key is revoked')
       }
     }

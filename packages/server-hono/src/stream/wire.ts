@@ -1,4 +1,4 @@
-import { type ChannelKind, formatPosition, type MessageId, type Position } from '@gw/protocol'
+import type { ChannelKind, MessageId, Position } from '@gw/protocol'
 import { textFrame } from './frame.js'
 
 /** One thing that a subscription is told, before it has a form. */
@@ -58,21 +58,6 @@ export function gatewayWire(channel: string, sub: MessageId, positions: boolean)
     id: `gateway ${JSON.stringify(sub)} ${positions}`,
     tellsGaps: true,
     encode: (note) => textFrame(text(note)),
-  }
-}
-
-/** The events of a subscription over SSE: `id` is the position, where the channel or key has one of its own. */
-export function eventWire(channel: string): Wire {
-  const text = gatewayText(channel, undefined, true)
-  return {
-    id: 'sse',
-    tellsGaps: true,
-    encode: (note) => {
-      if (note.type === 'progress') return Buffer.from(': progress\n\n')
-      const position = 'position' in note ? note.position : undefined
-      const id = position === undefined ? '' : `id: ${formatPosition(position)}\n`
-      return Buffer.from(`event: ${note.type}\n${id}data: ${text(note)}\n\n`)
-    },
   }
 }
 

@@ -10,7 +10,7 @@ import {
 import { count, map } from '@gw/core'
 import { z } from 'zod'
 
-export const Order = struct('Order', {
+const Order = struct('Order', {
   symbol: z.string(),
   side: z.enum(['buy', 'sell']).default('buy'),
   quantity: z
@@ -29,7 +29,7 @@ const Control = struct('Control', {
   data_str: z.string().default(''),
 })
 
-export const Price = struct('Price', { value: z.number() })
+const Price = struct('Price', { value: z.number() })
 
 export const channels = defineChannels({
   orders: channel(Order, {

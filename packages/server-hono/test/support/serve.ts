@@ -100,10 +100,7 @@ export class TestSocket {
   }
 }
 
-export function openSocket(
-  url: string,
-  options: Record<string, unknown> = {},
-): Promise<TestSocket> {
+function openSocket(url: string, options: Record<string, unknown> = {}): Promise<TestSocket> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url, options)
     const testSocket = new TestSocket(socket)
@@ -120,7 +117,7 @@ export function openSocket(
 }
 
 /** A handshake that was answered with a refusal. */
-export class Refused extends Error {
+class Refused extends Error {
   readonly status: number
   readonly body: string
 

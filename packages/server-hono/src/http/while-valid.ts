@@ -1,0 +1,33 @@
+import type { Authenticator, Identity } from '@gw/protocol'
+import { WebServerError } from '../errors.js'
+import { isRevokedBy } from './identity.js'
+
+/** The longest time that a timer can run. */
+const MAX_TIMER_MS = 2_147_483_647
+
+/**
+ * Lets a request wait for as long as its key is good. `wait` is given a signal that aborts with `signal`, or with
+ * `UNAUTHORIZED` when the key is revoked or expires.
+ */
+export async function whileValid<T>(
+  authenticators: readonly Authenticator[],
+  identity: Identity,
+  signal: AbortSignal,
+  wait: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ended = new AbortController()
+  const end = (): void => ended.abort(new WebServerError('UNAUTHORIZED', 'unauthorized'))
+  const stops = authenticators.map((authenticator) =>
+    authenticator.onRevoked?.((name, credential) => {
+      if (isRevokedBy(identity, name, credential)) end()
+    }),
+  )
+  const leftMs = (identity.expiresAtMs ?? Number.POSITIVE_INFINITY) - Date.now()
+  const timer = leftMs <= MAX_TIMER_MS ? setTimeout(end, leftMs) : undefined
+  try {
+    return await wait(AbortSignal.any([signal, ended.signal]))
+  } finally {
+    clearTimeout(timer)
+    for (const stop of stops) stop?.()
+  }
+}
