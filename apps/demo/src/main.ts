@@ -62,8 +62,12 @@ async function serve(command: DemoCommand): Promise<void> {
     clock: wallClock({ start: from, speed: command.speed }),
     modules: [...kafkaModules(), server],
   })
+  // Asked for before the server does, which would print it to stderr.
+  const keyLines = auth?.announce?.() ?? []
+  const source = command.apiKey === undefined ? 'API_KEY' : '--api-key'
+  const keyLine = keyLines[0] ?? (auth === undefined ? 'none is asked for' : `that of ${source}`)
   await gateway.start()
-  print(server.url ?? '', command, auth?.announce?.() ?? [])
+  print(server.url ?? '', command, keyLine)
   const reason = await finished
   process.stdout.write(`stopping: ${reason}\n`)
   setTimeout(() => process.exit(0), STOP_MS).unref()
@@ -91,13 +95,13 @@ function kafkaModules(): Module<DemoChannels>[] {
   ]
 }
 
-function print(url: string, command: DemoCommand, secrets: readonly string[]): void {
+function print(url: string, command: DemoCommand, keyLine: string): void {
   const lines = [
     `Flight operations, at ${command.speed} times real time`,
     `  REST       ${url}/api/v1/last/network`,
     `  WebSocket  ${url.replace('http', 'ws')}/api/v1/stream`,
     ...(command.unix === undefined ? [] : [`  UNIX       ${command.unix}`]),
-    ...secrets.map((line) => `  ${line}`),
+    `  key        ${keyLine}`,
     `  pid        ${process.pid}`,
   ]
   process.stdout.write(`${lines.join('\n')}\n`)

@@ -6,7 +6,6 @@ const PROGRAM = join(import.meta.dirname, '../dist/main.js')
 /** A demo that runs as a process of its own. */
 export interface DemoProcess {
   readonly url: string
-  readonly key: string
   readonly process: ChildProcess
   /** Everything that it has printed. */
   output(): string
@@ -18,7 +17,7 @@ export interface DemoProcess {
 /** Starts the demo on a free port and waits until it says where it serves. */
 export async function startDemo(
   args: readonly string[] = [],
-  env: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string | undefined>> = {},
 ): Promise<DemoProcess> {
   const child = spawn(process.execPath, [PROGRAM, '--port', '0', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -44,7 +43,6 @@ export async function startDemo(
   ])
   return {
     url: /http:\/\/[\d.]+:\d+/.exec(output)?.[0] ?? '',
-    key: /key +(\S+)/i.exec(output)?.[1] ?? '',
     process: child,
     output: () => output,
     ended,

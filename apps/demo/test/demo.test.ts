@@ -160,6 +160,16 @@ describe('the process', () => {
     expect(await other.ended).toBe(0)
   })
 
+  test('makes a key where none is given, prints it once, and asks for it', async () => {
+    const other = await startDemo([], { API_KEY: undefined })
+    const [key = '', ...more] = other.output().match(/gw_\w+/g) ?? []
+    expect(more).toEqual([])
+    const ask = async (headers: HeadersInit): Promise<number> =>
+      (await fetch(`${other.url}/api/v1/last/network`, { headers })).status
+    expect([await ask({ 'X-API-Key': key }), await ask({})]).toEqual([200, 403])
+    await other.stop()
+  })
+
   test('ends when its parent has gone, and frees the port', async () => {
     const program = join(import.meta.dirname, '../dist/main.js')
     const parent = spawn(

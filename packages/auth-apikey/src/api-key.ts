@@ -55,7 +55,8 @@ class ApiKeyAuthenticator implements Authenticator {
   readonly #allowQuery: boolean
   readonly #store: KeyStore | undefined
   readonly #configured: readonly StoredKey[]
-  readonly #generated: string | undefined
+  /** The key made for this run, until it has been announced. */
+  #generated: string | undefined
   readonly #sessions: Sessions
   readonly #attempts: Attempts
   readonly #listeners = new Set<RevocationListener>()
@@ -96,9 +97,9 @@ class ApiKeyAuthenticator implements Authenticator {
   }
 
   announce(): readonly string[] {
-    return this.#generated === undefined
-      ? []
-      : [`API key, made for this run as no API_KEY is set: ${this.#generated}`]
+    const key = this.#generated
+    this.#generated = undefined
+    return key === undefined ? [] : [`API key, made for this run as no API_KEY is set: ${key}`]
   }
 
   login(

@@ -57,6 +57,13 @@ describe('which key', () => {
     expect(apiKey().announce?.()[0]).not.toBe(line)
   })
 
+  test('a key that was made is announced once, whoever asks', () => {
+    vi.stubEnv('API_KEY', undefined)
+    const auth = apiKey()
+    expect(auth.announce?.()).toHaveLength(1)
+    expect(auth.announce?.()).toEqual([])
+  })
+
   test.each([[null], [''], ['  '], ['two words'], ['ключ'], ['line\nbreak']])(
     'refuses %j at construction',
     (key) => {

@@ -68,7 +68,7 @@ export interface Authenticator {
    * @returns what ends it.
    */
   onRevoked?(listener: (identityName: string, credential?: string) => void): () => void
-  /** Lines to print once at start, for people: for example a generated key. */
+  /** Lines for people to see at start, a generated key for example. Handed out once: whoever asks first prints them. */
   announce?(): readonly string[]
   /**
    * What a login page needs: turns a key that a person entered into a session cookie. `undefined` refuses it.

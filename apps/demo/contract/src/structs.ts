@@ -55,7 +55,7 @@ export type Network = z.output<typeof Network>
 export const Threshold = struct('Threshold', {
   airport: airportOrAll.default('*'),
   /** Minutes. */
-  minutes: z.int().positive(),
+  minutes: z.int().nonnegative(),
 })
 export type Threshold = z.output<typeof Threshold>
 
