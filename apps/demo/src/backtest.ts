@@ -1,16 +1,14 @@
 import process from 'node:process'
-import { DataFileError } from './data/data-file-error.js'
 import { FlightsFile } from './data/flights.js'
 import { demoGateway } from './gateway.js'
 import { type Tally, tally } from './modules/tally.js'
-import { BACKTEST_HELP, parseBacktestCommand, UsageError } from './options.js'
+import { BACKTEST_HELP, parseBacktestCommand, reportOf } from './options.js'
 import { progressBar } from './progress-bar.js'
 
 try {
   await backtest(process.argv.slice(2))
 } catch (error) {
-  if (!(error instanceof UsageError || error instanceof DataFileError)) throw error
-  process.stderr.write(`backtest: ${error.message}\n`)
+  process.stderr.write(`backtest: ${reportOf(error)}\n`)
   process.exitCode = 1
 }
 

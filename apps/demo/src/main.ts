@@ -1,15 +1,14 @@
 import process from 'node:process'
 import { apiKey } from '@gw/auth-apikey'
-import { ChannelsError, type Module } from '@gw/channels'
+import type { Module } from '@gw/channels'
 import { wallClock } from '@gw/core'
 import { kafka } from '@gw/kafka'
 import { webServer } from '@gw/server-hono'
 import type { DemoChannels } from '@gw-apps/demo-contract'
-import { DataFileError } from './data/data-file-error.js'
 import { FlightsFile } from './data/flights.js'
 import { demoGateway } from './gateway.js'
 import { watchParents } from './lifeline.js'
-import { DEMO_HELP, type DemoCommand, parseDemoCommand, UsageError } from './options.js'
+import { DEMO_HELP, type DemoCommand, parseDemoCommand, reportOf, UsageError } from './options.js'
 
 /** How long a stop may take before the process ends anyway. */
 const STOP_MS = 1_500
@@ -19,18 +18,7 @@ try {
   if (command.help) process.stdout.write(DEMO_HELP)
   else await serve(command)
 } catch (error) {
-  // What somebody can mend is told in a sentence; anything else is a fault of ours, with its stack.
-  const code = (error as { readonly code?: unknown }).code
-  const isExpected =
-    error instanceof UsageError ||
-    error instanceof DataFileError ||
-    error instanceof ChannelsError ||
-    typeof code === 'string'
-  process.stderr.write(
-    isExpected
-      ? `demo: ${(error as Error).message}\n`
-      : `${(error as Error).stack ?? String(error)}\n`,
-  )
+  process.stderr.write(`demo: ${reportOf(error)}\n`)
   process.exit(1)
 }
 

@@ -7,6 +7,13 @@ export class UsageError extends Error {
   readonly code = 'USAGE'
 }
 
+/** What to tell about an error: a sentence where it has a code, else the stack of what is a fault of ours. */
+export function reportOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { code } = error as { readonly code?: unknown }
+  return typeof code === 'string' ? error.message : (error.stack ?? error.message)
+}
+
 /** What the demo was asked to do. */
 export interface DemoCommand {
   readonly help: boolean
@@ -125,7 +132,7 @@ function parse<const O extends OptionTypes>(
   try {
     return parseArgs({ args: [...own], options, strict: true }).values as never
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split('. ')[0] : String(error)
+    const reason = error instanceof Error ? error.message.split(/\.\s/)[0] : String(error)
     throw new UsageError(`${reason}; --help lists the options`)
   }
 }

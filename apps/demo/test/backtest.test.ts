@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { dataFile } from '../src/data/vega-datasets.js'
 
 const PROGRAM = join(import.meta.dirname, '../dist/backtest.js')
 const ORACLE = join(import.meta.dirname, 'fixtures/flights-3m.json')
@@ -56,6 +57,17 @@ test.each([
 test('a data file that is no parquet file ends with code 1 and one sentence', () => {
   const path = join(mkdtempSync(join(tmpdir(), 'gw-demo-')), 'flights.parquet')
   writeFileSync(path, 'not parquet at all')
+  const { status, stderr } = backtest('--data', path)
+  expect(status).toBe(1)
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+  expect(stderr).toContain(path)
+})
+
+test('data that is damaged half-way ends with code 1 and one sentence', () => {
+  const data = readFileSync(dataFile('flights-3m.parquet'))
+  data.fill(0xaa, 2_000_000, 2_000_400)
+  const path = join(mkdtempSync(join(tmpdir(), 'gw-demo-')), 'flights.parquet')
+  writeFileSync(path, data)
   const { status, stderr } = backtest('--data', path)
   expect(status).toBe(1)
   expect(stderr.trimEnd().split('\n')).toHaveLength(1)

@@ -205,6 +205,7 @@ describe('the process', () => {
   test.each([
     [['--nonsense'], '--nonsense'],
     [['--speed', '0'], '--speed'],
+    [['--speed', '-5'], '--speed'],
     [['--from', 'soon'], '--from'],
     [['--from', '2031-01-01'], '--from'],
     [['--at-end', 'dance'], '--at-end'],
