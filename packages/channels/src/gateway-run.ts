@@ -78,6 +78,7 @@ export class GatewayRun {
   isClosing = false
   readonly #options: RunOptions
   readonly #modules: readonly WiredModule[]
+  readonly #refusers: readonly Module<never>[]
   #context: NodeContext | undefined
   /** What a node threw that ends the run. */
   #failure: GraphError | undefined
@@ -92,6 +93,7 @@ export class GatewayRun {
     giveMint(this.graph, this.mint)
     this.lookup = isRealtime ? new Lookup(options.maxLookup) : undefined
     this.#modules = wiredModules(options.modules, options.blockUntil)
+    this.#refusers = options.modules.filter(({ refusesSends }) => refusesSends !== undefined)
     this.wiring = new Wiring({
       graph: this.graph,
       definitions: definitionsWith(contract, this.#modules),
@@ -169,6 +171,12 @@ export class GatewayRun {
         'OVERLOADED',
         `the engine is ${Math.round(this.#options.lag() / 1_000)} ms behind, more than the option maxLagMs allows: send later`,
       )
+    }
+    for (const module of this.#refusers) {
+      const reason = module.refusesSends?.()
+      if (reason !== undefined) {
+        throw new ChannelsError('OVERLOADED', reason, { module: module.name })
+      }
     }
   }
 

@@ -22,6 +22,11 @@ export interface Module<in C extends AnyChannels = AnyChannels> {
   start?(gateway: LiveGateway<C>): void | Promise<void>
   /** Closes it: called in reverse order while the engine still runs; within a bound. */
   stop?(): void | Promise<void>
+  /**
+   * Why nothing may be sent now; `undefined` when it may. Asked at each send: a module that cannot keep up with what sends make
+   * has them refused as `OVERLOADED`.
+   */
+  refusesSends?(): string | undefined
   /** Writes out what is left: called in reverse order when the engine has ended, in simulation too; within a bound. */
   flush?(): void | Promise<void>
   /** Channels that must have a provider for this module; `[]` means none. @defaultValue every channel that it gets */

@@ -7,6 +7,9 @@ export type KafkaErrorCode =
   | 'INVALID_RECORD'
   | 'CLOSED'
   | 'TIMED_OUT'
+  | 'FENCED'
+  | 'NOT_OWNED'
+  | 'REGISTRY_FAILED'
 
 /** Where an error happened. */
 export interface KafkaErrorDetails {

@@ -1,5 +1,6 @@
+export type { KafkaModule } from './connection.js'
 export { KafkaError, type KafkaErrorCode, type KafkaErrorDetails } from './errors.js'
-export { type KafkaModule, kafka } from './kafka.js'
+export { kafka } from './kafka.js'
 export type {
   ConsumerOptions,
   KafkaClient,

@@ -7,23 +7,30 @@ export interface KafkaClient {
   producer(options: ProducerOptions): KafkaProducer
   /** A member of a consumer group. */
   consumer(options: ConsumerOptions): KafkaConsumer
+  /** A producer of transactions. */
+  transactor(options: TransactorOptions): KafkaTransactor
 }
 
 /** A record to produce. A `null` value is a tombstone. */
 export interface KafkaRecord {
   readonly topic: string
   readonly key: string | null
-  readonly value: string | null
+  readonly value: string | Uint8Array | null
   readonly headers?: Readonly<Record<string, string>>
+  /** @defaultValue that of the key's hash */
+  readonly partition?: number
 }
 
 /** A record that was read. */
-export interface ReceivedRecord extends KafkaRecord {
+export interface ReceivedRecord {
+  readonly topic: string
   readonly partition: number
   readonly offset: string
+  readonly key: string | null
+  readonly value: Buffer | null
+  readonly headers: Readonly<Record<string, string>>
   /** Milliseconds since the epoch. */
   readonly timestampMs: number
-  readonly headers: Readonly<Record<string, string>>
 }
 
 /** How a connection does. */
@@ -51,11 +58,16 @@ export interface KafkaProducer {
   send(record: KafkaRecord): void
   /** Records that the broker has not acknowledged. */
   readonly pending: number
+  /** How full the queue is, by records or by bytes: 1 is its bound. */
+  readonly fill: number
   /** Fulfilled when everything that was queued before is acknowledged. @throws KafkaError `TIMED_OUT`. */
   flush(timeoutMs: number): Promise<void>
   /** Refuses new records, sends those that wait, within the time, and disconnects. */
   close(timeoutMs: number): Promise<void>
 }
+
+/** Partitions by topic. */
+export type Assignment = Readonly<Record<string, readonly number[]>>
 
 export interface ConsumerOptions {
   readonly groupId: string
@@ -64,7 +76,17 @@ export interface ConsumerOptions {
   readonly from: 'earliest' | 'latest'
   /** Make topics that do not exist yet. */
   readonly createTopics: boolean
+  /** After how long without a sign of life a member is replaced. @defaultValue 10_000 */
+  readonly sessionTimeoutMs?: number
+  /** Partitions that are handed on at the same time, at most; each stays in order. @defaultValue 1 */
+  readonly concurrency?: number
+  /** Who commits: the consumer, when the records were taken, or whoever takes them, in a transaction. @defaultValue 'consumer' */
+  readonly commits?: 'consumer' | 'transactor'
+  /** Gives partitions of the same number to the same member, whatever the topic. @defaultValue round robin */
+  readonly assignor?: PartitionAssignor
   readonly onStatus: (status: KafkaStatus) => void
+  /** Told what this member reads from now on. */
+  readonly onAssigned?: (assignment: Assignment) => void
   /**
    * Takes some records of one partition, in order; they are committed when the promise is kept. One that is broken has them
    * delivered again.
@@ -75,7 +97,58 @@ export interface ConsumerOptions {
   ) => Promise<void>
 }
 
+/** A member of a group, with what it told about itself, and what it was given. */
+export interface GroupMember {
+  readonly memberId: string
+  /** What it told, as JSON; `undefined` when that was nothing. */
+  readonly tells: unknown
+  readonly assignment: Assignment
+}
+
+/** Says who of a group reads what. */
+export interface PartitionAssignor {
+  /** All members of a group must have the same one. */
+  readonly name: string
+  /** What this member tells the others of itself: JSON. */
+  tell(): unknown
+  /** Asked of one member for all. `partitions` are those of each topic. */
+  assign(
+    members: readonly Pick<GroupMember, 'memberId' | 'tells'>[],
+    partitions: Assignment,
+  ): Readonly<Record<string, Assignment>>
+}
+
 export interface KafkaConsumer {
+  /** Stops reading partitions of a topic, all of them where none are named, until {@link resume}; rebalances do not end it. */
+  pause(topic: string, partitions?: readonly number[]): void
+  resume(topic: string, partitions?: readonly number[]): void
+  /** The members of the group, as the broker sees them. */
+  members(): Promise<readonly GroupMember[]>
   /** Leaves the group, within the time. */
   close(timeoutMs: number): Promise<void>
+}
+
+/** How far a group has come: by topic, the offset of the next record of one partition. */
+export type Progress = ReadonlyMap<string, bigint>
+
+export interface TransactorOptions {
+  /** Only one transactor of an id writes: the one that was opened last. */
+  readonly transactionalId: string
+  readonly groupId: string
+  /** Whose offsets are committed. */
+  readonly topics: readonly string[]
+  readonly partition: number
+  /** Told of a record that the broker will never take; what is returned is produced in its place. */
+  readonly onRefused: (record: KafkaRecord, error: Error) => KafkaRecord | undefined
+}
+
+/** Produces records and commits what was consumed for them, all or nothing. */
+export interface KafkaTransactor {
+  /** Ends whoever has the id, and what they left undone. @returns how far the group has come; nobody else can change it any more. */
+  open(): Promise<Progress>
+  /**
+   * One transaction. When it fails, it may have happened or not: {@link open} tells.
+   */
+  commit(records: readonly KafkaRecord[], progress: Progress): Promise<void>
+  close(): Promise<void>
 }

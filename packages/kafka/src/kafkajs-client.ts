@@ -4,10 +4,14 @@ import type {
   KafkaClient,
   KafkaConsumer,
   KafkaProducer,
+  KafkaTransactor,
   ProducerOptions,
+  TransactorOptions,
 } from './kafka-client.js'
 import { KafkajsConsumer } from './kafkajs-consumer.js'
+import { quietIdleConnections } from './kafkajs-idle.js'
 import { KafkajsProducer } from './kafkajs-producer.js'
+import { KafkajsTransactor } from './kafkajs-transactor.js'
 
 /** How to reach the brokers; TLS and SASL options are those of kafkajs. */
 export interface ConnectionOptions {
@@ -19,27 +23,20 @@ export interface ConnectionOptions {
 }
 
 /**
- * kafkajs 2.2.4, with its known faults mended here and in the two files beside it: it has no batching, gives up
+ * kafkajs 2.2.4, with its known faults mended here and in the files `kafkajs-*.ts` beside it: it has no batching, gives up
  * reconnecting after a few tries unless told otherwise on the client (not only on the producer), logs ordinary
- * rebalances as errors, and ends consumers without a word.
+ * rebalances as errors, ends consumers without a word, wakes up every millisecond when idle, and waits long between two
+ * transactions.
  */
 export class KafkajsClient implements KafkaClient {
   readonly #kafka: Kafka
+  /** The next transaction begins while the broker still writes the end of the last: try again soon. */
+  readonly #transactional: Kafka
 
   constructor(options: ConnectionOptions) {
-    const { brokers, clientId = 'gw', ssl, sasl } = options
-    this.#kafka = new Kafka({
-      brokers: [...brokers],
-      clientId,
-      ...(ssl === undefined ? {} : { ssl }),
-      ...(sasl === undefined ? {} : { sasl }),
-      connectionTimeout: 3_000,
-      requestTimeout: 10_000,
-      // Our own supervision decides when to stop trying.
-      retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
-      // What matters reaches people through status; the rest is noise of ordinary rebalances.
-      logLevel: logLevel.NOTHING,
-    })
+    quietIdleConnections()
+    this.#kafka = kafkaOf(options, 100)
+    this.#transactional = kafkaOf(options, 8)
   }
 
   producer(options: ProducerOptions): KafkaProducer {
@@ -49,4 +46,28 @@ export class KafkajsClient implements KafkaClient {
   consumer(options: ConsumerOptions): KafkaConsumer {
     return new KafkajsConsumer(this.#kafka, options)
   }
+
+  transactor(options: TransactorOptions): KafkaTransactor {
+    return new KafkajsTransactor(this.#transactional, options)
+  }
+}
+
+function kafkaOf(options: ConnectionOptions, firstRetryMs: number): Kafka {
+  const { brokers, clientId = 'gw', ssl, sasl } = options
+  return new Kafka({
+    brokers: [...brokers],
+    clientId,
+    ...(ssl === undefined ? {} : { ssl }),
+    ...(sasl === undefined ? {} : { sasl }),
+    connectionTimeout: 3_000,
+    requestTimeout: 10_000,
+    // Our own supervision decides when to stop trying.
+    retry: {
+      initialRetryTime: firstRetryMs,
+      maxRetryTime: 1_000,
+      retries: firstRetryMs < 100 ? 9 : 5,
+    },
+    // What matters reaches people through status; the rest is noise of ordinary rebalances.
+    logLevel: logLevel.NOTHING,
+  })
 }

@@ -1,31 +1,67 @@
-import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs'
+import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { Backoff, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
-import type { ConsumerOptions, KafkaConsumer, ReceivedRecord } from './kafka-client.js'
-import { ensureTopics } from './topics.js'
+import type { Assignment, ConsumerOptions, GroupMember, KafkaConsumer } from './kafka-client.js'
+import { ensureTopics, withAdmin } from './kafkajs-admin.js'
+import { kafkajsAssigner, memberOf } from './kafkajs-assigner.js'
+import { receivedFrom } from './kafkajs-records.js'
 
 /** Records that are handed on, and committed, together. */
 const CHUNK = 2_000
+const CHUNK_OF_TRANSACTION = 10_000
+/** kafkajs can hang here; the connection is given up then. */
+const DISCONNECT_MS = 5_000
+/** Session time-outs without any sign of life, after which a consumer counts as stopped without a word. */
+const SILENT_SESSIONS = 3
 
 /**
- * A kafkajs consumer that is built anew, with longer and longer waits, whenever it fails to start or ends by itself,
- * until it is closed. Offsets are committed by us, after the records were taken.
+ * A kafkajs consumer that is built anew, with longer and longer waits, whenever it fails to start, ends by itself or falls
+ * silent, until it is closed. Offsets are committed by us, after the records were taken.
  */
 export class KafkajsConsumer implements KafkaConsumer {
   readonly #kafka: Kafka
   readonly #options: ConsumerOptions
+  readonly #sessionTimeoutMs: number
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff()
   readonly #running: Promise<void>
+  /** By topic; `undefined` stands for all partitions. */
+  readonly #paused = new Map<string, Set<number> | undefined>()
   #hasBegun = false
   /** Broken while it is not known where to begin. */
   #begun: Promise<void> = Promise.resolve()
   #consumer: Consumer | undefined
+  #lastSign = 0
 
   constructor(kafka: Kafka, options: ConsumerOptions) {
     this.#kafka = kafka
     this.#options = options
+    this.#sessionTimeoutMs = options.sessionTimeoutMs ?? 10_000
     this.#running = this.#supervise()
+  }
+
+  pause(topic: string, partitions?: readonly number[]): void {
+    const known = this.#paused.get(topic)
+    if (partitions === undefined) this.#paused.set(topic, undefined)
+    else if (!this.#paused.has(topic) || known !== undefined) {
+      this.#paused.set(topic, new Set([...(known ?? []), ...partitions]))
+    }
+    this.#applyPauses([topic])
+  }
+
+  resume(topic: string, partitions?: readonly number[]): void {
+    const known = this.#paused.get(topic)
+    if (partitions === undefined) this.#paused.delete(topic)
+    else for (const partition of partitions) known?.delete(partition)
+    this.#consumer?.resume([
+      { topic, ...(partitions === undefined ? {} : { partitions: [...partitions] }) },
+    ])
+  }
+
+  async members(): Promise<readonly GroupMember[]> {
+    const { groupId } = this.#options
+    const { groups } = await withAdmin(this.#kafka, (admin) => admin.describeGroups([groupId]))
+    return groups[0]?.members.map(memberOf) ?? []
   }
 
   async close(timeoutMs: number): Promise<void> {
@@ -44,8 +80,9 @@ export class KafkajsConsumer implements KafkaConsumer {
       } catch (error) {
         reason = messageOf(error)
       }
-      await this.#consumer?.disconnect().catch(() => undefined)
+      const ended = this.#consumer?.disconnect().catch(() => undefined)
       this.#consumer = undefined
+      if (ended !== undefined) await within(ended, DISCONNECT_MS)
       if (signal.aborted) return
       this.#options.onStatus({ state: 'recovering', message: reason })
       await this.#backoff.wait(signal)
@@ -54,8 +91,12 @@ export class KafkajsConsumer implements KafkaConsumer {
 
   /** Runs a consumer until it ends. @returns why. */
   async #runOnce(): Promise<string> {
-    const { groupId, topics, from, createTopics } = this.#options
-    const missing = await ensureTopics(this.#kafka, topics, createTopics)
+    const { topics, createTopics, concurrency = 1 } = this.#options
+    const missing = await ensureTopics(
+      this.#kafka,
+      topics.map((topic) => ({ topic })),
+      createTopics,
+    )
     if (missing.length > 0) {
       throw new KafkaError(
         'UNKNOWN_TOPIC',
@@ -63,13 +104,38 @@ export class KafkajsConsumer implements KafkaConsumer {
         { topic: missing[0] as string },
       )
     }
-    const consumer = this.#kafka.consumer({
+    const consumer = this.#newConsumer()
+    this.#consumer = consumer
+    const closed = new AbortController()
+    const ended = this.#endOf(consumer, closed.signal)
+    try {
+      await consumer.connect()
+      // This also decides what happens when an offset has been deleted: from the beginning loses nothing.
+      await consumer.subscribe({ topics: [...topics], fromBeginning: true })
+      consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(consumer, payload))
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: concurrency,
+        eachBatch: (payload) => this.#take(consumer, payload),
+      })
+      this.#applyPauses([...this.#paused.keys()])
+      return await ended
+    } finally {
+      closed.abort()
+    }
+  }
+
+  #newConsumer(): Consumer {
+    const { groupId, assignor } = this.#options
+    return this.#kafka.consumer({
       groupId,
-      sessionTimeout: 10_000,
+      sessionTimeout: this.#sessionTimeoutMs,
       heartbeatInterval: 500,
       // The default of 5 s is what joining, leaving and ending wait for.
       maxWaitTimeInMs: 200,
       allowAutoTopicCreation: false,
+      ...(assignor === undefined ? {} : { partitionAssigners: [kafkajsAssigner(assignor)] }),
       retry: {
         initialRetryTime: 100,
         maxRetryTime: 1_000,
@@ -77,100 +143,137 @@ export class KafkajsConsumer implements KafkaConsumer {
         restartOnFailure: async () => false,
       },
     })
-    this.#consumer = consumer
-    const ended = new Promise<string>((resolve) => {
-      consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error.message))
-      this.#stop.signal.addEventListener('abort', () => resolve('closed'), { once: true })
+  }
+
+  /** Why a consumer ended: it says so, it says nothing any more, or we want it. */
+  #endOf(consumer: Consumer, closed: AbortSignal): Promise<string> {
+    const { CRASH, FETCH, HEARTBEAT } = consumer.events
+    const sign = (): void => {
+      this.#lastSign = performance.now()
+    }
+    sign()
+    consumer.on(FETCH, sign)
+    consumer.on(HEARTBEAT, sign)
+    return new Promise((resolve) => {
+      consumer.on(CRASH, ({ payload }) => resolve(explain(payload.error)))
+      this.#stop.signal.addEventListener('abort', () => resolve('closed'), { signal: closed })
+      const silentMs = SILENT_SESSIONS * this.#sessionTimeoutMs
+      const watchdog = setInterval(() => {
+        if (performance.now() - this.#lastSign < silentMs) return
+        resolve(`the consumer gave no sign of life for ${silentMs} ms`)
+      }, this.#sessionTimeoutMs)
+      closed.addEventListener('abort', () => clearInterval(watchdog))
     })
-    await consumer.connect()
-    // This also decides what happens when an offset has been deleted: from the beginning loses nothing.
-    await consumer.subscribe({ topics: [...topics], fromBeginning: true })
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-      this.#begun =
-        from === 'latest' ? this.#begin(consumer, payload.memberAssignment) : this.#begun
-      this.#begun.then(
-        () => {
-          this.#backoff.reset()
-          this.#options.onStatus({ state: 'running', message: '' })
-        },
-        (error) => this.#options.onStatus({ state: 'recovering', message: messageOf(error) }),
-      )
-    })
-    await consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      eachBatch: (payload) => this.#take(consumer, payload),
-    })
-    return ended
+  }
+
+  #joined(
+    consumer: Consumer,
+    { memberAssignment }: { readonly memberAssignment: Assignment },
+  ): void {
+    this.#lastSign = performance.now()
+    this.#options.onAssigned?.(memberAssignment)
+    const { from, onStatus } = this.#options
+    const isRunning = (message: string): void => {
+      this.#backoff.reset()
+      onStatus({ state: 'running', message })
+    }
+    const begun = this.#begin(consumer, memberAssignment)
+    // Reading begins at once; only those who begin at the latest must know first where that is.
+    if (from === 'latest') this.#begun = begun.then(() => undefined)
+    else isRunning('')
+    begun.then(
+      (message) => {
+        if (from === 'latest' || message !== '') isRunning(message)
+      },
+      (error) => {
+        if (from === 'latest') onStatus({ state: 'recovering', message: messageOf(error) })
+      },
+    )
   }
 
   /**
-   * Has the group begin at the ends of the partitions that it never committed on. It is committed at once, so that a
-   * restart goes on from there; what is found later, such as a new partition, is read from its beginning.
+   * Finds out what is gone: offsets that the broker deleted before they were read. With `from: 'latest'` it has the group
+   * begin at the ends of the partitions that it never committed on; that is committed at once, so that a restart goes on
+   * from there. What is found later, such as a new partition, is read from its beginning.
+   * @returns what is to be told.
    */
-  async #begin(
-    consumer: Consumer,
-    assignment: Readonly<Record<string, readonly number[]>>,
-  ): Promise<void> {
-    if (this.#hasBegun) return
-    const { groupId } = this.#options
+  async #begin(consumer: Consumer, assignment: Assignment): Promise<string> {
+    const { groupId, from } = this.#options
     const topics = Object.keys(assignment)
-    const admin = this.#kafka.admin()
-    await admin.connect()
-    try {
-      const starts = []
+    if (topics.length === 0) return ''
+    const starts: { topic: string; partition: number; offset: string }[] = []
+    const lost: string[] = []
+    await withAdmin(this.#kafka, async (admin) => {
       for (const { topic, partitions } of await admin.fetchOffsets({ groupId, topics })) {
-        const ends = await admin.fetchTopicOffsets(topic)
+        const bounds = await admin.fetchTopicOffsets(topic)
         for (const { partition, offset } of partitions) {
-          const end = ends.find((one) => one.partition === partition)?.high
-          const isNew = offset === '-1' && assignment[topic]?.includes(partition)
-          if (isNew && end !== undefined) starts.push({ topic, partition, offset: end })
+          const bound = bounds.find((one) => one.partition === partition)
+          if (bound === undefined || assignment[topic]?.includes(partition) !== true) continue
+          if (offset === '-1') starts.push({ topic, partition, offset: bound.high })
+          else if (BigInt(offset) < BigInt(bound.low)) {
+            lost.push(`${topic}/${partition}@${offset} to ${BigInt(bound.low) - 1n}`)
+          }
         }
       }
+    })
+    if (from === 'latest' && !this.#hasBegun) {
       if (starts.length > 0) await consumer.commitOffsets(starts)
       for (const start of starts) consumer.seek(start)
       this.#hasBegun = true
-    } finally {
-      await admin.disconnect()
     }
+    return lost.length === 0
+      ? ''
+      : `records were deleted before they were read, reading goes on behind them: ${lost.join(', ')}; raise retention.ms of the topic`
   }
 
   async #take(consumer: Consumer, payload: EachBatchPayload): Promise<void> {
     const { batch, heartbeat, isRunning, isStale, resolveOffset } = payload
+    const { commits = 'consumer' } = this.#options
     const { topic, partition, messages } = batch
+    const size = commits === 'consumer' ? CHUNK : CHUNK_OF_TRANSACTION
+    const alive = async (): Promise<void> => {
+      this.#lastSign = performance.now()
+      await heartbeat()
+    }
     await this.#begun
-    for (let at = 0; at < messages.length; at += CHUNK) {
+    for (let at = 0; at < messages.length; at += size) {
       if (!isRunning() || isStale() || this.#stop.signal.aborted) return
-      const chunk = messages.slice(at, at + CHUNK)
+      if (this.#isPaused(topic, partition)) return
+      const chunk = messages.slice(at, at + size)
       await this.#options.onRecords(
         chunk.map((message) => receivedFrom(topic, partition, message)),
-        heartbeat,
+        alive,
       )
       const last = (chunk[chunk.length - 1] as KafkaMessage).offset
       resolveOffset(last)
-      await consumer.commitOffsets([{ topic, partition, offset: String(BigInt(last) + 1n) }])
-      await heartbeat()
+      if (commits === 'consumer') {
+        await consumer.commitOffsets([{ topic, partition, offset: String(BigInt(last) + 1n) }])
+      }
+      await alive()
+    }
+  }
+
+  #isPaused(topic: string, partition: number): boolean {
+    if (!this.#paused.has(topic)) return false
+    const partitions = this.#paused.get(topic)
+    return partitions === undefined || partitions.has(partition)
+  }
+
+  #applyPauses(topics: readonly string[]): void {
+    for (const topic of topics) {
+      const partitions = this.#paused.get(topic)
+      try {
+        this.#consumer?.pause([
+          { topic, ...(partitions === undefined ? {} : { partitions: [...partitions] }) },
+        ])
+      } catch {
+        // It does not run yet: applied when it does.
+      }
     }
   }
 }
 
-function receivedFrom(topic: string, partition: number, message: KafkaMessage): ReceivedRecord {
-  return {
-    topic,
-    partition,
-    offset: message.offset,
-    key: message.key?.toString() ?? null,
-    value: message.value?.toString() ?? null,
-    headers: headersOf(message.headers),
-    timestampMs: Number(message.timestamp),
-  }
-}
-
-function headersOf(headers: IHeaders | undefined): Record<string, string> {
-  const texts: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers ?? {})) {
-    const first = Array.isArray(value) ? value[0] : value
-    if (first !== undefined) texts[name] = first.toString()
-  }
-  return texts
+function explain(error: Error): string {
+  if (error.name !== 'KafkaJSNotImplemented') return error.message
+  return `${error.message}: a topic is compressed in a way that kafkajs cannot read by itself; register the codec in its CompressionCodecs, or set compression.type of the topic to gzip`
 }

@@ -1,7 +1,8 @@
-import type { Kafka, Message, Producer } from 'kafkajs'
+import type { Kafka, Producer } from 'kafkajs'
 import { Backoff, pause, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { KafkaProducer, KafkaRecord, ProducerOptions } from './kafka-client.js'
+import { isOneOf, isRefusal, messageFor } from './kafkajs-records.js'
 import { sizeOf, TopicQueue } from './topic-queue.js'
 
 const RETRY_LOOK_MS = 20
@@ -11,8 +12,6 @@ const TOPIC_FAILURES = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'INVALID_TOPIC_EXCEPTION',
 ])
-/** What the broker says of a record that it will never take. */
-const REFUSALS = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD'])
 
 /**
  * A queue for each topic in front of a kafkajs producer: one request at a time, in order, each with all that has gathered
@@ -38,6 +37,11 @@ export class KafkajsProducer implements KafkaProducer {
 
   get pending(): number {
     return this.#pending
+  }
+
+  get fill(): number {
+    const { maxPendingRecords, maxPendingBytes } = this.#options
+    return Math.max(this.#pending / maxPendingRecords, this.#bytes / maxPendingBytes)
   }
 
   send(record: KafkaRecord): void {
@@ -112,7 +116,7 @@ export class KafkajsProducer implements KafkaProducer {
       this.#settle(queue, records)
       return true
     } catch (error) {
-      if (isOneOf(REFUSALS, error)) return this.#refuse(queue, records, error)
+      if (isRefusal(error)) return this.#refuse(queue, records, error)
       await this.#recover(queue, error)
       return false
     }
@@ -187,17 +191,4 @@ export class KafkajsProducer implements KafkaProducer {
     this.#producer = undefined
     await producer?.disconnect().catch(() => undefined)
   }
-}
-
-function messageFor({ key, value, headers }: KafkaRecord): Message {
-  return { key, value, ...(headers === undefined ? {} : { headers: { ...headers } }) }
-}
-
-/** Whether a failure, or what kafkajs wraps in it, is of these types. */
-function isOneOf(types: ReadonlySet<string>, error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    const { type } = at as { readonly type?: unknown }
-    if (typeof type === 'string' && types.has(type)) return true
-  }
-  return false
 }

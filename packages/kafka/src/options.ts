@@ -25,9 +25,16 @@ export interface KafkaOptions<C extends AnyChannels> extends ConnectionOptions {
    * On a basket the record's key is the basket's.
    */
   readonly subscribe?: { readonly [K in ChannelName<C>]?: TopicKeys<string> }
-  /** Changes what goes out, by channel; `undefined` drops the record. */
+  /** Changes what goes out, by channel; `undefined` drops the record, `null` makes it a tombstone. */
   readonly publishProcessors?: {
     readonly [K in ChannelName<C>]?: (value: ValueOf<C, K>, topic: string) => unknown
+  }
+  /** Headers of the records of a channel. */
+  readonly publishHeaders?: {
+    readonly [K in ChannelName<C>]?: (
+      value: ValueOf<C, K>,
+      topic: string,
+    ) => Readonly<Record<string, string>>
   }
   /** Changes what came in, by channel, before it is validated; `undefined` drops the record. */
   readonly subscribeProcessors?: {
@@ -35,6 +42,12 @@ export interface KafkaOptions<C extends AnyChannels> extends ConnectionOptions {
   }
   /** How values become text. @defaultValue JSON */
   readonly serde?: Serde
+  /**
+   * Commits what was consumed, and what the graph made of it, in one transaction for each batch of records: what is read with
+   * `read_committed` shows each record's effects once, whatever fails. What timers and sends make is at least once.
+   * @defaultValue false: at least once
+   */
+  readonly exactlyOnce?: boolean
   /** Consumer group; it goes on where it stopped. @defaultValue the name `gw` and the client's id */
   readonly groupId?: string
   /** Where a new group begins. @defaultValue 'earliest' */
@@ -51,6 +64,10 @@ export interface KafkaOptions<C extends AnyChannels> extends ConnectionOptions {
   readonly maxInFlight?: number
   /** How long a stop waits for records to be acknowledged. @defaultValue 5_000 */
   readonly drainTimeoutMs?: number
+  /** After how long without a sign of life the group replaces this member. @defaultValue 10_000 */
+  readonly sessionTimeoutMs?: number
+  /** Name of a channel that is added, and ticks how the connections do. @defaultValue none */
+  readonly statusChannel?: string
   /** Told how the connections do. */
   readonly onStatus?: (connection: 'producer' | 'consumer', status: KafkaStatus) => void
   /** Another client than kafkajs. */

@@ -8,17 +8,17 @@ export interface TickContext {
   readonly timeMs: number
 }
 
-/** Turns values into the texts of records, and back. A throw while reading makes the record a dead letter. */
+/** Turns values into the texts or bytes of records, and back. A throw while reading makes the record a dead letter. */
 export interface Serde {
   /** `json` is the value's JSON, made once for all who need it. */
-  write(json: string, context: TickContext): string
-  read(text: string, record: ReceivedRecord): unknown
+  write(json: string, context: TickContext): string | Uint8Array
+  read(bytes: Buffer, record: ReceivedRecord): unknown
 }
 
 /** The value as JSON: a struct is an object, a list channel's tick an array. */
 export const json: Serde = {
   write: (text) => text,
-  read: (text) => JSON.parse(text) as unknown,
+  read: (bytes) => JSON.parse(bytes.toString()) as unknown,
 }
 
 /**
@@ -27,9 +27,14 @@ export const json: Serde = {
  */
 export const envelope: Serde = {
   write: (text, { timeMs }) => `{"encoding":${JSON.stringify(text)},"csp_timestamp":${timeMs}}`,
-  read: (text) => {
-    const outer = JSON.parse(text) as { readonly encoding?: unknown }
-    if (typeof outer?.encoding !== 'string') throw new Error('it has no text "encoding"')
-    return JSON.parse(outer.encoding) as unknown
-  },
+  read: (bytes) => JSON.parse(openEnvelope(bytes).encoding) as unknown,
+}
+
+function openEnvelope(bytes: Buffer): {
+  readonly encoding: string
+  readonly csp_timestamp?: unknown
+} {
+  const outer = JSON.parse(bytes.toString()) as { readonly encoding?: unknown }
+  if (typeof outer?.encoding !== 'string') throw new Error('it has no text "encoding"')
+  return outer as { readonly encoding: string }
 }

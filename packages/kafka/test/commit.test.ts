@@ -24,7 +24,7 @@ const record = (value: string, offset = '0'): ReceivedRecord => ({
   partition: 0,
   offset,
   key: null,
-  value,
+  value: Buffer.from(value),
   headers: {},
   timestampMs: 0,
 })
@@ -42,6 +42,7 @@ function manual(taken = new Set<string>()) {
         sent.push(one)
       },
       pending: 0,
+      fill: 0,
       flush: () =>
         sent.every(({ topic }) => taken.has(topic))
           ? Promise.resolve()
@@ -50,7 +51,15 @@ function manual(taken = new Set<string>()) {
     }),
     consumer: (given) => {
       options = given
-      return { close: () => delivered.catch(() => undefined) }
+      return {
+        pause: () => undefined,
+        resume: () => undefined,
+        members: () => Promise.resolve([]),
+        close: () => delivered.catch(() => undefined),
+      }
+    },
+    transactor: () => {
+      throw new Error('no transactions here')
     },
   }
   return {
@@ -147,7 +156,7 @@ test.each([
       {
         topic: 'dead',
         key,
-        value,
+        value: Buffer.from(value),
         headers: {
           'gw-topic': 'orders',
           'gw-partition': '3',

@@ -289,7 +289,7 @@ describe.skipIf(brokers === undefined)('against a real broker', () => {
       const [name, groupId] = [topic('orders'), randomUUID()]
       const { gateway } = await start({ publish: { orders: { [name]: 'k' } } }, own.address)
       const { gateway: reader } = await start(
-        { subscribe: { orders: { [name]: '' } }, groupId },
+        { subscribe: { orders: { [name]: '' } }, groupId, sessionTimeoutMs: 3_000 },
         own.address,
       )
       const seen = new Set<number>()

@@ -1,0 +1,327 @@
+import type { LiveGateway, Module } from '@gw/channels'
+import { type PushSource, push } from '@gw/core'
+import type { AnyChannels } from '@gw/protocol'
+import { byPartition } from './by-partition.js'
+import { deadLetterOf, truncatedLetterOf } from './dead-letter.js'
+import { KafkaError, messageOf } from './errors.js'
+import { Intake } from './intake.js'
+import type {
+  Assignment,
+  KafkaClient,
+  KafkaConsumer,
+  KafkaProducer,
+  KafkaRecord,
+  KafkaStatus,
+  KafkaTransactor,
+  PartitionAssignor,
+  ReceivedRecord,
+} from './kafka-client.js'
+import { KafkajsClient } from './kafkajs-client.js'
+import { type KafkaOptions, type KeyOption, topicsOf } from './options.js'
+import { publish } from './publisher.js'
+import { statusChannel } from './status-channel.js'
+import { Subscriber } from './subscriber.js'
+import { Task } from './task.js'
+import { Units, type UnitsOptions } from './units.js'
+
+/** The module, and how its connections do. */
+export interface KafkaModule<C extends AnyChannels> extends Module<C> {
+  readonly status: { readonly producer: KafkaStatus; readonly consumer: KafkaStatus }
+  /** Records that were sent to the dead-letter topic, or that the broker refused. */
+  readonly deadLetters: number
+  /** Ticks that found no room in the queue to the broker, or had no key, and were not published. */
+  readonly unpublished: number
+  /** Records that the engine took. */
+  readonly received: number
+  /** Records that wait for the broker. */
+  readonly pending: number
+  /** Stops reading partitions of a topic, all of them where none are named, until {@link resume}. */
+  pause(topic: string, partitions?: readonly number[]): void
+  resume(topic: string, partitions?: readonly number[]): void
+}
+
+/** What a cluster does beside consuming and producing. */
+export interface ConnectionHooks extends Pick<UnitsOptions, 'prepare' | 'finish' | 'undo'> {
+  readonly assignor: PartitionAssignor
+  /** Where units are committed without transactions. */
+  readonly atLeastOnce: (producer: KafkaProducer) => KafkaTransactor
+  readonly onAssigned: (assignment: Assignment, gone: readonly number[]) => void
+}
+
+const MAX_PENDING_RECORDS = 100_000
+const DEAD_LETTER_MS = 30_000
+/** From here on sends are refused: those that are under way still find room. */
+const FULL = 0.9
+/** Partitions whose units are under way at the same time. */
+const CONCURRENT_UNITS = 4
+const CLOSED: KafkaStatus = { state: 'closed', message: '' }
+
+/** Channels of a gateway, connected to topics both ways. */
+export class Connection<C extends AnyChannels> implements KafkaModule<C> {
+  readonly name: string
+  readonly requires: readonly never[] = []
+  status: { producer: KafkaStatus; consumer: KafkaStatus } = { producer: CLOSED, consumer: CLOSED }
+  deadLetters = 0
+  unpublished = 0
+  received = 0
+  readonly connect: NonNullable<Module<C>['connect']>
+  readonly #options: KafkaOptions<C>
+  readonly #hooks: ConnectionHooks | undefined
+  readonly #subscriber: Subscriber<C>
+  readonly #owned = new Set<number>()
+  #statuses: PushSource<unknown> | undefined
+  #stop = new AbortController()
+  #client: KafkaClient | undefined
+  #intake: Intake | undefined
+  #units: Units | undefined
+  #producer: KafkaProducer | undefined
+  #consumer: KafkaConsumer | undefined
+  #stopPublishing: (() => void) | undefined
+
+  constructor(options: KafkaOptions<C>, hooks?: ConnectionHooks) {
+    this.name = options.name ?? 'kafka'
+    this.#options = options
+    this.#hooks = hooks
+    this.#subscriber = new Subscriber(options)
+    this.connect = (channels) => {
+      this.#subscriber.connect(channels)
+      // Getting a channel keeps it in the graph.
+      for (const [channel] of topicsOf<KeyOption>(options.publish))
+        channels.getChannel(channel as never)
+      if (options.statusChannel === undefined) return
+      this.#statuses = push(channels.graph, 'nonCollapsing', {
+        name: options.statusChannel,
+        maxPending: 1_000,
+        overflow: 'dropOldest',
+        insideCycle: 'queue',
+      })
+      channels.setChannel(options.statusChannel as never, this.#statuses.edge as never)
+    }
+  }
+
+  get pending(): number {
+    return (this.#producer?.pending ?? 0) + (this.#units?.pending ?? 0)
+  }
+
+  get groupId(): string {
+    return this.#options.groupId ?? `gw-${this.#options.clientId ?? 'gw'}`
+  }
+
+  get client(): KafkaClient {
+    this.#client ??= this.#options.client ?? new KafkajsClient(this.#options)
+    return this.#client
+  }
+
+  get consumer(): KafkaConsumer | undefined {
+    return this.#consumer
+  }
+
+  get units(): Units | undefined {
+    return this.#units
+  }
+
+  get intake(): Intake | undefined {
+    return this.#intake
+  }
+
+  dynamicChannels(): AnyChannels {
+    const { statusChannel: name } = this.#options
+    return name === undefined ? {} : { [name]: statusChannel }
+  }
+
+  /** Sends are refused while the broker does not take what they make. */
+  refusesSends(): string | undefined {
+    const fill = this.#producer?.fill ?? 0
+    if (fill < FULL) return undefined
+    return `Kafka does not take what is published (${this.#producer?.pending} records wait): send later`
+  }
+
+  pause(topic: string, partitions?: readonly number[]): void {
+    this.#consumer?.pause(topic, partitions)
+  }
+
+  resume(topic: string, partitions?: readonly number[]): void {
+    this.#consumer?.resume(topic, partitions)
+  }
+
+  start(gateway: LiveGateway<C>): void {
+    const options = this.#options
+    this.#stop = new AbortController()
+    const { client } = this
+    const { topics } = this.#subscriber
+    this.#producer = client.producer({
+      maxPendingRecords: options.maxPendingRecords ?? MAX_PENDING_RECORDS,
+      maxPendingBytes: options.maxPendingBytes ?? 64 * 2 ** 20,
+      onStatus: (status) => this.#report('producer', status),
+      onRefused: (record, error) => {
+        const instead = this.#refused(record, error)
+        if (instead !== undefined) this.#sent(instead)
+      },
+    })
+    const intake = new Intake({
+      signal: this.#stop.signal,
+      take: (record) => {
+        this.#subscriber.take(record)
+        this.received++
+      },
+      isIdle: () => this.#subscriber.pending === 0 && gateway.health.lagMs === 0,
+      bury: (record, error, alive) => this.#bury(record, error, alive),
+    })
+    this.#intake = intake
+    const inUnits = this.#hooks !== undefined || options.exactlyOnce === true
+    this.#units = inUnits ? this.#newUnits(intake) : undefined
+    this.#stopPublishing = publish(
+      gateway,
+      (record) => this.#send(record),
+      options,
+      (channel, error) => this.#unpublished(channel, error),
+    )
+    if (topics.length === 0) return
+    this.#subscriber.start(gateway)
+    this.#consumer = client.consumer({
+      groupId: this.groupId,
+      topics,
+      from: options.from ?? 'earliest',
+      createTopics: options.createTopics ?? true,
+      ...(options.sessionTimeoutMs === undefined
+        ? {}
+        : { sessionTimeoutMs: options.sessionTimeoutMs }),
+      ...(inUnits
+        ? {
+            assignor: this.#hooks?.assignor ?? byPartition(() => ({ owned: [...this.#owned] })),
+            concurrency: CONCURRENT_UNITS,
+            commits: options.exactlyOnce === true ? 'transactor' : 'consumer',
+          }
+        : {}),
+      onStatus: (status) => this.#report('consumer', status),
+      onAssigned: (assignment) => this.#assigned(assignment),
+      onRecords: (records, alive) => this.#take(records, alive),
+    })
+  }
+
+  async stop(): Promise<void> {
+    const { drainTimeoutMs = 5_000 } = this.#options
+    // The consumer ends while the engine still takes what was read: only that is committed.
+    await this.#consumer?.close(drainTimeoutMs)
+    this.#consumer = undefined
+    this.#stop.abort()
+    await this.#units?.close()
+    this.#stopPublishing?.()
+    await this.#producer?.close(drainTimeoutMs)
+  }
+
+  #newUnits(intake: Intake): Units {
+    const { client, groupId } = this
+    const { exactlyOnce = false } = this.#options
+    const { topics } = this.#subscriber
+    let trouble = ''
+    return new Units({
+      ...this.#hooks,
+      intake,
+      sendLoose: (record) => this.#producer?.send(record),
+      newTask: (partition) =>
+        new Task({
+          partition,
+          signal: this.#stop.signal,
+          onTrouble: (message) => {
+            if (message === trouble) return
+            trouble = message
+            this.#report('producer', { state: message === '' ? 'running' : 'recovering', message })
+          },
+          transactor:
+            !exactlyOnce && this.#hooks !== undefined
+              ? this.#hooks.atLeastOnce(this.#producer as KafkaProducer)
+              : client.transactor({
+                  transactionalId: `${groupId}-${partition}`,
+                  groupId,
+                  topics,
+                  partition,
+                  onRefused: (record, error) => this.#refused(record, error),
+                }),
+        }),
+    })
+  }
+
+  #assigned(assignment: Assignment): void {
+    const gone = this.#units?.assigned(assignment) ?? []
+    this.#owned.clear()
+    for (const partition of Object.values(assignment).flat()) this.#owned.add(partition)
+    this.#hooks?.onAssigned(assignment, gone)
+  }
+
+  async #take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<void> {
+    const intake = this.#intake as Intake
+    if (this.#units !== undefined) {
+      await this.#units.take(records, alive)
+    } else {
+      const buried = await intake.take(records, alive)
+      // Committed is what the graph has taken, and what the broker has of the dead letters.
+      if (buried > 0) {
+        await intake.during(this.#producer?.flush(DEAD_LETTER_MS) ?? Promise.resolve(), alive)
+      }
+    }
+    // A broker that is slow to take what the graph makes of the records slows their intake.
+    await intake.until(() => (this.#producer?.fill ?? 0) <= 0.5, alive)
+  }
+
+  /** What the graph makes. @throws KafkaError `QUEUE_FULL`, `CLOSED`. */
+  #send(record: KafkaRecord): void {
+    if (this.#units === undefined) this.#producer?.send(record)
+    else this.#units.send(record)
+  }
+
+  async #bury(
+    record: ReceivedRecord,
+    error: KafkaError,
+    alive: () => Promise<void>,
+  ): Promise<void> {
+    const letter = deadLetterOf(record, error, this.#deadLetterTopic)
+    if (this.#units === undefined) {
+      await this.#intake?.until(() => this.#sent(letter), alive)
+    } else {
+      this.#units.send(letter)
+    }
+    this.deadLetters++
+  }
+
+  /** Whether there was room for a record. */
+  #sent(record: KafkaRecord): boolean {
+    try {
+      this.#producer?.send(record)
+      return true
+    } catch (error) {
+      if (error instanceof KafkaError && error.code === 'QUEUE_FULL') return false
+      throw error
+    }
+  }
+
+  get #deadLetterTopic(): string {
+    return this.#options.deadLetterTopic ?? 'gw.dead-letters'
+  }
+
+  /** What the broker will never take becomes a dead letter that fits. */
+  #refused(record: KafkaRecord, error: Error): KafkaRecord | undefined {
+    const message = `topic "${record.topic}" refused a record: ${error.message}`
+    this.#report('producer', { state: 'running', message })
+    if (record.topic !== this.#deadLetterTopic) this.deadLetters++
+    return truncatedLetterOf(record, message, this.#deadLetterTopic)
+  }
+
+  #unpublished(channel: string, error: unknown): void {
+    this.unpublished++
+    const message = `channel "${channel}": ${this.unpublished} ticks were not published: ${messageOf(error)}`
+    this.#report('producer', { state: 'recovering', message })
+  }
+
+  #report(connection: 'producer' | 'consumer', status: KafkaStatus): void {
+    const before = this.status[connection]
+    this.status = { ...this.status, [connection]: status }
+    this.#options.onStatus?.(connection, status)
+    if (before.state === status.state && before.message === status.message) return
+    try {
+      this.#statuses?.push({ connection, ...status })
+    } catch {
+      // The engine has ended; those who ask the module still hear it.
+    }
+  }
+}

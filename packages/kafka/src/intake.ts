@@ -1,0 +1,85 @@
+import { pause, within } from './backoff.js'
+import { KafkaError } from './errors.js'
+import type { ReceivedRecord } from './kafka-client.js'
+
+const WAIT_MS = 5
+const QUICK_TURNS = 20
+/** How long a rebalance waits for a unit of work. */
+const HAND_OVER_MS = 3_000
+
+export interface IntakeOptions {
+  readonly signal: AbortSignal
+  /** Hands a record to the engine. @throws KafkaError `INVALID_RECORD`. */
+  readonly take: (record: ReceivedRecord) => void
+  /** Whether the engine has run all that it was handed. */
+  readonly isIdle: () => boolean
+  readonly bury: (
+    record: ReceivedRecord,
+    error: KafkaError,
+    alive: () => Promise<void>,
+  ) => Promise<void>
+}
+
+/** Hands records to the engine and waits until it has run them; one that it cannot take is buried, and those behind it are taken. */
+export class Intake {
+  readonly #options: IntakeOptions
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(options: IntakeOptions) {
+    this.#options = options
+  }
+
+  /** @returns how many were buried. */
+  async take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<number> {
+    let buried = 0
+    for (const record of records) {
+      try {
+        this.#options.take(record)
+      } catch (error) {
+        if (!(error instanceof KafkaError)) throw error
+        buried++
+        await this.#options.bury(record, error, alive)
+      }
+    }
+    await this.until(this.#options.isIdle, alive)
+    return buried
+  }
+
+  /** Runs `work` while nobody else has the engine: what it makes meanwhile is made of these records. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work, work)
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+
+  /** Waits for a condition, as a live member of the group. @throws KafkaError `CLOSED` when the module is stopped. */
+  async until(condition: () => boolean, alive: () => Promise<void>): Promise<void> {
+    const { signal } = this.#options
+    let turns = 0
+    while (!condition()) {
+      if (signal.aborted) throw new KafkaError('CLOSED', 'the Kafka module is stopped')
+      // The engine mostly needs one turn of the event loop only; a broker that is down needs longer.
+      await (turns++ < QUICK_TURNS ? new Promise(setImmediate) : pause(WAIT_MS, signal))
+      if (turns > QUICK_TURNS) await alive()
+    }
+  }
+
+  /** As `work`, as a live member of the group meanwhile; a rebalance waits for it, within a bound. */
+  async during<T>(work: Promise<T>, alive: () => Promise<void>): Promise<T> {
+    let isDone = false
+    const watched = work.finally(() => {
+      isDone = true
+    })
+    watched.catch(() => undefined)
+    try {
+      await this.until(() => isDone, alive)
+    } catch (error) {
+      await within(
+        watched.catch(() => undefined),
+        HAND_OVER_MS,
+      )
+      throw error
+    }
+    return watched
+  }
+}

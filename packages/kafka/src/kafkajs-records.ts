@@ -1,0 +1,56 @@
+import type { IHeaders, KafkaMessage, Message } from 'kafkajs'
+import type { KafkaRecord, ReceivedRecord } from './kafka-client.js'
+
+/** What the broker says of a record that it will never take. */
+const REFUSALS = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD'])
+
+export function messageFor({ key, value, headers, partition }: KafkaRecord): Message {
+  return {
+    key,
+    value:
+      value instanceof Uint8Array && !Buffer.isBuffer(value)
+        ? Buffer.from(value)
+        : (value as Buffer | string | null),
+    ...(headers === undefined ? {} : { headers: { ...headers } }),
+    ...(partition === undefined ? {} : { partition }),
+  }
+}
+
+export function receivedFrom(
+  topic: string,
+  partition: number,
+  message: KafkaMessage,
+): ReceivedRecord {
+  return {
+    topic,
+    partition,
+    offset: message.offset,
+    key: message.key?.toString() ?? null,
+    value: message.value,
+    headers: headersOf(message.headers),
+    timestampMs: Number(message.timestamp),
+  }
+}
+
+function headersOf(headers: IHeaders | undefined): Record<string, string> {
+  const texts: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    const first = Array.isArray(value) ? value[0] : value
+    if (first !== undefined) texts[name] = first.toString()
+  }
+  return texts
+}
+
+/** Whether the broker will never take it. */
+export function isRefusal(error: unknown): boolean {
+  return isOneOf(REFUSALS, error)
+}
+
+/** Whether a failure, or what kafkajs wraps in it, is of these types. */
+export function isOneOf(types: ReadonlySet<string>, error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { type } = at as { readonly type?: unknown }
+    if (typeof type === 'string' && types.has(type)) return true
+  }
+  return false
+}

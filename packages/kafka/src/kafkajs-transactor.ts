@@ -1,0 +1,107 @@
+import type { Kafka, Producer, Transaction } from 'kafkajs'
+import { messageOf } from './errors.js'
+import type { KafkaRecord, KafkaTransactor, Progress, TransactorOptions } from './kafka-client.js'
+import { withAdmin } from './kafkajs-admin.js'
+import { isRefusal, messageFor } from './kafkajs-records.js'
+
+/** Longer than a commit with its retries takes; then the broker aborts what was left open. */
+const TRANSACTION_MS = 60_000
+/** Records of one request at most. */
+const REQUEST_RECORDS = 10_000
+
+/** Transactions of one id with kafkajs: one at a time. A failure costs the connection; the next `open` says what became of it. */
+export class KafkajsTransactor implements KafkaTransactor {
+  readonly #kafka: Kafka
+  readonly #options: TransactorOptions
+  #producer: Producer | undefined
+  /** Begun already: with the first one kafkajs fences others. */
+  #transaction: Transaction | undefined
+
+  constructor(kafka: Kafka, options: TransactorOptions) {
+    this.#kafka = kafka
+    this.#options = options
+  }
+
+  async open(): Promise<Progress> {
+    await this.close()
+    const producer = this.#kafka.producer({
+      transactionalId: this.#options.transactionalId,
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: true,
+      transactionTimeout: TRANSACTION_MS,
+    })
+    this.#producer = producer
+    await producer.connect()
+    this.#transaction = await producer.transaction()
+    const { groupId, topics, partition } = this.#options
+    const fetched = await withAdmin(this.#kafka, (admin) =>
+      admin.fetchOffsets({ groupId, topics: [...topics] }),
+    )
+    const progress = new Map<string, bigint>()
+    for (const { topic, partitions } of fetched) {
+      const offset = partitions.find((one) => one.partition === partition)?.offset ?? '-1'
+      if (offset !== '-1') progress.set(topic, BigInt(offset))
+    }
+    return progress
+  }
+
+  async commit(records: readonly KafkaRecord[], progress: Progress): Promise<void> {
+    const transaction = this.#transaction ?? (await this.#producer?.transaction())
+    this.#transaction = undefined
+    if (transaction === undefined) throw new Error('the transactor is not open')
+    for (const [topic, ofTopic] of byTopic(records)) {
+      for (let at = 0; at < ofTopic.length; at += REQUEST_RECORDS) {
+        await this.#produce(transaction, topic, ofTopic.slice(at, at + REQUEST_RECORDS))
+      }
+    }
+    const { groupId, partition } = this.#options
+    if (progress.size > 0) {
+      const topics = [...progress].map(([topic, offset]) => ({
+        topic,
+        partitions: [{ partition, offset: String(offset) }],
+      }))
+      await transaction.sendOffsets({ consumerGroupId: groupId, topics })
+    }
+    await transaction.commit()
+  }
+
+  async close(): Promise<void> {
+    const producer = this.#producer
+    this.#producer = undefined
+    this.#transaction = undefined
+    await producer?.disconnect().catch(() => undefined)
+  }
+
+  /** A record that the broker refuses is found by halving; those around it are produced, in order. */
+  async #produce(
+    transaction: Transaction,
+    topic: string,
+    records: readonly KafkaRecord[],
+  ): Promise<void> {
+    try {
+      await transaction.send({ topic, acks: -1, messages: records.map(messageFor) })
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      const middle = records.length >> 1
+      if (middle > 0) {
+        await this.#produce(transaction, topic, records.slice(0, middle))
+        await this.#produce(transaction, topic, records.slice(middle))
+        return
+      }
+      const refusal = error instanceof Error ? error : new Error(messageOf(error))
+      const instead = this.#options.onRefused(records[0] as KafkaRecord, refusal)
+      if (instead !== undefined) await this.#produce(transaction, instead.topic, [instead])
+    }
+  }
+}
+
+function byTopic(records: readonly KafkaRecord[]): ReadonlyMap<string, readonly KafkaRecord[]> {
+  const topics = new Map<string, KafkaRecord[]>()
+  for (const record of records) {
+    const known = topics.get(record.topic)
+    if (known === undefined) topics.set(record.topic, [record])
+    else known.push(record)
+  }
+  return topics
+}

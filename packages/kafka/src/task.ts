@@ -1,0 +1,160 @@
+import { Backoff } from './backoff.js'
+import { KafkaError, messageOf } from './errors.js'
+import type { Assignment, KafkaRecord, KafkaTransactor, Progress } from './kafka-client.js'
+
+export interface TaskOptions {
+  readonly partition: number
+  readonly transactor: KafkaTransactor
+  readonly signal: AbortSignal
+  /** Told what fails while it is tried again, and `''` when it works again. */
+  readonly onTrouble: (message: string) => void
+}
+
+/**
+ * The work on the partitions of one number: what is consumed there, and what is produced for it, is committed together, one unit
+ * after the other. A unit is committed only if the group stands where the unit begins, which is checked when the transactor has
+ * been opened and nobody else can move the group any more: so each record counts once, whoever believes to own the partition.
+ */
+export class Task {
+  readonly partition: number
+  /** False when the group gave the partition to somebody else. */
+  isOwned = true
+  readonly #options: TaskOptions
+  readonly #backoff = new Backoff()
+  #progress: Progress | undefined
+  #isOpen = false
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(options: TaskOptions) {
+    this.partition = options.partition
+    this.#options = options
+  }
+
+  /** Runs `work` when what was asked before is done. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work, work)
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+
+  /** How far the group has come here; others can change it no more. Tries until it knows. @throws KafkaError `FENCED`, `CLOSED`. */
+  async progress(): Promise<Progress> {
+    while (this.#progress === undefined) {
+      await this.#try(async () => {
+        this.#progress = await this.#open()
+      })
+    }
+    return this.#progress
+  }
+
+  /**
+   * Commits a unit: tries until it is committed.
+   * @throws KafkaError `FENCED` when the group has moved on without us: what the unit did counts as not done; `CLOSED`.
+   */
+  async commit(records: readonly KafkaRecord[], consumed: Progress): Promise<void> {
+    const before = await this.progress()
+    const after = new Map([...before, ...consumed])
+    let isDone = false
+    while (!isDone) {
+      await this.#try(async () => {
+        if (!this.#isOpen) {
+          const now = await this.#open()
+          if (consumed.size > 0 && isSame(now, after)) {
+            // It had been committed; only the answer was lost.
+            this.#progress = now
+            isDone = true
+            return
+          }
+          if (!isSame(now, before)) {
+            this.#progress = now
+            throw this.#fenced('another member has taken records meanwhile')
+          }
+        }
+        await this.#options.transactor.commit(records, consumed)
+        this.#progress = after
+        isDone = true
+      })
+    }
+  }
+
+  /** Forgets what it knows: the group may have moved. */
+  reset(): void {
+    this.#progress = undefined
+    this.#isOpen = false
+  }
+
+  async close(): Promise<void> {
+    await this.#last
+    await this.#options.transactor.close()
+  }
+
+  async #open(): Promise<Progress> {
+    const progress = await this.#options.transactor.open()
+    this.#isOpen = true
+    return progress
+  }
+
+  async #try(work: () => Promise<void>): Promise<void> {
+    const { signal, onTrouble } = this.#options
+    try {
+      await work()
+      this.#backoff.reset()
+      onTrouble('')
+    } catch (error) {
+      this.#isOpen = false
+      if (error instanceof KafkaError && error.code === 'FENCED') throw error
+      if (!this.isOwned) throw this.#fenced(messageOf(error))
+      if (signal.aborted) throw new KafkaError('CLOSED', 'the Kafka module is stopped')
+      onTrouble(`partition ${this.partition}: ${messageOf(error)}`)
+      await this.#backoff.wait(signal)
+      if (signal.aborted) throw new KafkaError('CLOSED', 'the Kafka module is stopped')
+    }
+  }
+
+  #fenced(why: string): KafkaError {
+    return new KafkaError('FENCED', `partition ${this.partition} is somebody else's now: ${why}`, {
+      partition: this.partition,
+    })
+  }
+}
+
+/** The tasks of the partitions that this member was given. */
+export class Tasks {
+  readonly #newTask: (partition: number) => Task
+  readonly #tasks = new Map<number, Task>()
+
+  constructor(newTask: (partition: number) => Task) {
+    this.#newTask = newTask
+  }
+
+  of(partition: number): Task {
+    let task = this.#tasks.get(partition)
+    if (task === undefined) {
+      task = this.#newTask(partition)
+      this.#tasks.set(partition, task)
+    }
+    return task
+  }
+
+  /** Tasks of partitions that went to others are ended. @returns their partitions. */
+  assigned(assignment: Assignment): readonly number[] {
+    const mine = new Set(Object.values(assignment).flat())
+    const gone = [...this.#tasks.values()].filter(({ partition }) => !mine.has(partition))
+    for (const task of gone) {
+      task.isOwned = false
+      this.#tasks.delete(task.partition)
+      void task.close()
+    }
+    return gone.map(({ partition }) => partition)
+  }
+
+  async close(): Promise<void> {
+    const tasks = [...this.#tasks.values()]
+    this.#tasks.clear()
+    await Promise.all(tasks.map((task) => task.close()))
+  }
+}
+
+function isSame(a: Progress, b: Progress): boolean {
+  return a.size === b.size && [...a].every(([topic, offset]) => b.get(topic) === offset)
+}

@@ -1,0 +1,152 @@
+import type { Intake } from './intake.js'
+import type { Assignment, KafkaRecord, ReceivedRecord } from './kafka-client.js'
+import { type Task, Tasks } from './task.js'
+
+export interface UnitsOptions {
+  readonly intake: Intake
+  readonly newTask: (partition: number) => Task
+  /** Sends what is made of no record: of timers, or of sends. */
+  readonly sendLoose: (record: KafkaRecord) => void
+  /** Called before the first record of a task is taken, and again after it was fenced. */
+  readonly prepare?: (task: Task) => Promise<void>
+  /** Called when the engine has run the records of a unit. @returns what is committed with it. */
+  readonly finish?: (task: Task) => readonly KafkaRecord[]
+  /** Called when a unit was not committed although the engine has taken it. */
+  readonly undo?: (task: Task) => void
+}
+
+const ALIVE = (): Promise<void> => Promise.resolve()
+
+/**
+ * Units of work: the records that one partition gave, and all that the graph made of them in its cycles, are committed in one
+ * transaction. One unit has the engine at a time; the commits of different partitions overlap.
+ */
+export class Units {
+  readonly #options: UnitsOptions
+  readonly #tasks: Tasks
+  readonly #prepared = new WeakSet<Task>()
+  /** What the graph made since the present unit began. */
+  #made: KafkaRecord[] | undefined
+  /** What it made between units while one is not committed: it comes after that, so the next unit takes it along. */
+  #held: KafkaRecord[] = []
+  #committing = 0
+
+  constructor(options: UnitsOptions) {
+    this.#options = options
+    this.#tasks = new Tasks(options.newTask)
+  }
+
+  /** Takes a record that the graph has made. */
+  send(record: KafkaRecord): void {
+    if (this.#made !== undefined) this.#made.push(record)
+    else if (this.#committing > 0) this.#held.push(record)
+    else this.#options.sendLoose(record)
+  }
+
+  /** What waits to be committed. */
+  get pending(): number {
+    return (this.#made?.length ?? 0) + this.#held.length
+  }
+
+  /** Fulfilled when the records are committed, with all that was made of them. Those that are committed already are left out. */
+  take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<void> {
+    const [first] = records
+    if (first === undefined) return Promise.resolve()
+    const task = this.#tasks.of(first.partition)
+    return this.#options.intake.during(
+      task.exclusively(() => this.#take(task, first.topic, records)),
+      alive,
+    )
+  }
+
+  /** The group gave this member these partitions. @returns those that it has no more. */
+  assigned(assignment: Assignment): readonly number[] {
+    return this.#tasks.assigned(assignment)
+  }
+
+  /** The task of a partition, to work on it beside its records. */
+  task(partition: number): Task {
+    return this.#tasks.of(partition)
+  }
+
+  /** Makes a task ready, unless it is. */
+  async prepare(task: Task): Promise<void> {
+    await task.progress()
+    if (this.#prepared.has(task)) return
+    await this.#options.prepare?.(task)
+    this.#prepared.add(task)
+  }
+
+  close(): Promise<void> {
+    return this.#tasks.close()
+  }
+
+  /** Runs what `work` does to the engine as a unit of a task, without consuming anything. */
+  run(task: Task, work: () => Promise<void>): Promise<void> {
+    return task.exclusively(async () => {
+      await this.prepare(task)
+      await this.#commit(task, await this.#make(task, work), new Map())
+    })
+  }
+
+  async #take(task: Task, topic: string, records: readonly ReceivedRecord[]): Promise<void> {
+    const progress = await task.progress()
+    await this.prepare(task)
+    const next = progress.get(topic)
+    const fresh =
+      next === undefined ? records : records.filter(({ offset }) => BigInt(offset) >= next)
+    const last = fresh.at(-1)
+    if (last === undefined) return
+    const made = await this.#make(task, async () => {
+      await this.#options.intake.take(fresh, ALIVE)
+    })
+    await this.#commit(task, made, new Map([[topic, BigInt(last.offset) + 1n]]))
+  }
+
+  #make(task: Task, work: () => Promise<void>): Promise<readonly KafkaRecord[]> {
+    return this.#options.intake
+      .alone(async () => {
+        this.#made = this.#held
+        this.#held = []
+        try {
+          await work()
+          return [...this.#made, ...(this.#options.finish?.(task) ?? [])]
+        } catch (error) {
+          this.#undo(task)
+          throw error
+        } finally {
+          this.#committing++
+          this.#made = undefined
+        }
+      })
+      .catch((error: unknown) => {
+        this.#committed()
+        throw error
+      })
+  }
+
+  async #commit(
+    task: Task,
+    made: readonly KafkaRecord[],
+    consumed: ReadonlyMap<string, bigint>,
+  ): Promise<void> {
+    try {
+      if (made.length > 0 || consumed.size > 0) await task.commit(made, consumed)
+    } catch (error) {
+      this.#undo(task)
+      throw error
+    } finally {
+      this.#committed()
+    }
+  }
+
+  #undo(task: Task): void {
+    this.#prepared.delete(task)
+    this.#options.undo?.(task)
+  }
+
+  #committed(): void {
+    if (--this.#committing > 0) return
+    for (const record of this.#held.splice(0)) this.#options.sendLoose(record)
+  }
+}

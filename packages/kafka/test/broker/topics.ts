@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto'
+import { Kafka, logLevel, type Message, Partitioners } from 'kafkajs'
+
+/** A kafkajs that says nothing. */
+function quietKafka(broker: string): Kafka {
+  return new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING, retry: { retries: 10 } })
+}
+
+export async function createTopic(
+  broker: string,
+  topic: string,
+  partitions: number,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const admin = quietKafka(broker).admin()
+  await admin.connect()
+  await admin.createTopics({
+    topics: [
+      {
+        topic,
+        numPartitions: partitions,
+        configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })),
+      },
+    ],
+    waitForLeaders: true,
+  })
+  await admin.disconnect()
+}
+
+export async function produce(
+  broker: string,
+  topic: string,
+  messages: readonly Message[],
+): Promise<void> {
+  const producer = quietKafka(broker).producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+  })
+  await producer.connect()
+  await producer.send({ topic, messages: [...messages] })
+  await producer.disconnect()
+}
+
+export interface Committed {
+  readonly partition: number
+  readonly key: string | undefined
+  readonly value: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** All that is in a topic now, without what was aborted; nothing when it does not exist. */
+export async function committedRecords(broker: string, topic: string): Promise<Committed[]> {
+  const kafka = quietKafka(broker)
+  const admin = kafka.admin()
+  await admin.connect()
+  const exists = (await admin.listTopics()).includes(topic)
+  const ends = exists ? await admin.fetchTopicOffsets(topic) : []
+  await admin.disconnect()
+  const waiting = new Set(
+    ends.filter(({ low, high }) => low !== high).map(({ partition }) => partition),
+  )
+  const records: Committed[] = []
+  if (waiting.size === 0) return records
+  const reader = kafka.consumer({ groupId: randomUUID(), maxWaitTimeInMs: 100 })
+  await reader.connect()
+  await reader.subscribe({ topics: [topic], fromBeginning: true })
+  let done: () => void = () => undefined
+  const finished = new Promise<void>((resolve) => {
+    done = resolve
+  })
+  const highs = new Map(ends.map(({ partition, high }) => [partition, BigInt(high)]))
+  const reached = (partition: number, next: bigint): void => {
+    if (next < (highs.get(partition) ?? 0n)) return
+    waiting.delete(partition)
+    if (waiting.size === 0) done()
+  }
+  reader.on(reader.events.END_BATCH_PROCESS, ({ payload }) =>
+    reached(payload.partition, BigInt(payload.lastOffset) + 1n),
+  )
+  await reader.run({
+    autoCommit: false,
+    eachBatch: ({ batch }) => {
+      for (const { key, value, headers } of batch.messages) {
+        records.push({
+          partition: batch.partition,
+          key: key?.toString(),
+          value: value?.toString() ?? '',
+          headers: Object.fromEntries(
+            Object.entries(headers ?? {}).map(([name, text]) => [name, String(text)]),
+          ),
+        })
+      }
+      return Promise.resolve()
+    },
+  })
+  await finished
+  await reader.disconnect()
+  return records
+}
