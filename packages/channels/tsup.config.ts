@@ -3,6 +3,10 @@ import { shared } from '../../tsup.shared.js'
 
 export default defineConfig({
   ...shared,
-  entry: ['src/index.ts', 'src/testing.ts'],
+  entry: {
+    index: 'src/index.ts',
+    modules: 'src/modules/index.ts',
+    testing: 'src/testing/index.ts',
+  },
   dts: true,
 })

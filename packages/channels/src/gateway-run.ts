@@ -169,7 +169,7 @@ export class GatewayRun {
     if (maxLag !== undefined && this.#options.lag() > maxLag) {
       throw new ChannelsError(
         'OVERLOADED',
-        `the engine is ${Math.round(this.#options.lag() / 1_000)} ms behind, more than the option maxLagMs allows: send later`,
+        `the engine is ${Math.round(this.#options.lag() / 1_000)} ms behind, more than limits.lagMs allows: send later`,
       )
     }
     for (const module of this.#refusers) {

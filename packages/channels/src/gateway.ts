@@ -1,114 +1,24 @@
-import {
-  type Clock,
-  type Duration,
-  isoOf,
-  type Run,
-  type RunResult,
-  realtime,
-  simulateAsync,
-  type Timestamp,
-  timestampOf,
-  wallClock,
-} from '@gw/core'
+import { isoOf, type Run, type RunResult, realtime, simulateAsync, wallClock } from '@gw/core'
 import { type AnyChannels, QUERY_LIMITS } from '@gw/protocol'
-import type { Channels } from './channels.js'
 import type { Contract } from './contract.js'
 import type { DeadLetters } from './dead-letters.js'
 import type { GatewayDescription } from './description.js'
 import { ChannelsError } from './errors.js'
+import {
+  checkOptions,
+  type GatewayOptions,
+  type RunUntilOptions,
+  type SimulationOptions,
+  type SimulationResult,
+  timeOf,
+} from './gateway-options.js'
 import { GatewayRun, type RunOptions } from './gateway-run.js'
 import type { Health, LiveChannels, LiveGateway } from './live.js'
 import { consoleLogger, type Logger } from './logger.js'
-import { isIdBase, newIdBase } from './mint.js'
+import { newIdBase } from './mint.js'
 import type { Module } from './module.js'
-import type { QueryLimits } from './query.js'
-
-/** Bounds of a gateway; each has a default. */
-export interface GatewayLimits {
-  /** Ticks of each channel that are kept to resume from. @defaultValue 1_000 */
-  readonly historyTicks?: number
-  /** Their size as JSON, estimated. @defaultValue 4 MiB */
-  readonly historyBytes?: number
-  /** Records that `lookup` finds. @defaultValue 100_000 */
-  readonly lookupRecords?: number
-  /** Sends that wait for the engine; beyond it they are refused. @defaultValue 10_000 */
-  readonly pendingSends?: number
-  /** How far the engine may be behind before sends are refused. @defaultValue no limit */
-  readonly lagMs?: number
-  /** Message ids that are remembered. @defaultValue 100_000 */
-  readonly messageIds?: number
-  /** How long they are remembered. @defaultValue 10 minutes */
-  readonly messageIdMs?: number
-  /** @defaultValue 1_000 */
-  readonly deadLetters?: number
-  /** Stagings of one channel. @defaultValue 10_000 */
-  readonly stagings?: number
-  /** Staged records of one channel. @defaultValue 100_000 */
-  readonly stagedRecords?: number
-  /** Cycles at one engine time, before the run is ended as spinning. @defaultValue 1_000_000 */
-  readonly cyclesAtOneTime?: number
-  /** Bounds of queries. @defaultValue depth 8, 64 terms, limit 100_000 */
-  readonly query?: Partial<QueryLimits>
-}
-
-/** Options of {@link Gateway}. */
-export interface GatewayOptions<C extends AnyChannels> {
-  readonly channels: Contract<C>
-  /** In the order in which they are connected and started. */
-  readonly modules?: readonly Module<C>[]
-  /** A graph of one's own beside the modules, connected last. */
-  readonly graph?: (channels: Channels<C>) => void
-  /** The time that a realtime run follows. @defaultValue the wall's, from `start` on at `speed` */
-  readonly clock?: Clock
-  /** Engine time of the first cycle. @defaultValue the clock's now */
-  readonly start?: Timestamp | string
-  /** Engine time after which a realtime run ends. @defaultValue no end */
-  readonly end?: Timestamp | string
-  /** Seconds of engine time in a second. @defaultValue 1 */
-  readonly speed?: number
-  /** Names of modules that are left out. */
-  readonly disable?: readonly string[]
-  /** Names of modules that take part although they say `enabled: false`. */
-  readonly enable?: readonly string[]
-  /** Ticks that modules set, and sends, before this engine time are dropped or refused. */
-  readonly blockSetChannelsUntil?: Timestamp | string
-  /** Where ids begin: 18 digits, as the ids of a run that is replayed begin. @defaultValue of the time and at random */
-  readonly idBase?: string
-  readonly limits?: GatewayLimits
-  /** How long one module may take to start. @defaultValue 30_000 */
-  readonly startTimeoutMs?: number
-  /** How long all may take to stop. @defaultValue 10_000 */
-  readonly stopTimeoutMs?: number
-  /** @defaultValue warnings and errors on the console */
-  readonly logger?: Logger
-}
-
-/** Options of {@link Gateway.run}. */
-export interface RunUntilOptions {
-  /** Whether SIGINT and SIGTERM end it; the second one kills, as usual. @defaultValue true */
-  readonly signals?: boolean
-  readonly signal?: AbortSignal
-}
-
-/** Options of {@link Gateway.simulate}. */
-export interface SimulationOptions {
-  /** Engine time of the first cycle. @defaultValue that of the gateway, else 1970 */
-  readonly start?: Timestamp | string
-  /** Engine time of the last cycle. @defaultValue no end */
-  readonly end?: Timestamp | string
-  /** Span after which to end, in place of `end`. */
-  readonly duration?: Duration
-  /** Ends it after the present cycle. */
-  readonly signal?: AbortSignal
-  /** As in the options of the gateway. */
-  readonly idBase?: string
-}
-
-/** What a simulation leaves. */
-export interface SimulationResult<C extends AnyChannels> extends RunResult {
-  /** The channels as they are at the end: `last`, `query`, `lookup` and stagings can be read. */
-  readonly channels: LiveChannels<C>
-}
+import { ModuleLifecycle } from './module-lifecycle.js'
+import { selectModules } from './select-modules.js'
 
 type Phase = 'idle' | 'starting' | 'running' | 'stopping'
 
@@ -127,12 +37,11 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   readonly #logger: Logger
   readonly #modules: readonly Module<C>[]
   readonly #disabled: readonly string[]
+  readonly #lifecycle: ModuleLifecycle
   #phase: Phase = 'idle'
   #run: GatewayRun | undefined
   #engine: Run | undefined
   #isReady = false
-  /** Modules that have been started, or begun to, in order. */
-  #started: Module<C>[] = []
   #starting: Promise<void> | undefined
   #isStopRequested = false
   #stopping: Promise<void> | undefined
@@ -145,13 +54,8 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     const { enabled, disabled } = selectModules(options)
     this.#modules = enabled
     this.#disabled = disabled
-    if (options.idBase !== undefined && !isIdBase(options.idBase)) {
-      throw new ChannelsError(
-        'INVALID_OPTION',
-        `idBase is 18 digits, not ${JSON.stringify(options.idBase)}`,
-      )
-    }
-    checkLimits(options)
+    this.#lifecycle = new ModuleLifecycle(enabled, this.#logger)
+    checkOptions(options)
   }
 
   /** The channels of the run. @throws ChannelsError `NOT_RUNNING` before the first one. */
@@ -227,9 +131,10 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   /**
    * Starts, waits for the end, and stops: for SIGINT or SIGTERM, for the signal, for the end time, for somebody to call
    * {@link stop}, or for a failure.
+   * @returns the outputs of the run, as a simulation does.
    * @throws what ended the engine, when it failed.
    */
-  async run(options: RunUntilOptions = {}): Promise<void> {
+  async run(options: RunUntilOptions = {}): Promise<RunResult> {
     const { signals = true, signal } = options
     await this.start()
     const engine = this.#engine as Run
@@ -254,6 +159,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     const error = this.#run?.ended?.error
     await this.stop()
     if (error !== undefined) throw error
+    return engine.done
   }
 
   /**
@@ -294,8 +200,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
         (cause: unknown) => ({ result: undefined, error: run.explain(cause) }),
       )
       run.end(outcome.result === undefined ? { error: outcome.error } : {})
-      const errors: unknown[] = []
-      await this.#flush(performance.now() + (this.#options.stopTimeoutMs ?? 10_000), errors)
+      const errors = await this.#lifecycle.flush(this.#stopDeadline)
       if (outcome.result === undefined) throw outcome.error
       if (errors.length > 0) throw errors[0]
       return { ...outcome.result, channels: run.channels.typed<C>() }
@@ -370,14 +275,12 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     this.#isStopRequested = false
     try {
       const run = this.#startEngine()
-      for (const module of this.#modules) {
-        this.#started.push(module)
-        if (module.start !== undefined) await this.#startModule(module)
+      await this.#lifecycle.start(this as never, this.#options.startTimeoutMs ?? 30_000, () => {
         if (run.ended?.error !== undefined) throw run.ended.error
         if (this.#isStopRequested) {
           throw new ChannelsError('NOT_RUNNING', 'the gateway was stopped while it was starting')
         }
-      }
+      })
     } catch (error) {
       this.#run?.end({ error })
       await this.#close().catch((late: unknown) =>
@@ -388,7 +291,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   }
 
   #startEngine(): GatewayRun {
-    const { start, end, speed, limits = {} } = this.#options
+    const { start, end, speed, budgetMs, limits = {} } = this.#options
     const startTime = timeOf(start)
     const endTime = timeOf(end)
     const clock =
@@ -411,6 +314,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
       clock,
       ...(startTime === undefined ? {} : { start: startTime }),
       ...(endTime === undefined ? {} : { end: endTime }),
+      ...(budgetMs === undefined ? {} : { budgetMs }),
       ...(limits.cyclesAtOneTime === undefined
         ? {}
         : { maxCyclesAtOneTime: limits.cyclesAtOneTime }),
@@ -424,33 +328,10 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     return run
   }
 
-  async #startModule(module: Module<C>): Promise<void> {
-    const timeoutMs = this.#options.startTimeoutMs ?? 30_000
-    try {
-      await within(timeoutMs, Promise.resolve(module.start?.(this)), () =>
-        moduleError('MODULE_TIMEOUT', module.name, `has not started within ${timeoutMs} ms`),
-      )
-    } catch (cause) {
-      if (cause instanceof ChannelsError && cause.module === module.name) throw cause
-      throw moduleError(
-        'MODULE_FAILED',
-        module.name,
-        `could not be started: ${reasonOf(cause)}`,
-        cause,
-      )
-    }
-  }
-
   async #close(): Promise<void> {
     this.#isReady = false
-    const deadline = performance.now() + (this.#options.stopTimeoutMs ?? 10_000)
-    const errors: unknown[] = []
-    for (const module of this.#started.reverse()) {
-      if (module.stop !== undefined) {
-        await this.#attempt(module, 'stopped', deadline, errors, () => module.stop?.())
-      }
-    }
-    this.#started = []
+    const deadline = this.#stopDeadline
+    const errors: unknown[] = [...(await this.#lifecycle.stop(deadline))]
     const run = this.#run
     if (run !== undefined) {
       run.isClosing = true
@@ -463,144 +344,13 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
       if (run?.ended === undefined) errors.push(run?.explain(error) ?? error)
     })
     run?.end({})
-    await this.#flush(deadline, errors)
+    errors.push(...(await this.#lifecycle.flush(deadline)))
     this.#phase = 'idle'
     if (errors.length > 0) throw errors[0]
   }
 
-  /** Has every module write what is left. */
-  async #flush(deadline: number, errors: unknown[]): Promise<void> {
-    for (const module of [...this.#modules].reverse()) {
-      if (module.flush !== undefined) {
-        await this.#attempt(module, 'flushed', deadline, errors, () => module.flush?.())
-      }
-    }
-  }
-
-  async #attempt(
-    module: Module<C>,
-    what: string,
-    deadline: number,
-    errors: unknown[],
-    work: () => void | Promise<void> | undefined,
-  ): Promise<void> {
-    const leftMs = Math.max(1, deadline - performance.now())
-    try {
-      await within(leftMs, Promise.resolve().then(work), () =>
-        moduleError('MODULE_TIMEOUT', module.name, `was not ${what} in time, and was left alone`),
-      )
-    } catch (cause) {
-      const error =
-        cause instanceof ChannelsError && cause.code === 'MODULE_TIMEOUT'
-          ? cause
-          : moduleError(
-              'MODULE_FAILED',
-              module.name,
-              `could not be ${what}: ${reasonOf(cause)}`,
-              cause,
-            )
-      this.#logger.error({ error }, error.message)
-      errors.push(error)
-    }
-  }
-}
-
-function selectModules<C extends AnyChannels>({
-  modules = [],
-  disable = [],
-  enable = [],
-}: GatewayOptions<C>): {
-  readonly enabled: readonly Module<C>[]
-  readonly disabled: readonly string[]
-} {
-  const names = new Set(modules.map(({ name }) => name))
-  for (const name of [...disable, ...enable]) {
-    if (names.has(name)) continue
-    const known = [...names].map((other) => `"${other}"`).join(', ')
-    throw new ChannelsError(
-      'UNKNOWN_MODULE',
-      `there is no module "${name}" to enable or disable: there are ${known}`,
-      {
-        module: name,
-      },
-    )
-  }
-  const both = disable.find((name) => enable.includes(name))
-  if (both !== undefined) {
-    throw new ChannelsError(
-      'INVALID_OPTION',
-      `module "${both}" is both enabled and disabled: choose one`,
-      {
-        module: both,
-      },
-    )
-  }
-  const isEnabled = ({ name, enabled = true }: Module<C>): boolean =>
-    enable.includes(name) || (enabled && !disable.includes(name))
-  for (const { name } of modules) {
-    if (typeof name !== 'string' || name === '' || name.includes('/')) {
-      throw new ChannelsError(
-        'INVALID_OPTION',
-        `a module has a name without "/", not ${JSON.stringify(name)}`,
-      )
-    }
-  }
-  return {
-    enabled: modules.filter(isEnabled),
-    disabled: modules.filter((module) => !isEnabled(module)).map(({ name }) => name),
-  }
-}
-
-function checkLimits<C extends AnyChannels>(options: GatewayOptions<C>): void {
-  const { limits = {}, startTimeoutMs, stopTimeoutMs } = options
-  const { query = {}, ...rest } = limits
-  for (const [name, value] of Object.entries({
-    ...rest,
-    ...query,
-    startTimeoutMs,
-    stopTimeoutMs,
-  })) {
-    if (value !== undefined && !(typeof value === 'number' && value >= 1)) {
-      throw new ChannelsError(
-        'INVALID_OPTION',
-        `${name} is a number from 1 on, not ${JSON.stringify(value)}`,
-      )
-    }
-  }
-}
-
-/** Fulfilled as `work` is, unless that takes too long. */
-function within<R>(timeoutMs: number, work: Promise<R>, onTimeout: () => Error): Promise<R> {
-  return new Promise<R>((resolve, reject) => {
-    const timeout = setTimeout(() => reject(onTimeout()), timeoutMs)
-    work.then(resolve, reject).finally(() => clearTimeout(timeout))
-  })
-}
-
-function moduleError(
-  code: 'MODULE_FAILED' | 'MODULE_TIMEOUT',
-  module: string,
-  what: string,
-  cause?: unknown,
-): ChannelsError {
-  return new ChannelsError(code, `module "${module}" ${what}`, {
-    module,
-    ...(cause === undefined ? {} : { cause }),
-  })
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-function timeOf(time: Timestamp | string | undefined): Timestamp | undefined {
-  if (typeof time !== 'string') return time
-  try {
-    return timestampOf(time)
-  } catch (cause) {
-    throw new ChannelsError('INVALID_OPTION', `${JSON.stringify(time)} is no ISO 8601 time`, {
-      cause,
-    })
+  get #stopDeadline(): number {
+    return performance.now() + (this.#options.stopTimeoutMs ?? 10_000)
   }
 }
 

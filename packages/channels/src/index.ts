@@ -20,14 +20,14 @@ export {
 export { DeadLetter, type DeadLetters, deadLetterChannel } from './dead-letters.js'
 export { type ChannelDescription, type GatewayDescription, toDot } from './description.js'
 export { ChannelsError, type ChannelsErrorCode, type ChannelsErrorDetails } from './errors.js'
-export {
-  Gateway,
-  type GatewayLimits,
-  type GatewayOptions,
-  type RunUntilOptions,
-  type SimulationOptions,
-  type SimulationResult,
-} from './gateway.js'
+export { Gateway } from './gateway.js'
+export type {
+  GatewayLimits,
+  GatewayOptions,
+  RunUntilOptions,
+  SimulationOptions,
+  SimulationResult,
+} from './gateway-options.js'
 export type {
   AnswerOf,
   BatchSend,

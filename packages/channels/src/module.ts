@@ -18,17 +18,20 @@ export interface Module<in C extends AnyChannels = AnyChannels> {
   readonly enabled?: boolean
   /** Wires the module: called once a run, before it, in the order of the modules; the order does not matter otherwise. */
   connect?(channels: Channels<C>): void
-  /** Opens what the module serves: called in order, when the engine runs; not in simulation. */
-  start?(gateway: LiveGateway<C>): void | Promise<void>
-  /** Closes it: called in reverse order while the engine still runs; within a bound. */
-  stop?(): void | Promise<void>
+  /**
+   * Opens what the module serves: called in order, when the engine runs; not in simulation. Within a bound: the signal is
+   * aborted when the time is over.
+   */
+  start?(gateway: LiveGateway<C>, signal: AbortSignal): void | Promise<void>
+  /** Closes it: called in reverse order while the engine still runs, also after a start that failed. Within a bound, as `start`. */
+  stop?(signal: AbortSignal): void | Promise<void>
   /**
    * Why nothing may be sent now; `undefined` when it may. Asked at each send: a module that cannot keep up with what sends make
    * has them refused as `OVERLOADED`.
    */
   refusesSends?(): string | undefined
-  /** Writes out what is left: called in reverse order when the engine has ended, in simulation too; within a bound. */
-  flush?(): void | Promise<void>
+  /** Writes out what is left: called in reverse order when the engine has ended, in simulation too. Within a bound, as `start`. */
+  flush?(signal: AbortSignal): void | Promise<void>
   /** Channels that must have a provider for this module; `[]` means none. @defaultValue every channel that it gets */
   readonly requires?: readonly string[]
   /** Keys that this module gives to baskets without keys in the contract. */

@@ -2,22 +2,26 @@ import type { FieldError } from '@gw/protocol'
 import type { z } from 'zod'
 import { ChannelsError } from './errors.js'
 import { type Mint, withMint } from './mint.js'
-import type { WiredChannel } from './wired-channel.js'
 
 type Path = readonly (string | number)[]
+
+/** What the inputs are for. */
+interface Named {
+  readonly name: string
+}
 
 /** Validates and completes inputs, all or nothing: what is wrong with any of them is told of all. */
 export class Validation {
   readonly #mint: Mint
   readonly #issues: z.core.$ZodIssue[] = []
-  #channel: WiredChannel | undefined
+  #channel: Named | undefined
 
   constructor(mint: Mint) {
     this.#mint = mint
   }
 
   /** The completed input; its problems are kept for {@link finish}. `path` leads to it in what was given. */
-  take(channel: WiredChannel, schema: z.ZodType, input: unknown, path: Path = []): unknown {
+  take(channel: Named, schema: z.ZodType, input: unknown, path: Path = []): unknown {
     this.#channel ??= channel
     const result = withMint(this.#mint, () => {
       try {
@@ -42,7 +46,7 @@ export class Validation {
   finish(): void {
     if (this.#issues.length === 0) return
     const errors = this.#issues.flatMap(fieldErrors)
-    const { name } = this.#channel as WiredChannel
+    const { name } = this.#channel as Named
     const shown = errors.slice(0, 5).map(({ path, message }) => {
       const where = path.join('.')
       return where === '' ? message : `${where}: ${message}`

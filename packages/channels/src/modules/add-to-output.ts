@@ -1,6 +1,7 @@
 import { type Edge, type GraphOutputOptions, graphOutput } from '@gw/core'
 import type { Module } from '../module.js'
-import { type ChannelSelection, entriesOf, selectChannels } from './selection.js'
+import { entriesOf } from './entries.js'
+import { type ChannelSelection, selectChannels } from './selection.js'
 
 /** Options of {@link addToOutput}. */
 export interface AddToOutputOptions extends GraphOutputOptions {

@@ -25,10 +25,14 @@ export function heartbeat(options: HeartbeatOptions = {}): Module {
     name: 'heartbeat',
     dynamicChannels: () => ({ [channel]: channelOf(Heartbeat, { doc: 'Signs of life.' }) }),
     connect(c) {
-      const beats = node('beat', { tick: timer(c.graph, interval) }, (_, context) => {
-        let sequence = 0
-        return () => Heartbeat.make(context, { sequence: ++sequence })
-      })
+      const beats = node(
+        'beat',
+        { tick: timer(c.graph, interval, true, { late: 'skip' }) },
+        (_, context) => {
+          let sequence = 0
+          return () => Heartbeat.make(context, { sequence: ++sequence })
+        },
+      )
       c.setChannel(channel as never, beats as never)
     },
   }

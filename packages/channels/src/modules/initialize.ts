@@ -1,10 +1,11 @@
-import { basketNode, constant, type Duration, type Edge, node, unroll } from '@gw/core'
+import { constant, type Duration, type Edge, unroll } from '@gw/core'
 import type { AnyChannels, ChannelName, InputOf, KeyOf, TypesOf } from '@gw/protocol'
-import type { ChannelDefinition, Contract } from '../contract.js'
-import { definitionsOf } from '../contract.js'
+import { type ChannelDefinition, type Contract, definitionsOf } from '../contract.js'
 import { ChannelsError } from '../errors.js'
+import { presentMint } from '../mint.js'
 import type { Module } from '../module.js'
-import { completedIn } from './selection.js'
+import { Validation } from '../validation.js'
+import { byKey, setFromInputs, unknownKey } from './inputs.js'
 
 /** What a channel is initialized with: one input; of a basket, inputs by key. */
 export type InitialOf<C extends AnyChannels, K extends keyof C> = TypesOf<
@@ -21,7 +22,7 @@ export interface InitializeOptions {
 
 /**
  * Ticks a channel once, at the start: completed with id, defaults, and the engine's time.
- * @throws ChannelsError `INVALID_RECORD` at once when the value is not of the channel's schema.
+ * @throws ChannelsError `INVALID_RECORD`, `UNKNOWN_CHANNEL`, `UNKNOWN_KEY`, at once.
  * @example `initialize(channels, 'thresholds', { airport: '*', minutes: 45 })`
  */
 export function initialize<C extends AnyChannels, K extends ChannelName<C>>(
@@ -30,7 +31,7 @@ export function initialize<C extends AnyChannels, K extends ChannelName<C>>(
   value: InitialOf<C, K>,
   options: InitializeOptions = {},
 ): Module<C> {
-  return initializer(contract, channel, [value], options)
+  return initializeAll(contract, channel, [value], options)
 }
 
 /** As {@link initialize} with several values: each in a cycle of its own, in order, at one time. */
@@ -40,70 +41,36 @@ export function initializeAll<C extends AnyChannels, K extends ChannelName<C>>(
   values: readonly InitialOf<C, K>[],
   options: InitializeOptions = {},
 ): Module<C> {
-  return initializer(contract, channel, values, options)
-}
-
-function initializer<C extends AnyChannels>(
-  contract: Contract<C>,
-  channel: string,
-  values: readonly unknown[],
-  { delay = 0 }: InitializeOptions,
-): Module<C> {
-  const definition = definitionsOf(contract)[channel] as ChannelDefinition
-  for (const value of values) check(channel, definition, value)
+  const definition = definitionsOf(contract)[channel]
+  if (definition === undefined) {
+    throw new ChannelsError(
+      'UNKNOWN_CHANNEL',
+      `there is no channel ${JSON.stringify(channel)} to initialize`,
+      { channel },
+    )
+  }
+  check(channel, definition, values)
   return {
     name: `initialize ${channel}`,
     connect(c) {
-      const set = c.setChannel.bind(c) as unknown as (
-        name: string,
-        edge: unknown,
-        key?: string,
-      ) => void
-      const raw = unroll(constant(c.graph, values, delay)) as Edge<unknown>
-      const complete = (pick: (value: unknown) => unknown): Edge<unknown> =>
-        node('initial', { raw }, ({ raw }, context) => () => {
-          const picked = pick(raw.value)
-          return picked === undefined ? undefined : completedIn(context, definition.schema, picked)
-        })
-      if (definition.kind !== 'basket') {
-        set(
-          channel,
-          complete((value) => value),
-        )
-      } else if (definition.dynamic === true) {
-        const basket = basketNode<string, unknown>()(
-          'initial',
-          { raw },
-          ({ raw }, out, context) =>
-            () => {
-              for (const [key, value] of Object.entries(raw.value as object)) {
-                out.emit(key, completedIn(context, definition.schema, value))
-              }
-            },
-        )
-        set(channel, basket)
-      } else {
-        for (const key of new Set(values.flatMap((value) => Object.keys(value as object)))) {
-          set(
-            channel,
-            complete((value) => (value as Record<string, unknown>)[key]),
-            key,
-          )
-        }
-      }
+      const inputs: Edge<unknown> = unroll(constant(c.graph, values, options.delay))
+      setFromInputs(c as never, channel, inputs, { keepIds: true })
     },
   }
 }
 
-function check(channel: string, { kind, schema }: ChannelDefinition, value: unknown): void {
-  for (const one of kind === 'basket' ? Object.values(value as object) : [value]) {
-    const result = schema.safeParse(one)
-    if (result.success) continue
-    const { message = '', path = [] } = result.error.issues[0] ?? {}
-    throw new ChannelsError(
-      'INVALID_RECORD',
-      `"${channel}" cannot be initialized with ${JSON.stringify(one)}: ${path.join('.')} ${message}`,
-      { channel, issues: result.error.issues },
-    )
+/** The same again as in the run, so that a mistake is told where it was made. */
+function check(channel: string, definition: ChannelDefinition, values: readonly unknown[]): void {
+  const { kind, schema, keys } = definition
+  const validation = new Validation(presentMint())
+  for (const value of values) {
+    if (kind !== 'basket') validation.take({ name: channel }, schema, value)
+    else {
+      for (const [key, one] of byKey(channel, value)) {
+        if (keys?.includes(key) === false) throw unknownKey(channel, key, keys)
+        validation.take({ name: channel }, schema, one, [key])
+      }
+    }
   }
+  validation.finish()
 }

@@ -1,22 +1,28 @@
 import { isoOf, sink } from '@gw/core'
-import type { Logger } from '../logger.js'
 import type { Module } from '../module.js'
-import { type ChannelSelection, entriesOf, selectChannels } from './selection.js'
+import { entriesOf } from './entries.js'
+import { type ChannelSelection, selectChannels } from './selection.js'
 
 /** Options of {@link log}. */
-export interface LogOptions {
-  /** Pino, or anything with its interface. */
-  readonly logger: Logger
-  /** @defaultValue 'info' */
-  readonly level?: keyof Logger
+export interface LogOptions<Level extends string = 'info'> {
+  /** Pino, or anything with its interface at the level that is used. */
+  readonly logger: {
+    readonly [L in NoInfer<Level>]: (details: object, message: string) => void
+  }
+  /** Name of the logger's method. @defaultValue 'info' */
+  readonly level?: Level
+  /** @defaultValue all channels */
   readonly select?: ChannelSelection
-  /** Names of states of which the number of records is logged after each change. @defaultValue none */
+  /** Names of states whose number of records is logged after each change. @defaultValue none */
   readonly states?: readonly string[]
 }
 
-/** Logs each tick, of a basket each key: `{ channel, key, time, value }` with the channel's name as message. */
-export function log(options: LogOptions): Module {
-  const { logger, level = 'info', select, states = [] } = options
+/**
+ * Logs each tick, of a basket each key: `{ channel, key, time, value }`, with the channel's name as message.
+ * @example `log({ logger: pino(), level: 'debug', select: ['orders'] })`
+ */
+export function log<Level extends string = 'info'>(options: LogOptions<Level>): Module {
+  const { logger, level = 'info' as Level, select, states = [] } = options
   const write = (details: object, message: string): void => logger[level](details, message)
   return {
     name: 'log',
@@ -35,14 +41,10 @@ export function log(options: LogOptions): Module {
         })
       }
       for (const state of states) {
-        sink(
-          `log state ${state}`,
-          { view: c.getState(state as never) },
-          ({ view }, context) =>
-            () => {
-              write({ state, time: isoOf(context.now), records: view.value.size }, `state ${state}`)
-            },
-        )
+        const view = c.getState(state as never)
+        sink(`log state ${state}`, { view }, ({ view }, context) => () => {
+          write({ state, time: isoOf(context.now), records: view.value.size }, `state ${state}`)
+        })
       }
     },
   }

@@ -1,6 +1,7 @@
 import { isoOf, sink } from '@gw/core'
 import type { Module } from '../module.js'
-import { type ChannelSelection, type Entry, entriesOf, selectChannels } from './selection.js'
+import { type Entry, entriesOf } from './entries.js'
+import { type ChannelSelection, selectChannels } from './selection.js'
 
 /** Options of {@link print}. */
 export interface PrintOptions {

@@ -1,87 +1,96 @@
 import { sink } from '@gw/core'
-import { z } from 'zod'
 import { ChannelsError } from '../errors.js'
 import { consoleLogger, type Logger } from '../logger.js'
 import type { Module } from '../module.js'
-import { readerOf, recordSchemaOf, schemasAt } from '../paths.js'
-import { isTimestampSchema } from '../struct.js'
-import { Outbox, type Overflow } from './outbox.js'
-import { entriesOf } from './selection.js'
+import { openDuckDb } from './duckdb.js'
+import { entriesOf } from './entries.js'
+import { Outbox, type Overflow, Unreachable } from './outbox.js'
+import { type SqlTable, TargetTable } from './sql-table.js'
 
-/** An open database. */
+/** An open connection to a database that speaks SQL. */
 export interface SqlConnection {
-  /** Runs a statement whose `?` stand for the parameters. */
+  /** Runs a statement whose placeholders stand for the parameters. */
   execute(sql: string, parameters?: readonly unknown[]): Promise<unknown>
+  /** How the parameter of an index, from 0 on, is written: `$1` for PostgreSQL, say. @defaultValue `?` */
+  placeholder?(index: number): string
   close?(): unknown
-}
-
-/** Which channel goes into which table. */
-export interface SqlTable {
-  readonly channel: string
-  /** @defaultValue the channel's name */
-  readonly table?: string
-  /** Columns and the paths of their values. @defaultValue every field of the records; of a basket also `key` */
-  readonly columns?: Readonly<Record<string, string>>
-  /** Columns with the same value in every row. */
-  readonly constants?: Readonly<Record<string, string | number | boolean | null>>
 }
 
 /** Options of {@link sqlSink}. */
 export interface SqlSinkOptions {
+  /** Path of a DuckDB file, which needs the package `@duckdb/node-api`; or what opens a connection to another database. */
+  readonly database: string | (() => Promise<SqlConnection>)
   readonly tables: readonly SqlTable[]
-  /** Opens the database when the first row comes. @defaultValue DuckDB in memory, see {@link duckdb} */
-  readonly connect?: () => Promise<SqlConnection>
   /** Whether missing tables are created. @defaultValue true */
   readonly create?: boolean
-  /** Rows in one statement, at most. @defaultValue 500 */
+  /** Rows in one transaction, at most. @defaultValue 500 */
   readonly batch?: number
-  /** Tries after the first one. @defaultValue 3 */
+  /** Tries after the first one. While the database cannot be reached at all, it is tried for ever. @defaultValue 3 */
   readonly retries?: number
   /** Wait before the first retry; it doubles. @defaultValue 250 */
   readonly backoffMs?: number
   /** Rows that wait, at most. @defaultValue 1_000_000 */
   readonly maxPending?: number
-  /** @defaultValue 'fail' */
+  /** What happens beyond it: an error of the module, or the oldest rows go. @defaultValue 'fail' */
   readonly overflow?: Overflow
   readonly logger?: Logger
 }
 
 interface Row {
-  readonly insert: Insert
+  readonly table: TargetTable
   readonly values: readonly unknown[]
 }
 
-interface Insert {
-  readonly table: string
-  readonly columns: readonly { readonly name: string; readonly type: string }[]
-}
-
 /**
- * Inserts each record that ticks into a table: columns from the fields, nested values as JSON text, absent ones as NULL.
- * Values are parameters of the statements, never parts of their text.
+ * Inserts each record that ticks into a table: a column for each field, nested values as JSON text, absent ones as NULL. Rows go
+ * in transactions, in order; one that the database refuses is dropped, counted and logged, and takes no other with it.
+ * @example `sqlSink({ database: 'ticks.duckdb', tables: [{ channel: 'orders' }] })`
  */
 export function sqlSink(options: SqlSinkOptions): Module {
-  const { tables, connect = duckdb(), create = true } = options
-  let database: Promise<SqlConnection> | undefined
-  const created = new Set<Insert>()
-  const deliver = async (rows: readonly Row[]): Promise<void> => {
-    database ??= connect()
-    const connection = await database.catch((error: unknown) => {
-      database = undefined
-      throw error
+  const { database, tables, create = true } = options
+  const open = typeof database === 'string' ? () => duckdb(database) : database
+  let connection: Promise<SqlConnection> | undefined
+  let missing: ChannelsError | undefined
+  const created = new Set<TargetTable>()
+
+  const connect = (): Promise<SqlConnection> => {
+    connection ??= open().catch((cause: unknown) => {
+      connection = undefined
+      if (cause instanceof ChannelsError) missing = cause
+      throw cause
     })
-    for (let at = 0; at < rows.length; ) {
-      const { insert } = rows[at] as Row
-      let end = at + 1
-      while (end < rows.length && rows[end]?.insert === insert) end++
-      if (create && !created.has(insert)) await connection.execute(createTable(insert))
-      created.add(insert)
-      const values = rows.slice(at, end)
-      await connection.execute(
-        insertRows(insert, values.length),
-        values.flatMap((row) => row.values),
-      )
-      at = end
+    return connection
+  }
+  const disconnect = async (): Promise<void> => {
+    const closing = connection
+    connection = undefined
+    created.clear()
+    await (await closing)?.close?.()
+  }
+  const insert = async (to: SqlConnection, rows: readonly Row[]): Promise<void> => {
+    const placeholder = to.placeholder?.bind(to) ?? (() => '?')
+    for (const table of new Set(rows.map((row) => row.table))) {
+      const values = rows.filter((row) => row.table === table).map((row) => row.values)
+      if (create && !created.has(table)) await to.execute(table.createStatement)
+      await to.execute(table.insertStatement(values.length, placeholder), values.flat())
+    }
+  }
+  const deliver = async (rows: readonly Row[]): Promise<void> => {
+    const to = await connect().catch((cause: unknown) => {
+      if (missing !== undefined) throw missing
+      throw new Unreachable('the database cannot be opened', { cause })
+    })
+    let isOpen = false
+    try {
+      await to.execute('BEGIN')
+      isOpen = true
+      await insert(to, rows)
+      await to.execute('COMMIT')
+      for (const { table } of rows) created.add(table)
+    } catch (cause) {
+      // Whether the connection is at fault is not known, so the next try has a new one.
+      await disconnect().catch(() => undefined)
+      throw isOpen ? cause : new Unreachable('the database takes no transaction', { cause })
     }
   }
   const outbox = new Outbox<Row>({
@@ -98,154 +107,34 @@ export function sqlSink(options: SqlSinkOptions): Module {
     name: 'sql-sink',
     requires: [],
     connect(c) {
-      for (const table of tables) {
-        const { channel, constants = {} } = table
-        const { schema, kind } = c.definitionOf(channel)
-        const record = recordSchemaOf(schema)
-        const columns = columnsOf(table, record, kind === 'basket')
-        const insert: Insert = {
-          table: table.table ?? channel,
-          columns: [
-            ...columns.map(({ name, type }) => ({ name, type })),
-            ...Object.entries(constants).map(([name, value]) => ({
-              name,
-              type: typeOfValue(value),
-            })),
-          ],
-        }
-        const fixed = Object.values(constants)
+      for (const one of tables) {
+        const { channel } = one
+        const table = new TargetTable(one, c.definitionOf(channel))
         sink(`insert ${channel}`, { entries: entriesOf(c, channel) }, ({ entries }) => () => {
+          if (missing !== undefined) throw missing
           for (const { key, value, removed } of entries.value) {
             if (removed === true) continue
-            for (const one of Array.isArray(value) ? (value as readonly unknown[]) : [value]) {
-              const values = columns.map(({ read }) => sqlValue(read(one, key)))
-              outbox.add({ insert, values: [...values, ...fixed] })
-            }
+            const records: readonly unknown[] = Array.isArray(value) ? value : [value]
+            for (const record of records) outbox.add({ table, values: table.row(record, key) })
           }
         })
       }
     },
-    async flush() {
-      await outbox.flush()
-      if (database === undefined) return
-      const open = await database
-      database = undefined
-      await open.close?.()
+    async start() {
+      await connect()
+    },
+    async flush(signal) {
+      await outbox.flush(signal)
+      await disconnect()
+      if (missing !== undefined) throw missing
     },
   }
 }
 
-/**
- * Opens a DuckDB database through `@duckdb/node-api`, which is imported when the database is first needed.
- * @throws ChannelsError `MISSING_PACKAGE`.
- */
-export function duckdb(path = ':memory:'): () => Promise<SqlConnection> {
-  return async () => {
-    const name = '@duckdb/node-api'
-    const api = (await import(name).catch((cause: unknown) => {
-      throw new ChannelsError(
-        'MISSING_PACKAGE',
-        `the SQL sink needs the package ${name}: install it, or give a connection of another database`,
-        { cause },
-      )
-    })) as DuckDbApi
-    const instance = await api.DuckDBInstance.create(path)
-    const connection = await instance.connect()
-    return {
-      execute: (sql, parameters) => connection.run(sql, parameters),
-      close: () => {
-        connection.closeSync()
-        instance.closeSync()
-      },
-    }
+async function duckdb(path: string): Promise<SqlConnection> {
+  const { connection, close } = await openDuckDb(path, 'the SQL sink')
+  return {
+    execute: (sql, parameters) => connection.run(sql, parameters as never),
+    close,
   }
-}
-
-/** The part of `@duckdb/node-api` that is used. */
-interface DuckDbApi {
-  readonly DuckDBInstance: {
-    create(path: string): Promise<{
-      connect(): Promise<{
-        run(sql: string, parameters?: readonly unknown[]): Promise<unknown>
-        closeSync(): void
-      }>
-      closeSync(): void
-    }>
-  }
-}
-
-interface Column {
-  readonly name: string
-  readonly type: string
-  readonly read: (record: unknown, key: string | undefined) => unknown
-}
-
-function columnsOf(table: SqlTable, schema: z.core.$ZodType, isBasket: boolean): readonly Column[] {
-  const paths = Object.entries(table.columns ?? allFields(schema))
-  const unknown = paths.find(([, path]) => schemasAt(schema, path).length === 0)
-  if (unknown !== undefined) {
-    throw new ChannelsError(
-      'INVALID_OPTION',
-      `the column "${unknown[0]}" is of "${unknown[1]}", which the records of "${table.channel}" do not have`,
-      { channel: table.channel },
-    )
-  }
-  const key: Column = { name: 'key', type: 'VARCHAR', read: (_, key) => key }
-  const columns = paths.map(([name, path]): Column => {
-    const read = readerOf(path)
-    return { name, type: sqlType(schemasAt(schema, path)), read: (record) => read(record) }
-  })
-  return isBasket && table.columns === undefined ? [key, ...columns] : columns
-}
-
-function allFields(schema: z.core.$ZodType): Readonly<Record<string, string>> {
-  if (!(schema instanceof z.ZodObject)) return { value: '' }
-  return Object.fromEntries(Object.keys(schema.shape).map((name) => [name, name]))
-}
-
-function sqlType(schemas: readonly z.core.$ZodType[]): string {
-  const types = new Set(schemas.map(sqlTypeOf))
-  const [type] = types
-  return types.size === 1 && type !== undefined ? type : 'VARCHAR'
-}
-
-function sqlTypeOf(schema: z.core.$ZodType): string {
-  if (isTimestampSchema(schema)) return 'TIMESTAMP WITH TIME ZONE'
-  const { def } = schema._zod as {
-    def: {
-      readonly type: string
-      readonly format?: string
-      readonly checks?: readonly z.core.$ZodCheck[]
-    }
-  }
-  if (def.type === 'boolean') return 'BOOLEAN'
-  if (def.type !== 'number') return 'VARCHAR'
-  const isInteger = schema instanceof z.ZodNumber && schema.isInt
-  return isInteger ? 'BIGINT' : 'DOUBLE PRECISION'
-}
-
-function typeOfValue(value: unknown): string {
-  if (typeof value === 'number') return 'DOUBLE PRECISION'
-  return typeof value === 'boolean' ? 'BOOLEAN' : 'VARCHAR'
-}
-
-function sqlValue(value: unknown): unknown {
-  if (value === undefined || value === null) return null
-  if (typeof value === 'number') return Number.isFinite(value) ? value : null
-  return typeof value === 'object' ? JSON.stringify(value) : value
-}
-
-function createTable({ table, columns }: Insert): string {
-  const list = columns.map(({ name, type }) => `${quoted(name)} ${type}`).join(', ')
-  return `CREATE TABLE IF NOT EXISTS ${quoted(table)} (${list})`
-}
-
-function insertRows({ table, columns }: Insert, count: number): string {
-  const row = `(${columns.map(() => '?').join(', ')})`
-  const names = columns.map(({ name }) => quoted(name)).join(', ')
-  return `INSERT INTO ${quoted(table)} (${names}) VALUES ${new Array(count).fill(row).join(', ')}`
-}
-
-function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

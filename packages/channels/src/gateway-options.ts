@@ -1,0 +1,134 @@
+import { type Clock, type Duration, type RunResult, type Timestamp, timestampOf } from '@gw/core'
+import type { AnyChannels } from '@gw/protocol'
+import type { Channels } from './channels.js'
+import type { Contract } from './contract.js'
+import { ChannelsError } from './errors.js'
+import type { LiveChannels } from './live.js'
+import type { Logger } from './logger.js'
+import { isIdBase } from './mint.js'
+import type { Module } from './module.js'
+import type { QueryLimits } from './query.js'
+
+/** Bounds of a gateway; each has a default. */
+export interface GatewayLimits {
+  /** Ticks of each channel that are kept to resume from. @defaultValue 1_000 */
+  readonly historyTicks?: number
+  /** Their size as JSON, estimated. @defaultValue 4 MiB */
+  readonly historyBytes?: number
+  /** Records that `lookup` finds. @defaultValue 100_000 */
+  readonly lookupRecords?: number
+  /** Sends that wait for the engine; beyond it they are refused. @defaultValue 10_000 */
+  readonly pendingSends?: number
+  /** How far the engine may be behind before sends are refused. @defaultValue no limit */
+  readonly lagMs?: number
+  /** Message ids that are remembered. @defaultValue 100_000 */
+  readonly messageIds?: number
+  /** How long they are remembered. @defaultValue 10 minutes */
+  readonly messageIdMs?: number
+  /** @defaultValue 1_000 */
+  readonly deadLetters?: number
+  /** Stagings of one channel. @defaultValue 10_000 */
+  readonly stagings?: number
+  /** Staged records of one channel. @defaultValue 100_000 */
+  readonly stagedRecords?: number
+  /** Cycles at one engine time, before the run is ended as spinning. @defaultValue 1_000_000 */
+  readonly cyclesAtOneTime?: number
+  /** Bounds of queries. @defaultValue depth 8, 64 terms, limit 100_000 */
+  readonly query?: Partial<QueryLimits>
+}
+
+/** Options of {@link Gateway}. */
+export interface GatewayOptions<C extends AnyChannels> {
+  readonly channels: Contract<C>
+  /** In the order in which they are connected and started. */
+  readonly modules?: readonly Module<C>[]
+  /** A graph of one's own beside the modules, connected last. */
+  readonly graph?: (channels: Channels<C>) => void
+  /** The time that a realtime run follows. @defaultValue the wall's, from `start` on at `speed` */
+  readonly clock?: Clock
+  /** Engine time of the first cycle. @defaultValue the clock's now */
+  readonly start?: Timestamp | string
+  /** Engine time after which a realtime run ends. @defaultValue no end */
+  readonly end?: Timestamp | string
+  /** Seconds of engine time in a second. @defaultValue 1 */
+  readonly speed?: number
+  /** How long cycles may run on end in real time before I/O gets its turn. @defaultValue 8 */
+  readonly budgetMs?: number
+  /** Names of modules that are left out. */
+  readonly disable?: readonly string[]
+  /** Names of modules that take part although they say `enabled: false`. */
+  readonly enable?: readonly string[]
+  /** Ticks that modules set, and sends, before this engine time are dropped or refused. */
+  readonly blockSetChannelsUntil?: Timestamp | string
+  /** Where ids begin: 18 digits, as the ids of a run that is replayed begin. @defaultValue of the time and at random */
+  readonly idBase?: string
+  readonly limits?: GatewayLimits
+  /** How long one module may take to start. @defaultValue 30_000 */
+  readonly startTimeoutMs?: number
+  /** How long all may take to stop. @defaultValue 10_000 */
+  readonly stopTimeoutMs?: number
+  /** @defaultValue warnings and errors on the console */
+  readonly logger?: Logger
+}
+
+/** Options of {@link Gateway.run}. */
+export interface RunUntilOptions {
+  /** Whether SIGINT and SIGTERM end it; the second one kills, as usual. @defaultValue true */
+  readonly signals?: boolean
+  readonly signal?: AbortSignal
+}
+
+/** Options of {@link Gateway.simulate}. */
+export interface SimulationOptions {
+  /** Engine time of the first cycle. @defaultValue that of the gateway, else 1970 */
+  readonly start?: Timestamp | string
+  /** Engine time of the last cycle. @defaultValue no end */
+  readonly end?: Timestamp | string
+  /** Span after which to end, in place of `end`. */
+  readonly duration?: Duration
+  /** Ends it after the present cycle. */
+  readonly signal?: AbortSignal
+  /** As in the options of the gateway. */
+  readonly idBase?: string
+}
+
+/** What a simulation leaves. */
+export interface SimulationResult<C extends AnyChannels> extends RunResult {
+  /** The channels as they are at the end: `last`, `query`, `lookup` and stagings can be read. */
+  readonly channels: LiveChannels<C>
+}
+
+/** @throws ChannelsError `INVALID_OPTION`. */
+export function checkOptions<C extends AnyChannels>(options: GatewayOptions<C>): void {
+  const { idBase, limits = {}, startTimeoutMs, stopTimeoutMs } = options
+  if (idBase !== undefined && !isIdBase(idBase)) {
+    throw new ChannelsError('INVALID_OPTION', `idBase is 18 digits, not ${JSON.stringify(idBase)}`)
+  }
+  for (const time of [options.start, options.end, options.blockSetChannelsUntil]) timeOf(time)
+  const { query = {}, ...rest } = limits
+  for (const [name, value] of Object.entries({
+    ...rest,
+    ...query,
+    startTimeoutMs,
+    stopTimeoutMs,
+  })) {
+    if (value !== undefined && !(typeof value === 'number' && value >= 1)) {
+      throw new ChannelsError(
+        'INVALID_OPTION',
+        `${name} is a number from 1 on, not ${JSON.stringify(value)}`,
+      )
+    }
+  }
+}
+
+/** An option that is a time, or its ISO 8601 text. @throws ChannelsError `INVALID_OPTION`. */
+export function timeOf(time: Timestamp | string | undefined): Timestamp | undefined {
+  if (typeof time !== 'string') return time
+  try {
+    return timestampOf(time)
+  } catch (cause) {
+    throw new ChannelsError('INVALID_OPTION', `${JSON.stringify(time)} is no ISO 8601 time`, {
+      cause,
+    })
+  }
+}

@@ -1,0 +1,138 @@
+import { ChannelsError } from './errors.js'
+import type { LiveGateway } from './live.js'
+import type { Logger } from './logger.js'
+import type { Module } from './module.js'
+
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
+
+/** Starts, stops and flushes the modules of a gateway, each within a bound. */
+export class ModuleLifecycle {
+  readonly #modules: readonly Module<never>[]
+  readonly #logger: Logger
+  /** Modules that have been started, or begun to, in order. */
+  #started: Module<never>[] = []
+
+  constructor(modules: readonly Module<never>[], logger: Logger) {
+    this.#modules = modules
+    this.#logger = logger
+  }
+
+  /**
+   * Starts the modules in order; `check` may end it between two of them by throwing.
+   * @throws ChannelsError `MODULE_FAILED`, `MODULE_TIMEOUT`.
+   */
+  async start(gateway: LiveGateway, timeoutMs: number, check: () => void): Promise<void> {
+    for (const module of this.#modules) {
+      this.#started.push(module)
+      await this.#startOne(module, gateway, timeoutMs)
+      check()
+    }
+  }
+
+  /** Stops those that were started, in reverse order. @returns what went wrong. */
+  async stop(deadline: number): Promise<readonly ChannelsError[]> {
+    const started = this.#started
+    this.#started = []
+    return this.#reversed(started, 'stopped', deadline, (module, signal) => module.stop?.(signal))
+  }
+
+  /** Has every module write what is left, in reverse order. @returns what went wrong. */
+  async flush(deadline: number): Promise<readonly ChannelsError[]> {
+    return this.#reversed(this.#modules, 'flushed', deadline, (module, signal) =>
+      module.flush?.(signal),
+    )
+  }
+
+  async #startOne(module: Module<never>, gateway: LiveGateway, timeoutMs: number): Promise<void> {
+    const late = moduleError(
+      'MODULE_TIMEOUT',
+      module,
+      `has not started within ${timeoutMs} ms: it was stopped`,
+    )
+    const { work, inTime } = bounded(
+      (signal) => module.start?.(gateway as never, signal),
+      timeoutMs,
+      late,
+    )
+    try {
+      await inTime
+    } catch (cause) {
+      // What comes up after it was given up must not stay.
+      if (cause === late) {
+        work.then(() => module.stop?.(AbortSignal.abort())).catch(() => undefined)
+      }
+      if (cause instanceof ChannelsError && cause.module === module.name) throw cause
+      throw moduleError('MODULE_FAILED', module, `could not be started: ${reasonOf(cause)}`, cause)
+    }
+  }
+
+  async #reversed(
+    modules: readonly Module<never>[],
+    what: 'stopped' | 'flushed',
+    deadline: number,
+    act: (module: Module<never>, signal: AbortSignal) => void | Promise<void> | undefined,
+  ): Promise<readonly ChannelsError[]> {
+    const errors: ChannelsError[] = []
+    for (const module of [...modules].reverse()) {
+      const late = moduleError(
+        'MODULE_TIMEOUT',
+        module,
+        `was not ${what} in time, and was left alone`,
+      )
+      try {
+        const leftMs = Math.max(1, deadline - performance.now())
+        await bounded((signal) => act(module, signal), leftMs, late).inTime
+      } catch (cause) {
+        const error =
+          cause === late
+            ? late
+            : moduleError(
+                'MODULE_FAILED',
+                module,
+                `could not be ${what}: ${reasonOf(cause)}`,
+                cause,
+              )
+        this.#logger.error({ error }, error.message)
+        errors.push(error)
+      }
+    }
+    return errors
+  }
+}
+
+/** Begins some work: `inTime` is fulfilled as it is, or rejected, with its signal aborted, when that takes too long. */
+function bounded(
+  act: (signal: AbortSignal) => void | Promise<void> | undefined,
+  timeoutMs: number,
+  late: ChannelsError,
+): { readonly work: Promise<void>; readonly inTime: Promise<void> } {
+  const giveUp = new AbortController()
+  const work = Promise.resolve(giveUp.signal).then(act)
+  const inTime = new Promise<void>((resolve, reject) => {
+    const timeout = setTimeout(
+      () => {
+        reject(late)
+        giveUp.abort(late)
+      },
+      Math.min(timeoutMs, LONGEST_TIMEOUT_MS),
+    )
+    work.then(resolve, reject).finally(() => clearTimeout(timeout))
+  })
+  return { work, inTime }
+}
+
+function moduleError(
+  code: 'MODULE_FAILED' | 'MODULE_TIMEOUT',
+  { name }: Module<never>,
+  what: string,
+  cause?: unknown,
+): ChannelsError {
+  return new ChannelsError(code, `module "${name}" ${what}`, {
+    module: name,
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,193 @@
+import { mkdir, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import { node, type PushSource, push } from '@gw/core'
+import { ChannelsError } from '../errors.js'
+import { consoleLogger, type Logger } from '../logger.js'
+import type { Module } from '../module.js'
+import {
+  type FileFormat,
+  type FileReader,
+  formatOf,
+  READERS,
+  UnreadableRecord,
+} from './file-formats.js'
+import { FileLedger, type SeenFile } from './file-ledger.js'
+import { complete } from './inputs.js'
+
+/** Options of {@link fileDrop}. */
+export interface FileDropOptions {
+  /** The channel that the records tick on: one at a time, or a file as one list where it is a list channel. No basket. */
+  readonly channel: string
+  /** Folder in which files appear; it is made when there is none. */
+  readonly folder: string
+  /** @defaultValue what the end of a file's name says: .json, .jsonl, .ndjson, .csv, .parquet; other files are left alone */
+  readonly format?: FileFormat | FileReader
+  /** Names of the files to read. @defaultValue those of a known format, and all with a `format`; none that begins with a dot */
+  readonly match?: RegExp
+  /** Whether records keep the ids and timestamps that they bring. @defaultValue false */
+  readonly keepIds?: boolean
+  /** How often the folder is looked at. A file is read when it has not changed from one look to the next. @defaultValue 250 */
+  readonly pollMs?: number
+  /** Where it is written down what has been read. @defaultValue a hidden file in the folder */
+  readonly ledger?: string
+  readonly logger?: Logger
+}
+
+/** A record on its way into the engine. */
+interface Dropped {
+  readonly record: unknown
+  readonly file: string
+  /** From 1 on. */
+  readonly number: number
+}
+
+const MAX_PENDING = 1_000
+/** Records after which it is written down how far a file has been read. */
+const NOTE_EVERY = 10_000
+
+/**
+ * Reads the files that appear in a folder, in the order of their names, each once, also across restarts: it is written down what
+ * has been read, and how far. Only after a crash records may come again, those since the last note. A file that changes is a new
+ * one, so write it elsewhere and move it in. A record that is wrong is logged and left out; a file that cannot be read, from there
+ * on. Real time only.
+ * @example `fileDrop({ channel: 'orders', folder: 'inbox' })`
+ */
+export function fileDrop(options: FileDropOptions): Module {
+  const { channel, folder, keepIds = false, pollMs = 250, logger = consoleLogger } = options
+  const ledgerPath = options.ledger ?? join(folder, `.file-drop-${channel}.jsonl`)
+  let drop: PushSource<Dropped>
+  let isList = false
+  let closing = new AbortController()
+  let watching: Promise<void> | undefined
+  let isEngineLive: () => boolean = () => true
+
+  const readerOf = (name: string): FileReader | undefined => {
+    const format = options.format ?? formatOf(name)
+    return typeof format === 'string' ? READERS[format] : format
+  }
+  const isMatched = (name: string): boolean =>
+    options.match === undefined
+      ? !name.startsWith('.') && readerOf(name) !== undefined
+      : name.search(options.match) !== -1
+
+  /** Waits until what was pushed is through. @returns whether it is. */
+  const through = async (pending = 0): Promise<boolean> => {
+    while (drop.pending > pending) {
+      if (!isEngineLive()) return false
+      await nextTurn()
+    }
+    return true
+  }
+
+  const read = async (file: SeenFile, ledger: FileLedger): Promise<void> => {
+    const { name } = file
+    const before = ledger.recordsOf(file)
+    let number = 0
+    const give = async (record: unknown): Promise<void> => {
+      await through(MAX_PENDING - 1)
+      drop.push({ record, file: name, number })
+    }
+    try {
+      const records = (readerOf(name) as FileReader)(join(folder, name))
+      const list: unknown[] = []
+      for await (const record of records) {
+        number++
+        if (number <= before) continue
+        if (isList) list.push(record)
+        else await give(record)
+        if (closing.signal.aborted && !isList) break
+        if (number % NOTE_EVERY === 0 && !isList && (await through())) {
+          await ledger.note(file, number, false)
+        }
+      }
+      if (isList) await give(list)
+    } catch (error) {
+      if (!isEngineLive()) return
+      if (number === 0 && isPassing(error)) throw error
+      logger.error({ error, file: name, records: number }, `${folder}: a file cannot be read`)
+    }
+    if (await through()) await ledger.note(file, number, !closing.signal.aborted || isList)
+  }
+
+  const watch = async (ledger: FileLedger, signal: AbortSignal): Promise<void> => {
+    let seen = new Map<string, SeenFile>()
+    const told = new Set<string>()
+    const tell = (error: unknown, what: string): void => {
+      if (!told.has(what)) logger.error({ error }, `${what} cannot be read now, and is tried again`)
+      told.add(what)
+    }
+    while (!signal.aborted && isEngineLive()) {
+      const now = await filesIn(folder, isMatched).catch((error: unknown) => tell(error, folder))
+      for (const file of now?.values() ?? []) {
+        if (signal.aborted || ledger.isDone(file) || !isSame(seen.get(file.name), file)) continue
+        await read(file, ledger).catch((error: unknown) => tell(error, join(folder, file.name)))
+      }
+      seen = now ?? new Map()
+      await pause(pollMs, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  return {
+    name: `file-drop ${channel}`,
+    connect(c) {
+      const definition = c.definitionOf(channel)
+      if (definition.kind === 'basket') {
+        throw new ChannelsError(
+          'INVALID_OPTION',
+          `files cannot be dropped into "${channel}", which is a basket: drop them into a channel, and have a module put its records into the basket`,
+          { channel },
+        )
+      }
+      isList = definition.kind === 'list'
+      drop = push<Dropped>(c.graph, 'nonCollapsing', { name: 'drop', maxPending: MAX_PENDING })
+      const completed = node('complete', { x: drop.edge }, ({ x }, context) => () => {
+        const { record, file, number } = x.value
+        try {
+          if (record instanceof UnreadableRecord) throw record.error
+          return complete(context, channel, definition, record, { keepIds })
+        } catch (error) {
+          logger.warn({ error, file, record: number }, `${folder}: a record is left out`)
+          return undefined
+        }
+      })
+      c.setChannel(channel as never, completed as never)
+    },
+    async start(gateway) {
+      await mkdir(folder, { recursive: true })
+      const files = await filesIn(folder, isMatched)
+      const ledger = await FileLedger.open(ledgerPath, (name) => files.has(name))
+      isEngineLive = () => gateway.health.live
+      closing = new AbortController()
+      watching = watch(ledger, closing.signal)
+    },
+    async stop() {
+      closing.abort()
+      await watching
+    },
+  }
+}
+
+async function filesIn(
+  folder: string,
+  isMatched: (name: string) => boolean,
+): Promise<Map<string, SeenFile>> {
+  const files = new Map<string, SeenFile>()
+  for (const name of (await readdir(folder)).sort()) {
+    if (!isMatched(name)) continue
+    const found = await stat(join(folder, name)).catch(() => undefined)
+    if (found?.isFile() !== true) continue
+    files.set(name, { name, size: found.size, mtimeMs: found.mtimeMs })
+  }
+  return files
+}
+
+function isSame(a: SeenFile | undefined, b: SeenFile): boolean {
+  return a?.size === b.size && a.mtimeMs === b.mtimeMs
+}
+
+/** It may be there, or free, or allowed, at the next look. */
+function isPassing(error: unknown): boolean {
+  const { code = '' } = error as NodeJS.ErrnoException
+  return ['ENOENT', 'EACCES', 'EPERM', 'EBUSY', 'EMFILE', 'MISSING_PACKAGE'].includes(code)
+}

@@ -1,0 +1,213 @@
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { curve } from '@gw/core'
+import { expect, test, vi } from 'vitest'
+import { z } from 'zod'
+import { basket, channel, defineChannels, struct } from '../../src/index.js'
+import { type SqlConnection, type SqlSinkOptions, sqlSink } from '../../src/modules/index.js'
+import { loose, T0 } from '../support.js'
+import { keepingLogger, running, simulating, temporaryFolder } from './support.js'
+
+const Order = struct('Order', {
+  symbol: z.string(),
+  quantity: z.int(),
+  price: z.number().nullable(),
+  isOpen: z.boolean().optional(),
+  tags: z.array(z.string()).default([]),
+  venue: z.object({ code: z.string() }).optional(),
+})
+const channels = defineChannels({
+  orders: channel(Order, { send: true }),
+  fills: channel(z.array(Order), { required: false }),
+  prices: basket(['A', 'B'], z.number(), { send: true }),
+})
+
+async function rowsOf(path: string, sql: string): Promise<unknown> {
+  const instance = await DuckDBInstance.fromCache(path)
+  const connection = await instance.connect()
+  const rows = (await connection.runAndReadAll(sql)).getRowObjectsJson()
+  connection.closeSync()
+  instance.closeSync()
+  return rows
+}
+
+const sinkTo = (database: SqlSinkOptions['database'], rest: Partial<SqlSinkOptions> = {}) =>
+  sqlSink({ database, tables: [{ channel: 'orders' }], backoffMs: 1, ...rest })
+
+const order = { symbol: 'A', quantity: 1, price: 1.5 }
+
+test('inserts records into a DuckDB file, a column for each field', async () => {
+  const path = join(temporaryFolder(), 'ticks.duckdb')
+  const gateway = await running(channels, [sinkTo(path)])
+  const sent = gateway.channels.send('orders', {
+    ...order,
+    isOpen: true,
+    tags: ['x', "y'; DROP TABLE orders; --"],
+    venue: { code: 'N' },
+  })
+  gateway.channels.send('orders', { symbol: 'B', quantity: 2 ** 53 - 1, price: null })
+  await gateway.stop()
+  expect(await rowsOf(path, 'SELECT * FROM orders ORDER BY symbol')).toEqual([
+    {
+      id: sent.id,
+      timestamp: '2020-01-01 00:00:00+00',
+      symbol: 'A',
+      quantity: '1',
+      price: 1.5,
+      isOpen: true,
+      tags: JSON.stringify(sent.tags),
+      venue: '{"code":"N"}',
+    },
+    expect.objectContaining({
+      symbol: 'B',
+      quantity: '9007199254740991',
+      price: null,
+      isOpen: null,
+    }),
+  ])
+  const types = await rowsOf(
+    path,
+    "SELECT data_type AS t FROM duckdb_columns() WHERE table_name = 'orders'",
+  )
+  expect((types as { t: string }[]).map(({ t }) => t)).toEqual([
+    'VARCHAR',
+    'TIMESTAMP WITH TIME ZONE',
+    'VARCHAR',
+    'BIGINT',
+    'DOUBLE',
+    'BOOLEAN',
+    'VARCHAR',
+    'VARCHAR',
+  ])
+})
+
+test('writes the columns, names and constants that it is told, lists by record and baskets by key', async () => {
+  const path = join(temporaryFolder(), 'ticks.duckdb')
+  const records = [1, 2].map((quantity) => ({
+    ...order,
+    id: `${quantity}`,
+    timestamp: '',
+    quantity,
+  }))
+  const modules = [
+    loose('fills', (c) => c.setChannel('fills', curve(c.graph, [[T0, records]]))),
+    loose('prices', (c) => c.setChannel('prices', curve(c.graph, [[T0, 7]]), 'B')),
+    sqlSink({
+      database: path,
+      tables: [
+        {
+          channel: 'fills',
+          table: 'all "fills"',
+          columns: { n: 'quantity', code: 'venue.code' },
+          constants: { site: 'LDN', version: 3 },
+        },
+        { channel: 'prices' },
+      ],
+    }),
+  ]
+  await simulating(channels, modules)
+  expect(await rowsOf(path, 'SELECT * FROM "all ""fills"""')).toEqual([
+    { n: '1', code: null, site: 'LDN', version: 3 },
+    { n: '2', code: null, site: 'LDN', version: 3 },
+  ])
+  expect(await rowsOf(path, 'SELECT * FROM prices')).toEqual([{ key: 'B', value: 7 }])
+})
+
+test('a row that the database refuses is dropped, and takes no other with it', async () => {
+  const path = join(temporaryFolder(), 'ticks.duckdb')
+  const instance = await DuckDBInstance.create(path)
+  const connection = await instance.connect()
+  await connection.run('CREATE TABLE orders (symbol VARCHAR, quantity BIGINT CHECK (quantity < 5))')
+  connection.closeSync()
+  instance.closeSync()
+  const { told, logger } = keepingLogger()
+  const tables = [{ channel: 'orders', columns: { symbol: 'symbol', quantity: 'quantity' } }]
+  const ticks = [1, 2, 9, 3, 4].map((quantity) => [T0, { symbol: 'A', quantity }] as const)
+  const source = loose('source', (c) => c.setChannel('orders', curve(c.graph, ticks)))
+  await simulating(channels, [source, sinkTo(path, { tables, logger, retries: 1 })])
+  expect(await rowsOf(path, 'SELECT quantity::INTEGER AS n FROM orders')).toEqual(
+    [1, 2, 3, 4].map((n) => ({ n })),
+  )
+  expect(told).toMatchObject([
+    ['error', expect.anything(), { dropped: 1, error: { message: /CHECK/ } }],
+  ])
+})
+
+/** A database that notes what it is told, and fails as the test wants. */
+function noting(fail: (sql: string) => Error | undefined = () => undefined) {
+  const statements: string[] = []
+  let connections = 0
+  const open = async (): Promise<SqlConnection> => {
+    const error = fail('CONNECT')
+    if (error !== undefined) throw error
+    connections++
+    return {
+      placeholder: (index) => `$${index + 1}`,
+      execute: async (sql, parameters = []) => {
+        statements.push(`${sql} ${parameters.join()}`.trim())
+        const error = fail(sql)
+        if (error !== undefined) throw error
+      },
+    }
+  }
+  return { statements, open, connections: () => connections }
+}
+
+const tables = [{ channel: 'orders', columns: { q: 'quantity' } }]
+
+test('writes to any database, in transactions, with its placeholders', async () => {
+  const { statements, open } = noting()
+  const gateway = await running(channels, [sinkTo(open, { tables, create: false })])
+  for (const quantity of [1, 2]) gateway.channels.send('orders', { ...order, quantity })
+  await gateway.stop()
+  expect(statements).toEqual([
+    'BEGIN',
+    'INSERT INTO "orders" ("q") VALUES ($1), ($2) 1,2',
+    'COMMIT',
+  ])
+})
+
+test('a transaction that fails is tried again on a new connection, and writes nothing twice', async () => {
+  let failures = 1
+  const { statements, open, connections } = noting((sql) =>
+    sql.startsWith('COMMIT') && failures-- > 0 ? new Error('connection reset') : undefined,
+  )
+  const gateway = await running(channels, [sinkTo(open, { tables, create: false })])
+  gateway.channels.send('orders', order)
+  await gateway.stop()
+  expect(statements.filter((sql) => sql.startsWith('COMMIT'))).toHaveLength(2)
+  expect(connections()).toBe(2)
+})
+
+test('a database that is gone for a while loses nothing', async () => {
+  let isGone = false
+  const { statements, open } = noting(() => (isGone ? new Error('refused') : undefined))
+  const { told, logger } = keepingLogger()
+  const gateway = await running(channels, [
+    sinkTo(open, { tables, create: false, retries: 0, logger }),
+  ])
+  isGone = true
+  gateway.channels.send('orders', order)
+  await vi.waitFor(() => expect(told).toHaveLength(1))
+  isGone = false
+  await gateway.stop()
+  expect(statements.at(-1)).toBe('COMMIT')
+})
+
+test('a database that cannot be opened at the start is an error of the module', async () => {
+  const { open } = noting((sql) => (sql === 'CONNECT' ? new Error('no such host') : undefined))
+  await expect(running(channels, [sinkTo(open)])).rejects.toMatchObject({
+    code: 'MODULE_FAILED',
+    module: 'sql-sink',
+    message: /no such host/,
+  })
+})
+
+test('a column that the records do not have is refused when it is wired', async () => {
+  const wrong = sinkTo(':memory:', { tables: [{ channel: 'orders', columns: { x: 'colour' } }] })
+  await expect(running(channels, [wrong])).rejects.toMatchObject({
+    code: 'INVALID_OPTION',
+    module: 'sql-sink',
+    channel: 'orders',
+  })
+})
