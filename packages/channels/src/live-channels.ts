@@ -9,9 +9,12 @@ import type {
   ChannelInfo,
   ChannelTick,
   LiveChannels,
+  NextOptions,
+  RecordFilter,
   SendOptions,
   SendReceipt,
   StageAnswer,
+  StageOptions,
   StateInfo,
   SubscribeOptions,
   Subscription,
@@ -23,7 +26,7 @@ import type { ChannelLog, Tick } from './log.js'
 import type { Lookup } from './lookup.js'
 import type { Mint } from './mint.js'
 import { recordSchemaOf } from './paths.js'
-import { endedError, type Flight, type Sender, type Target } from './sender.js'
+import { endedError, type Flight, type Sender, setOrigin, type Target } from './sender.js'
 import type { Staging, StagingEvent } from './staging.js'
 import type { StateStore } from './state.js'
 import { structsOf } from './struct.js'
@@ -94,6 +97,11 @@ export class RunningChannels {
     return log.lastTicks(key)
   }
 
+  recentTicks(name: string, key?: string): readonly Tick[] {
+    this.#checkReadable()
+    return this.#provided(name, key).recent(key)
+  }
+
   positionOf(name: string, key?: string): Position {
     this.#checkReadable()
     return this.#provided(name, key).positionOf(key)
@@ -128,24 +136,30 @@ export class RunningChannels {
   async nextTicks(
     name: string,
     key: string | undefined,
-    options: WaitOptions = {},
+    options: NextOptions = {},
   ): Promise<readonly ChannelTick[]> {
     this.#checkRunning()
     const log = this.#provided(name, key)
     const isWhole = log.isBasket && key === undefined
+    const { matches } = options
     return this.#wait(log, key, options, 'NEXT_TIMEOUT', (ticks) => {
-      if (isWhole) return log.lastTicks(undefined)
-      const come = ticks.find((tick) => !tick.removed)
+      if (isWhole) {
+        const isMeant = matches === undefined || ticks.some(matches)
+        return isMeant ? log.lastTicks(undefined) : undefined
+      }
+      const come = ticks.find((tick) => !tick.removed && matches?.(tick) !== false)
       return come === undefined ? undefined : [come]
     })
   }
 
-  query(name: string, query?: Query): readonly unknown[] {
-    return this.#state(name).query(query)
+  query(name: string, query?: Query, isVisible?: RecordFilter): readonly unknown[] {
+    const { store, channel } = this.#state(name)
+    return store.query(query, isVisible && ((record, key) => isVisible(record, channel.name, key)))
   }
 
-  count(name: string, query?: Query): number {
-    return this.#state(name).count(query)
+  count(name: string, query?: Query, isVisible?: RecordFilter): number {
+    const { store, channel } = this.#state(name)
+    return store.count(query, isVisible && ((record, key) => isVisible(record, channel.name, key)))
   }
 
   send(name: string, input: unknown, key?: string, options?: SendOptions): unknown {
@@ -204,6 +218,7 @@ export class RunningChannels {
         }
       })
       validation.finish()
+      check(targets, options)
       flight = sender.send(scope, targets.length === 0 ? [] : [targets], options)
     }
     const log = this.#provided(name, undefined)
@@ -242,6 +257,7 @@ export class RunningChannels {
         }
       })
       validation.finish()
+      check(targets, options)
       flight = sender.send(scope, targets.length === 0 ? [] : [targets], options)
     }
     const done = flight
@@ -252,14 +268,21 @@ export class RunningChannels {
     })
   }
 
-  lookup(id: string, name?: string): unknown {
+  lookup(id: string, name?: string, isVisible?: RecordFilter): unknown {
     this.#checkReadable()
-    const { lookup } = this.#run
-    if (name === undefined) return lookup?.find(id)
-    return lookup?.find(id, structsOf(channelOf(this.#channels, name).definition.schema))
+    const structs =
+      name === undefined
+        ? undefined
+        : structsOf(channelOf(this.#channels, name).definition.schema)
+    return this.#run.lookup?.find(id, structs, isVisible)
   }
 
-  stageAdd(name: string, input: unknown, ids?: readonly string[]): StageAnswer<unknown> {
+  stageAdd(
+    name: string,
+    input: unknown,
+    ids?: readonly string[],
+    { origin, check }: StageOptions = {},
+  ): StageAnswer<unknown> {
     const staging = this.#staging(name)
     if (input === undefined) return staging.add([], ids)
     const channel = channelOf(this.#channels, name)
@@ -270,8 +293,13 @@ export class RunningChannels {
       validation.take(channel, schema, one, inputs === input ? [i] : []),
     )
     validation.finish()
+    for (const record of records) check?.(record, name, undefined)
     const answer = staging.add(records as object[], ids)
-    for (const record of records) this.#run.lookup?.add(structsOf(schema), record)
+    const place = { structs: structsOf(schema), channel: name, key: undefined }
+    for (const record of records) {
+      setOrigin(record, origin)
+      this.#run.lookup?.add(place, record)
+    }
     return answer
   }
 
@@ -283,8 +311,16 @@ export class RunningChannels {
     return this.#staging(name).remove(recordId, ids)
   }
 
-  stageRelease(name: string, ids?: readonly string[]): StageAnswer<unknown> {
-    return this.#staging(name).release(ids)
+  stageRelease(
+    name: string,
+    ids?: readonly string[],
+    { origin }: Pick<StageOptions, 'origin'> = {},
+  ): StageAnswer<unknown> {
+    const staging = this.#staging(name)
+    for (const records of Object.values(staging.held(ids))) {
+      for (const record of records) setOrigin(record, origin)
+    }
+    return staging.release(ids)
   }
 
   stageList(name: string, id?: string): readonly string[] {
@@ -390,7 +426,9 @@ export class RunningChannels {
     const validation = new Validation(mint)
     const value = validation.take(channel, channel.definition.schema, input)
     validation.finish()
-    return sender.send(scope, [[{ ...target, value }]], options, mayWait)
+    const cycle = [{ ...target, value }]
+    check(cycle, options)
+    return sender.send(scope, [cycle], options, mayWait)
   }
 
   #sendAll(
@@ -414,6 +452,7 @@ export class RunningChannels {
     validation.finish()
     const isNothing = inputs.length === 0
     const cycles = isNothing ? [] : values.map((value) => [{ ...target, value }])
+    check(cycles.flat(), options)
     return sender.send(scope, cycles, options, mayWait)
   }
 
@@ -461,7 +500,7 @@ export class RunningChannels {
     )
   }
 
-  #state(name: string): StateStore<unknown> {
+  #state(name: string): { readonly store: StateStore<unknown>; readonly channel: WiredChannel } {
     this.#checkReadable()
     const state = this.#run.wiring.states.get(name)
     if (state?.store === undefined) {
@@ -473,7 +512,7 @@ export class RunningChannels {
       )
     }
     if (!state.channel.isProvided) throw noProvider(state.channel, undefined)
-    return state.store
+    return { store: state.store, channel: state.channel }
   }
 
   #staging(name: string): Staging {
@@ -538,6 +577,16 @@ export class RunningChannels {
   #checkRunning(): void {
     const { ended } = this.#run
     if (ended !== undefined) throw endedError(ended)
+  }
+}
+
+/** Lets whoever sends look at what is about to be sent: the records of a list one by one. */
+function check(targets: readonly Target[], options: SendOptions | undefined): void {
+  if (options?.check === undefined) return
+  for (const { slot, key = slot.key, value } of targets) {
+    const { channel } = slot
+    const records = isList(channel) ? (value as readonly unknown[]) : [value]
+    for (const record of records) options.check(record, channel.name, key)
   }
 }
 

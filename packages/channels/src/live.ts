@@ -62,15 +62,29 @@ export interface WaitOptions {
   readonly signal?: AbortSignal
 }
 
+/** Options of {@link LiveChannels.nextTicks}. */
+export interface NextOptions extends WaitOptions {
+  /** Waits for a tick for which it says yes; others pass by, none is missed. @defaultValue any tick */
+  readonly matches?: (tick: ChannelTick) => boolean
+}
+
+/** Says of a record, and of where it ticked, whether it is meant; the key is that of a basket. */
+export type RecordFilter = (record: unknown, channel: string, key: string | undefined) => boolean
+
 /** Options of a send. */
 export interface SendOptions {
   /** The same id again, within the window, answers as the first did and sends nothing. */
   readonly messageId?: string
   /** Send only if the channel or key is still at this position. */
   readonly expect?: Position
-  /** Name of who sends; modules see it. */
+  /** Name of who sends; modules see it. A `messageId` is that sender's own. */
   readonly origin?: string
+  /** Sees each completed record before any is sent; what it throws refuses all of them. */
+  readonly check?: (record: unknown, channel: string, key: string | undefined) => void
 }
+
+/** Options of the calls that change stagings. */
+export type StageOptions = Pick<SendOptions, 'origin' | 'check'>
 
 /** Outcome of a send. */
 export interface SendReceipt<T> {
@@ -139,6 +153,8 @@ export interface LiveChannels<C extends AnyChannels> {
   last<K extends BasketName<C>>(name: K, key: KeyOf<C, K>): ValueOf<C, K> | undefined
   /** The ticks behind {@link last}, with position and JSON: one, or of a whole basket one for each key. */
   lastTicks(name: string, key?: string): readonly ChannelTick[]
+  /** The ticks of the recent past, as far as the history holds them, the oldest first; with those that removed a key. */
+  recentTicks(name: string, key?: string): readonly ChannelTick[]
   /** Position of the last tick of a channel or key. */
   positionOf(name: string, key?: string): Position
   /** Waits until a channel or key has reached a position. @throws ChannelsError `POSITION_TIMEOUT`, `POSITION_MISMATCH` for another epoch. */
@@ -159,16 +175,21 @@ export interface LiveChannels<C extends AnyChannels> {
   nextTicks(
     name: string,
     key: string | undefined,
-    options?: WaitOptions,
+    options?: NextOptions,
   ): Promise<readonly ChannelTick[]>
 
-  /** Records of a state that match. @throws ChannelsError `NO_STATE`, `INVALID_QUERY`. */
+  /** Records of a state that match; with `isVisible`, as if there were no others than those. @throws ChannelsError `NO_STATE`, `INVALID_QUERY`. */
   query<S extends StateName<C>>(
     state: S,
     query?: TypedQuery<StateRecordOf<C, S>> | Query,
+    isVisible?: RecordFilter,
   ): readonly StateRecordOf<C, S>[]
   /** Number of records of a state that match. */
-  count<S extends StateName<C>>(state: S, query?: TypedQuery<StateRecordOf<C, S>> | Query): number
+  count<S extends StateName<C>>(
+    state: S,
+    query?: TypedQuery<StateRecordOf<C, S>> | Query,
+    isVisible?: RecordFilter,
+  ): number
 
   /**
    * Validates, completes and sends a record; an idle engine has run its cycle when this returns.
@@ -217,14 +238,15 @@ export interface LiveChannels<C extends AnyChannels> {
     options?: SendOptions & WaitOptions,
   ): Promise<SendReceipt<unknown>>
 
-  /** A recent struct of the channel's type by id; with no name, of any type. */
-  lookup(id: string, name?: string): unknown
+  /** A recent struct of the channel's type by id; with no name, of any type; with `isVisible`, the newest for which it says yes. */
+  lookup(id: string, name?: string, isVisible?: RecordFilter): unknown
 
   /** Staging; rules as in the reference: no ids means the newest, `[]` all. */
   stageAdd<K extends StageName<C>>(
     name: K,
     input: InputOf<C, K> | undefined,
     ids?: readonly string[],
+    options?: StageOptions,
   ): StageAnswer<RecordOf<C, K>>
   stageRemove<K extends StageName<C>>(
     name: K,
@@ -234,6 +256,7 @@ export interface LiveChannels<C extends AnyChannels> {
   stageRelease<K extends StageName<C>>(
     name: K,
     ids?: readonly string[],
+    options?: Pick<StageOptions, 'origin'>,
   ): StageAnswer<RecordOf<C, K>>
   stageList<K extends StageName<C>>(name: K, id?: string): readonly string[]
   stageLookup<K extends StageName<C>>(name: K, id?: string): StageAnswer<RecordOf<C, K>>

@@ -3,7 +3,7 @@ import type { ChannelKind, Position } from '@gw/protocol'
 import type { z } from 'zod'
 import { ChannelsError } from './errors.js'
 import type { ChannelTick } from './live.js'
-import type { Lookup } from './lookup.js'
+import type { Lookup, Place } from './lookup.js'
 import { measureJson } from './measure-json.js'
 import { acceptsNullAt } from './paths.js'
 import { type Struct, structsOf } from './struct.js'
@@ -105,6 +105,7 @@ export class Tick implements ChannelTick {
 /** Counts the ticks of a channel, or of one key of a basket, and knows the last one. */
 export class KeyLog {
   readonly key: string | undefined
+  readonly place: Place
   readonly epoch: string
   offset = 0
   /** The engine's side of a plain channel or fixed key; a dynamic key has its value here. */
@@ -113,8 +114,9 @@ export class KeyLog {
   time: Timestamp = 0
   #last: Tick | undefined
 
-  constructor(key: string | undefined, epoch: string) {
-    this.key = key
+  constructor(place: Place, epoch: string) {
+    this.key = place.key
+    this.place = place
     this.epoch = epoch
   }
 
@@ -217,7 +219,7 @@ export class ChannelLog {
     let log = this.#keys.get(key)
     if (log === undefined) {
       const epoch = this.#removals === 0 ? this.epoch : `${this.epoch}-${this.#removals}`
-      log = new KeyLog(key, epoch)
+      log = new KeyLog({ structs: this.#structs, channel: this.name, key }, epoch)
       this.#keys.set(key, log)
     }
     return log
@@ -258,7 +260,7 @@ export class ChannelLog {
     if (!removed) keyLog.setLast(tick)
     const { history, lookup } = this.#book.options
     if (history !== undefined) this.#remember(tick, history)
-    if (lookup !== undefined && !removed) lookup.add(this.#structs, value)
+    if (lookup !== undefined && !removed) lookup.add(keyLog.place, value)
     const sent = this.#inFlight[0]
     if (sent !== undefined && sent.value === value) {
       this.#inFlight.shift()
@@ -296,6 +298,12 @@ export class ChannelLog {
     return this.#recent().filter(
       (tick) => tick.time >= time && (key === undefined || tick.key === key),
     )
+  }
+
+  /** Ticks that the history holds, the oldest first. */
+  recent(key: string | undefined): readonly Tick[] {
+    const ticks = this.#recent()
+    return key === undefined ? ticks : ticks.filter((tick) => tick.key === key)
   }
 
   /** Calls `listener` for later ticks. @returns what ends it. */

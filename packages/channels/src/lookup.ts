@@ -1,7 +1,15 @@
+import type { RecordFilter } from './live.js'
 import type { Struct } from './struct.js'
 
-interface Entry {
+/** Where records tick: one object for all of a channel, or of one key of a basket. */
+export interface Place {
   readonly structs: readonly Struct[]
+  readonly channel: string
+  readonly key: string | undefined
+}
+
+interface Entry {
+  readonly place: Place
   readonly record: { readonly id?: unknown }
 }
 
@@ -17,14 +25,15 @@ export class Lookup {
   }
 
   /** Takes in what ticked, or was staged: a record, or a list of them. Beyond the bound the oldest goes out. */
-  add(structs: readonly Struct[], value: unknown): void {
-    if (structs.length === 0 || structs[0]?.isLookedUp === false) return
-    if (Array.isArray(value)) for (const element of value) this.#addOne(structs, element)
-    else this.#addOne(structs, value)
+  add(place: Place, value: unknown): void {
+    const [struct] = place.structs
+    if (struct === undefined || struct.isLookedUp === false) return
+    if (Array.isArray(value)) for (const element of value) this.#addOne(place, element)
+    else this.#addOne(place, value)
   }
 
-  /** The record of an id; with `structs`, only one of their types. The newest of several. */
-  find(id: string, structs?: readonly Struct[]): unknown {
+  /** The record of an id; with `structs`, only one of their types. The newest of several, among those that `isVisible`. */
+  find(id: string, structs?: readonly Struct[], isVisible?: RecordFilter): unknown {
     if (this.#index === undefined) {
       this.#index = new Map()
       // From the oldest on: the ring's next place, once it is full.
@@ -37,14 +46,15 @@ export class Lookup {
     return this.#index
       .get(id)
       ?.findLast(
-        (entry) =>
-          structs === undefined || structs.some((struct) => entry.structs.includes(struct)),
+        ({ place, record }) =>
+          (structs === undefined || structs.some((struct) => place.structs.includes(struct))) &&
+          isVisible?.(record, place.channel, place.key) !== false,
       )?.record
   }
 
-  #addOne(structs: readonly Struct[], record: unknown): void {
+  #addOne(place: Place, record: unknown): void {
     if (typeof record !== 'object' || record === null) return
-    const entry: Entry = { structs, record }
+    const entry: Entry = { place, record }
     const gone = this.#entries[this.#next]
     this.#entries[this.#next] = entry
     this.#next = (this.#next + 1) % this.#max

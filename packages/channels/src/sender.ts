@@ -75,6 +75,13 @@ export class Flight {
 
 const origins = new WeakMap<object, string>()
 
+/** Notes who sends a record, or each of a list; what is no object has no room for it. */
+export function setOrigin(record: unknown, origin: string | undefined): void {
+  if (origin === undefined || typeof record !== 'object' || record === null) return
+  origins.set(record, origin)
+  if (Array.isArray(record)) for (const each of record) setOrigin(each, origin)
+}
+
 /** Name of who sent a record, as given in the options of the send; `undefined` for what a module made. */
 export function originOf(record: unknown): string | undefined {
   return typeof record === 'object' && record !== null ? origins.get(record) : undefined
@@ -94,10 +101,10 @@ export class Sender {
   }
 
   /** The flight of a message that was sent within the window. */
-  repeated(scope: string, { messageId }: SendOptions): Flight | undefined {
+  repeated(scope: string, { messageId, origin }: SendOptions): Flight | undefined {
     if (messageId === undefined) return undefined
     this.#forgetOld()
-    return this.#sent.get(idOf(scope, messageId))?.flight
+    return this.#sent.get(idOf(scope, messageId, origin))?.flight
   }
 
   /**
@@ -126,9 +133,7 @@ export class Sender {
     const admit = this.#admission(flight, targets[0], options)
     const flying: (readonly [ChannelLog, InFlight])[] = []
     targets.forEach(({ slot, value }, i) => {
-      if (options.origin !== undefined && typeof value === 'object' && value !== null) {
-        origins.set(value, options.origin)
-      }
+      setOrigin(value, options.origin)
       const log = slot.channel.log as ChannelLog
       const sent: InFlight = { value, seen: (position) => flight.landed(i, position) }
       flying.push([log, sent])
@@ -152,7 +157,7 @@ export class Sender {
     }
     if (flight.error !== undefined) throw flight.error
     if (options.messageId !== undefined) {
-      const id = idOf(scope, options.messageId)
+      const id = idOf(scope, options.messageId, options.origin)
       this.#sent.set(id, { flight, atMs: performance.now() })
       this.#forgetOld()
       // What was refused was not sent, so it may be sent again.
@@ -229,8 +234,9 @@ function entryOf({ slot, key, value }: Target): Batch['entries'][number] {
   return key === undefined ? { output, value } : { output, value, key }
 }
 
-function idOf(scope: string, messageId: string): string {
-  return `${scope}\0${messageId}`
+/** Message ids are their sender's own: another's answer is nobody else's business. */
+function idOf(scope: string, messageId: string, origin = ''): string {
+  return `${scope}\0${origin}\0${messageId}`
 }
 
 /** The refusal of what comes after the end of a run. */

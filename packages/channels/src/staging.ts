@@ -75,6 +75,12 @@ export class Staging {
     return this.#answer(this.list(id))
   }
 
+  /** Records by staging of what {@link release} would release. */
+  held(ids?: readonly string[]): StageAnswer<unknown> {
+    const areas = ids === undefined ? this.#all() : this.#named(ids)
+    return Object.fromEntries(areas.map(({ id, records }) => [id, records]))
+  }
+
   /**
    * Opens a staging, or adds records: to the newest staging; with `[]` to each that lacks the record, or else to a new one;
    * or to the named ones. A record of an id that is there already takes its place.

@@ -35,6 +35,9 @@ interface Slot<T> {
 
 type Reader = (record: unknown) => unknown
 
+/** Whether somebody may see a record; the key is that of the basket that it ticked on. */
+type Visibility = (record: unknown, key: string | undefined) => boolean
+
 /**
  * Keeps the newest records of each key. Adding a record costs the same however many there are. Equality on a key or on an
  * attribute of `by` or `index` is looked up; other queries look at each record once.
@@ -60,6 +63,8 @@ export class StateStore<T> implements StateView<T> {
   /** Slots that came after `#sorted` was made. */
   #unsorted: Slot<T>[] = []
   #hasGone = false
+  /** On which key of a basket the records ticked. */
+  #keys: WeakMap<object, string> | undefined
 
   constructor(options: StateOptions, schema: z.core.$ZodType, limits?: QueryLimits) {
     this.#schema = schema
@@ -83,8 +88,12 @@ export class StateStore<T> implements StateView<T> {
     return this.#evicted
   }
 
-  /** Takes a record in. */
-  add(record: T): void {
+  /** Takes a record in; of a basket, with the key on which it ticked. */
+  add(record: T, key?: string): void {
+    if (key !== undefined && typeof record === 'object' && record !== null) {
+      this.#keys ??= new WeakMap()
+      this.#keys.set(record, key)
+    }
     const slot = this.#slotOf(record)
     if (slot === undefined) {
       if (this.#size > this.#maxRecords) this.#evict()
@@ -113,8 +122,9 @@ export class StateStore<T> implements StateView<T> {
     return this.#find(key)?.newest
   }
 
-  query(query: Query | TypedQuery<T> = {}): readonly T[] {
-    const plan = planQuery(query, this.#schema, this.#limits)
+  /** With `isVisible`, as if there were no others than the records for which it says yes. */
+  query(query: Query | TypedQuery<T> = {}, isVisible?: Visibility): readonly T[] {
+    const plan = this.#plan(query, isVisible)
     const { offset, limit, compare, project } = plan
     // Without a sort of its own, what lies beyond the limit need not be looked for.
     const found = this.#matching(
@@ -126,8 +136,8 @@ export class StateStore<T> implements StateView<T> {
     return project === undefined ? page : (page.map(project) as T[])
   }
 
-  count(query: Query | TypedQuery<T> = {}): number {
-    const plan = planQuery(query, this.#schema, this.#limits)
+  count(query: Query | TypedQuery<T> = {}, isVisible?: Visibility): number {
+    const plan = this.#plan(query, isVisible)
     const { matches } = plan
     if (matches === undefined) return this.#size
     let count = 0
@@ -137,6 +147,17 @@ export class StateStore<T> implements StateView<T> {
       if (older !== undefined) for (const record of older) if (matches(record)) count++
     }
     return count
+  }
+
+  #plan(query: Query | TypedQuery<T>, isVisible: Visibility | undefined): QueryPlan {
+    const plan = planQuery(query, this.#schema, this.#limits)
+    if (isVisible === undefined) return plan
+    const { matches } = plan
+    const sees = (record: unknown): boolean => isVisible(record, this.#keys?.get(record as object))
+    return {
+      ...plan,
+      matches: matches === undefined ? sees : (record) => matches(record) && sees(record),
+    }
   }
 
   /** The slot of a record's key; a new one has the record in it already and is not returned. */

@@ -305,6 +305,7 @@ export class Wiring {
       : stateOf(
           name,
           slots.map((slot) => slot.edge),
+          slots.map((slot) => slot.key),
           store,
           channel.definition.schema.def.type === 'array',
         )
@@ -394,6 +395,7 @@ function merge(
 function stateOf(
   name: string,
   edges: readonly Edge<unknown>[],
+  keys: readonly (string | undefined)[],
   store: StateStore<unknown>,
   isList: boolean,
 ): Edge<StateStore<unknown>> {
@@ -401,10 +403,11 @@ function stateOf(
   if (isList) {
     return node(`state ${name}`, { edges }, ({ edges }) => () => {
       let changed = false
-      for (const edge of edges) {
+      for (let i = 0; i < edges.length; i++) {
+        const edge = edges[i] as (typeof edges)[number]
         if (!edge.ticked) continue
         for (const record of edge.value as readonly unknown[]) {
-          store.add(record)
+          store.add(record, keys[i])
           changed = true
         }
       }
@@ -413,12 +416,14 @@ function stateOf(
   }
   if (edges.length === 1 && only !== undefined) {
     return node(`state ${name}`, { only }, ({ only }) => () => {
-      store.add(only.value)
+      store.add(only.value, keys[0])
       return store
     })
   }
   return node(`state ${name}`, { edges }, ({ edges }) => () => {
-    for (const edge of edges) if (edge.ticked) store.add(edge.value)
+    edges.forEach((edge, i) => {
+      if (edge.ticked) store.add(edge.value, keys[i])
+    })
     return store
   })
 }
@@ -434,8 +439,8 @@ function stateOfBasket(
     for (const ticked of basket.value.ticked) {
       if (key !== undefined && ticked !== key) continue
       const value = basket.value.get(ticked)
-      if (Array.isArray(value)) for (const record of value) store.add(record)
-      else store.add(value)
+      if (Array.isArray(value)) for (const record of value) store.add(record, ticked)
+      else store.add(value, ticked)
       changed = true
     }
     return changed ? store : undefined
