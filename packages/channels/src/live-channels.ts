@@ -271,9 +271,7 @@ export class RunningChannels {
   lookup(id: string, name?: string, isVisible?: RecordFilter): unknown {
     this.#checkReadable()
     const structs =
-      name === undefined
-        ? undefined
-        : structsOf(channelOf(this.#channels, name).definition.schema)
+      name === undefined ? undefined : structsOf(channelOf(this.#channels, name).definition.schema)
     return this.#run.lookup?.find(id, structs, isVisible)
   }
 

@@ -84,6 +84,29 @@ export interface Authenticator {
   readonly cookieName?: string
 }
 
+/** What is done with a row. */
+export type RowOperation = 'read' | 'send' | 'stage'
+
+/** Where a row is, and what is to be done with it. */
+export interface RowAccess {
+  readonly operation: RowOperation
+  readonly channel: string
+  /** Of a basket. */
+  readonly key?: string
+}
+
+/**
+ * A rule of which rows an identity may see and send: of records, completed, and of the elements of lists. It is asked often,
+ * so it is quick; only `true` lets a row pass.
+ * @example `(identity, row) => row.owner === identity.name`
+ */
+export type AuthFilter = (
+  identity: Identity,
+  // biome-ignore lint/suspicious/noExplicitAny: a rule is written for the rows of a contract, which is not known here
+  row: any,
+  access: RowAccess,
+) => boolean
+
 /** Whether an identity may do `operation` on a channel, and on a key of it. */
 export function isAllowed(
   identity: Identity,

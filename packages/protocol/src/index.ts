@@ -1,10 +1,13 @@
 export {
   type Authenticator,
+  type AuthFilter,
   type AuthResult,
   type Credentials,
   type Identity,
   isAllowed,
   type Operation,
+  type RowAccess,
+  type RowOperation,
   type Scope,
   type SocketTicket,
 } from './auth.js'

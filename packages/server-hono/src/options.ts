@@ -1,5 +1,5 @@
 import { consoleLogger, type Logger } from '@gw/channels'
-import type { Authenticator } from '@gw/protocol'
+import type { Authenticator, AuthFilter } from '@gw/protocol'
 import type { MiddlewareHandler } from 'hono'
 import { WebServerError } from './errors.js'
 
@@ -92,6 +92,11 @@ export interface WebServerOptions {
   readonly version?: string
   /** Who may come in; of several, the first that says yes counts. @defaultValue everybody, so keep to loopback */
   readonly auth?: Authenticator | readonly Authenticator[]
+  /**
+   * Which rows an identity may see and send, in all calls and on all transports.
+   * @defaultValue all that its scopes allow
+   */
+  readonly filter?: AuthFilter
   /** `true` serves heartbeat, stats and shutdown. Needs a channel named `controls`. @defaultValue none */
   readonly controls?: boolean | ControlsOptions
   /** @defaultValue no other origin */
@@ -116,6 +121,7 @@ export interface Settings {
   readonly description: string | undefined
   readonly version: string
   readonly authenticators: readonly Authenticator[]
+  readonly filter: AuthFilter | undefined
   readonly controls: Required<ControlsOptions>
   readonly cors: CorsOptions | undefined
   readonly origins: readonly string[]
@@ -139,6 +145,7 @@ export function settingsOf(options: WebServerOptions): Settings {
     description: options.description,
     version: options.version ?? '1.0.0',
     authenticators: auth === undefined ? [] : 'authenticate' in auth ? [auth] : auth,
+    filter: options.filter,
     controls: {
       heartbeat: controls === true || (controls !== false && controls.heartbeat === true),
       stats: controls === true || (controls !== false && controls.stats === true),

@@ -1,10 +1,19 @@
-import type { ChannelInfo, LiveChannels, LiveGateway, StageAnswer, StateInfo } from '@gw/channels'
+import type {
+  ChannelInfo,
+  LiveChannels,
+  LiveGateway,
+  RecordFilter,
+  StageAnswer,
+  StageOptions,
+  StateInfo,
+} from '@gw/channels'
 import type { AnyChannels, Query } from '@gw/protocol'
 import type { Controls } from './controls.js'
 import { WebServerError } from './errors.js'
 import type { Tickets } from './http/tickets.js'
 import { Names } from './names.js'
 import type { Settings } from './options.js'
+import type { Access } from './rows/access.js'
 import type { Hub } from './stream/hub.js'
 
 /** The running channels under plain names: what a request or a message names is a string. */
@@ -15,6 +24,7 @@ export interface PlainChannels
     | 'states'
     | 'fields'
     | 'lastTicks'
+    | 'recentTicks'
     | 'positionOf'
     | 'atLeast'
     | 'nextTicks'
@@ -24,15 +34,24 @@ export interface PlainChannels
     | 'lookup'
     | 'watch'
   > {
-  query(state: string, query?: Query): readonly unknown[]
-  count(state: string, query?: Query): number
-  stageAdd(name: string, input: unknown, ids?: readonly string[]): StageAnswer<unknown>
+  query(state: string, query?: Query, isVisible?: RecordFilter): readonly unknown[]
+  count(state: string, query?: Query, isVisible?: RecordFilter): number
+  stageAdd(
+    name: string,
+    input: unknown,
+    ids?: readonly string[],
+    options?: StageOptions,
+  ): StageAnswer<unknown>
   stageRemove(
     name: string,
     recordId: string | undefined,
     ids?: readonly string[],
   ): StageAnswer<unknown>
-  stageRelease(name: string, ids?: readonly string[]): StageAnswer<unknown>
+  stageRelease(
+    name: string,
+    ids?: readonly string[],
+    options?: Pick<StageOptions, 'origin'>,
+  ): StageAnswer<unknown>
   stageList(name: string, id?: string): readonly string[]
   stageLookup(name: string, id?: string): StageAnswer<unknown>
 }
@@ -68,7 +87,9 @@ export function servedOf(channels: PlainChannels): Served {
 /** What all routes, and the stream, work on. */
 export interface Service {
   readonly gateway: LiveGateway
+  /** All of the channels: what goes to or comes from somebody outside takes `access` instead. */
   readonly channels: PlainChannels
+  readonly access: Access
   readonly served: Served
   readonly settings: Settings
   readonly hub: Hub

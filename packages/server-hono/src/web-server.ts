@@ -11,6 +11,8 @@ import { listenTcp, listenUnix } from './http/listen.js'
 import { Listener } from './http/listener.js'
 import { Tickets } from './http/tickets.js'
 import { type Settings, settingsOf, type WebServerOptions } from './options.js'
+import { Access } from './rows/access.js'
+import { Lasts } from './rows/lasts.js'
 import { plainChannels, type Service, servedOf, Waits } from './service.js'
 import { Hub } from './stream/hub.js'
 import { StreamServer } from './stream/stream-server.js'
@@ -69,10 +71,19 @@ class WebServerModule implements WebServer {
       maxQueueBytes: settings.limits.maxQueueBytes,
       slowConsumer: settings.slowConsumer,
     })
+    const served = servedOf(channels)
+    const access = new Access(channels, {
+      filter: settings.filter,
+      channels,
+      lasts: new Lasts(channels),
+      isList: (name) => served.channels.exactly(name)?.schema.def.type === 'array',
+      log: settings.log,
+    })
     const service: Service = {
       gateway,
       channels,
-      served: servedOf(channels),
+      access,
+      served,
       settings,
       hub,
       controls: this.#controls,

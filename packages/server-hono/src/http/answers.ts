@@ -6,7 +6,7 @@ import {
   type SendOptions,
   type SendReceipt,
 } from '@gw/channels'
-import { type ChannelKind, type Identity, isAllowed, type Position } from '@gw/protocol'
+import type { ChannelKind, Identity, Position } from '@gw/protocol'
 import type { z } from 'zod'
 import { WebServerError } from '../errors.js'
 import type { Service } from '../service.js'
@@ -39,18 +39,17 @@ export function lastAnswer(
 ): Answer {
   const { info, key } = target
   requireScope(identity, 'read', info.name, key)
-  const ticks = service.channels.lastTicks(info.name, key)
+  const ticks = service.access.channelsFor(identity).lastTicks(info.name, key)
   if (info.dynamic && key !== undefined && ticks.length === 0) {
     throw notFound(info, key, 'UNKNOWN_KEY')
   }
-  return tickAnswer(service, target, identity, form, ticks)
+  return tickAnswer(service, target, form, ticks)
 }
 
-/** The answer that ticks make; those of keys that the identity may not read are left out. */
+/** The answer that ticks make. */
 export function tickAnswer(
   service: Service,
   { info, key }: Target,
-  identity: Identity,
   form: BasketForm,
   ticks: readonly ChannelTick[],
 ): Answer {
@@ -64,11 +63,7 @@ export function tickAnswer(
       etag: `"${position.epoch}:${position.offset}"`,
     }
   }
-  const visible =
-    identity.scopes === undefined
-      ? ticks
-      : ticks.filter((tick) => isAllowed(identity, 'read', info.name, tick.key))
-  const body = form === 'keys' ? recordsByKey(visible) : records(visible)
+  const body = form === 'keys' ? recordsByKey(ticks) : records(ticks)
   return {
     body,
     kind: 'basket',
@@ -112,7 +107,7 @@ export async function send(
 ): Promise<SendReceipt<unknown>> {
   const { info, key } = target
   requireScope(identity, 'send', info.name, key)
-  const { channels } = service
+  const channels = service.access.channelsFor(identity)
   const withOrigin = { ...options, origin: identity.name }
   try {
     if (info.kind === 'basket' && key === undefined) {

@@ -9,7 +9,7 @@ import type { Service } from '../service.js'
 
 /** Serves recent records by id: of a channel's type, or of any type. */
 export function serveLookup(app: Hono<GatewayEnv>, service: Service): void {
-  const { channels, served } = service
+  const { access, served } = service
   const idOf = (c: GatewayContext): string => c.req.param('id') as string
 
   serveEndpoint<string>(app, service, {
@@ -17,9 +17,8 @@ export function serveLookup(app: Hono<GatewayEnv>, service: Service): void {
     resolve: idOf,
     methods: {
       GET: (c, id, identity) => {
-        // It could be a record of any channel, so it takes the right to all of them.
-        for (const { name } of served.channels.items) requireScope(identity, 'read', name)
-        const record = channels.lookup(id)
+        requireScope(identity, 'read')
+        const record = access.channelsFor(identity).lookup(id)
         if (record === undefined) {
           throw new WebServerError('UNKNOWN_ID', `No GatewayStruct found with id: ${id}`)
         }
@@ -38,7 +37,7 @@ export function serveLookup(app: Hono<GatewayEnv>, service: Service): void {
     methods: {
       GET: (c, { info, id }, identity) => {
         requireScope(identity, 'read', info.name)
-        const record = channels.lookup(id, info.name)
+        const record = access.channelsFor(identity).lookup(id, info.name)
         return respond(c, {
           body: JSON.stringify(record === undefined ? [] : [record]),
           kind: 'single',

@@ -11,7 +11,7 @@ import type { Service } from '../service.js'
 
 /** Serves the stagings of a channel: POST adds, DELETE removes, PATCH releases, GET lists, PUT shows. */
 export function serveStage(app: Hono<GatewayEnv>, service: Service): void {
-  const { channels, served, settings } = service
+  const { access, served, settings } = service
   const answer = (c: GatewayContext, value: unknown): Response | Promise<Response> =>
     respond(c, { body: JSON.stringify(value) })
 
@@ -33,30 +33,33 @@ export function serveStage(app: Hono<GatewayEnv>, service: Service): void {
             'Cannot specify staging_ids without a struct to add',
           )
         }
+        const channels = access.channelsFor(identity)
+        const origin = identity.name
         return answer(
           c,
-          staged(info, record, () => channels.stageAdd(info.name, record, ids)),
+          staged(info, record, () => channels.stageAdd(info.name, record, ids, { origin })),
         )
       },
       DELETE: async (c, info, identity) => {
         mayStage(identity, info)
         const record = recordOf(await jsonBody(c, settings.limits), info)
         const id = record === undefined ? undefined : String((record as { id?: unknown }).id ?? '')
-        return answer(c, channels.stageRemove(info.name, id, idsOf(c)))
+        return answer(c, access.channelsFor(identity).stageRemove(info.name, id, idsOf(c)))
       },
       PATCH: (c, info, identity) => {
         mayStage(identity, info)
         requireScope(identity, 'send', info.name)
         const ids = idsOf(c)
-        return answer(c, channels.stageRelease(info.name, ids))
+        const channels = access.channelsFor(identity)
+        return answer(c, channels.stageRelease(info.name, ids, { origin: identity.name }))
       },
       GET: (c, info, identity) => {
         requireScope(identity, 'read', info.name)
-        return answer(c, channels.stageList(info.name, oneId(c)))
+        return answer(c, access.channelsFor(identity).stageList(info.name, oneId(c)))
       },
       PUT: (c, info, identity) => {
         requireScope(identity, 'read', info.name)
-        return answer(c, channels.stageLookup(info.name, oneId(c)))
+        return answer(c, access.channelsFor(identity).stageLookup(info.name, oneId(c)))
       },
     },
   })

@@ -9,7 +9,7 @@ import type { Service } from '../service.js'
 
 /** Serves the states: the records that match a query, or with `count=1` their number. */
 export function serveState(app: Hono<GatewayEnv>, service: Service): void {
-  const { channels, served } = service
+  const { access, served } = service
   serveEndpoint<{ readonly state: StateInfo; readonly channel: ChannelInfo }>(app, service, {
     path: `${API_PATH}/state/:name`,
     resolve: (c) => {
@@ -23,6 +23,7 @@ export function serveState(app: Hono<GatewayEnv>, service: Service): void {
         requireScope(identity, 'read', channel.name)
         const parameters = new URL(c.req.url).searchParams
         const query = queryOfParameters(parameters, channel.recordSchema)
+        const channels = access.channelsFor(identity)
         const position = channels.positionOf(channel.name)
         const result =
           query.count === true

@@ -66,18 +66,15 @@ const next: Call = (service, c, target, identity) => {
   const { info, key } = target
   requireScope(identity, 'read', info.name, key)
   // Also the refusal of a channel that nobody provides, which is not to wait.
-  const present = service.channels.lastTicks(info.name, key)
+  const channels = service.access.channelsFor(identity)
+  const present = channels.lastTicks(info.name, key)
   const answer = (ticks: readonly ChannelTick[]): Response | Promise<Response> => {
-    const { etag: _, ...rest } = tickAnswer(service, target, identity, formOf(c), ticks)
+    const { etag: _, ...rest } = tickAnswer(service, target, formOf(c), ticks)
     return respond(c, rest)
   }
   if (c.req.method === 'HEAD') return answer(present)
   return service.waits.during(async () =>
-    answer(
-      await waiting(service, c, identity, (wait) =>
-        service.channels.nextTicks(info.name, key, wait),
-      ),
-    ),
+    answer(await waiting(service, c, identity, (wait) => channels.nextTicks(info.name, key, wait))),
   )
 }
 

@@ -198,7 +198,7 @@ export class Connection {
   /** Sends to several channels or keys in one cycle, all or nothing. */
   async #batch({ id, sends, messageId }: BatchMessage): Promise<void> {
     for (const { channel, key } of sends) requireScope(this.identity, 'send', channel, key)
-    const receipts = this.#service.channels.sendBatch(sends, {
+    const receipts = this.#service.access.channelsFor(this.identity).sendBatch(sends, {
       ...(messageId === undefined ? {} : { messageId }),
       origin: this.identity.name,
     })

@@ -1,4 +1,4 @@
-import type { ChannelTick, Watch } from '@gw/channels'
+import type { ChannelTick } from '@gw/channels'
 import type { DeliveryMode, From, Position } from '@gw/protocol'
 import type { PlainChannels } from '../service.js'
 import { Line, type Source } from './line.js'
@@ -72,14 +72,19 @@ export class Feed implements Source {
     watch.stop()
     this.#position = watch.position
     const isSnapshot = from === 'snapshot' || !watch.recovered
+    const initial = (isSnapshot ? this.view?.lastTicks() : undefined) ?? watch.initial
     return {
-      notes: this.#beginningNotes(watch, isSnapshot),
+      notes: this.#beginningNotes(initial, watch.position, isSnapshot),
       position: watch.position,
       recovered: watch.recovered,
     }
   }
 
-  *#beginningNotes({ initial, position }: Watch, isSnapshot: boolean): Generator<Note> {
+  *#beginningNotes(
+    initial: readonly ChannelTick[],
+    position: Position,
+    isSnapshot: boolean,
+  ): Generator<Note> {
     let offset = position.offset - initial.length
     for (const tick of initial) {
       offset++

@@ -1,0 +1,182 @@
+import type {
+  BatchSend,
+  ChannelTick,
+  NextOptions,
+  SendOptions,
+  SendReceipt,
+  StageAnswer,
+  StageOptions,
+  WaitOptions,
+} from '@gw/channels'
+import type { Position, Query, RowOperation } from '@gw/protocol'
+import { WebServerError } from '../errors.js'
+import type { PlainChannels } from '../service.js'
+import type { Rows } from './rows.js'
+
+/** The calls that touch rows. */
+export type IdentityChannels = Omit<
+  PlainChannels,
+  'info' | 'states' | 'fields' | 'watch' | 'recentTicks'
+>
+
+/** The channels as one identity finds them: rows that it may not see are not there, and those that it may not send are refused. */
+export class FilteredChannels implements IdentityChannels {
+  readonly #channels: PlainChannels
+  readonly #rows: Rows
+
+  constructor(channels: PlainChannels, rows: Rows) {
+    this.#channels = channels
+    this.#rows = rows
+  }
+
+  lastTicks(name: string, key?: string): readonly ChannelTick[] {
+    return this.#rows.lastTicks(name, key)
+  }
+
+  positionOf(name: string, key?: string): Position {
+    return this.#channels.positionOf(name, key)
+  }
+
+  atLeast(
+    name: string,
+    key: string | undefined,
+    position: Position,
+    options?: WaitOptions,
+  ): Promise<void> {
+    return this.#channels.atLeast(name, key, position, options)
+  }
+
+  async nextTicks(
+    name: string,
+    key: string | undefined,
+    options?: NextOptions,
+  ): Promise<readonly ChannelTick[]> {
+    const matches = (tick: ChannelTick): boolean => this.#rows.seen(tick) !== undefined
+    const ticks = await this.#channels.nextTicks(name, key, { ...options, matches })
+    const isWhole = key === undefined && ticks[0]?.key !== undefined
+    return isWhole ? this.lastTicks(name) : ticks.flatMap((tick) => this.#rows.seen(tick) ?? [])
+  }
+
+  query(state: string, query?: Query): readonly unknown[] {
+    return this.#channels.query(state, query, this.#mayRead)
+  }
+
+  count(state: string, query?: Query): number {
+    return this.#channels.count(state, query, this.#mayRead)
+  }
+
+  lookup(id: string, name?: string): unknown {
+    return this.#channels.lookup(id, name, this.#mayRead)
+  }
+
+  sendAllAndWait(
+    name: string,
+    inputs: readonly unknown[],
+    key?: string,
+    options?: SendOptions & WaitOptions,
+  ): Promise<SendReceipt<unknown>> {
+    return this.#channels.sendAllAndWait(name, inputs, key, this.#checked(options))
+  }
+
+  sendBasket(
+    name: string,
+    inputs: { readonly [key: string]: unknown },
+    options?: SendOptions,
+  ): SendReceipt<unknown> {
+    return this.#channels.sendBasket(name, inputs, this.#checked(options))
+  }
+
+  sendBatch(sends: readonly BatchSend[], options?: SendOptions): readonly SendReceipt<unknown>[] {
+    return this.#channels.sendBatch(sends, this.#checked(options))
+  }
+
+  stageAdd(
+    name: string,
+    input: unknown,
+    ids?: readonly string[],
+    options?: StageOptions,
+  ): StageAnswer<unknown> {
+    const staged = Object.values(this.#channels.stageLookup(name)).flat()
+    const check = (row: unknown): void => {
+      this.#rows.require('stage', row, name, undefined)
+      // A record takes the place of one of its id, so that one must be the identity's to touch, too.
+      for (const other of staged) {
+        if (idOf(other) === idOf(row)) this.#rows.require('stage', other, name, undefined)
+      }
+    }
+    return this.#visible(name, this.#channels.stageAdd(name, input, ids, { ...options, check }))
+  }
+
+  stageRemove(
+    name: string,
+    recordId: string | undefined,
+    ids?: readonly string[],
+  ): StageAnswer<unknown> {
+    if (recordId === undefined) {
+      const newest = this.#channels.stageList(name).slice(-1)
+      this.#requireAll(
+        'stage',
+        name,
+        ids === undefined ? newest : ids.length === 0 ? undefined : ids,
+      )
+    } else {
+      const staged = Object.values(this.#channels.stageLookup(name)).flat()
+      const hidden = staged.some(
+        (row) => idOf(row) === recordId && !this.#rows.passes('stage', row, name, undefined),
+      )
+      if (hidden) return {}
+    }
+    return this.#visible(name, this.#channels.stageRemove(name, recordId, ids))
+  }
+
+  stageRelease(
+    name: string,
+    ids?: readonly string[],
+    options?: Pick<StageOptions, 'origin'>,
+  ): StageAnswer<unknown> {
+    this.#requireAll('send', name, ids)
+    return this.#visible(name, this.#channels.stageRelease(name, ids, options))
+  }
+
+  stageList(name: string, id?: string): readonly string[] {
+    return this.#channels.stageList(name, id)
+  }
+
+  stageLookup(name: string, id?: string): StageAnswer<unknown> {
+    return this.#visible(name, this.#channels.stageLookup(name, id))
+  }
+
+  readonly #mayRead = (row: unknown, channel: string, key: string | undefined): boolean =>
+    this.#rows.isVisible(row, channel, key)
+
+  #checked<O extends SendOptions>(options: O | undefined): O {
+    const check: SendOptions['check'] = (row, channel, key) =>
+      this.#rows.require('send', row, channel, key)
+    return { ...(options as O), check }
+  }
+
+  /** A staging is changed as a whole, so all that is in it must be the identity's to touch. */
+  #requireAll(operation: RowOperation, name: string, ids: readonly string[] | undefined): void {
+    for (const [id, rows] of Object.entries(this.#channels.stageLookup(name))) {
+      if (ids !== undefined && !ids.includes(id)) continue
+      if (rows.every((row) => this.#rows.passes(operation, row, name, undefined))) continue
+      throw new WebServerError(
+        'FORBIDDEN',
+        `not allowed: the staging ${id} of ${name} holds records of others`,
+      )
+    }
+  }
+
+  #visible(name: string, answer: StageAnswer<unknown>): StageAnswer<unknown> {
+    return Object.fromEntries(
+      Object.entries(answer).map(([id, rows]) => [
+        id,
+        rows.filter((row) => this.#rows.passes('read', row, name, undefined)),
+      ]),
+    )
+  }
+}
+
+function idOf(row: unknown): unknown {
+  return (row as { readonly id?: unknown } | null)?.id
+}
