@@ -1,5 +1,7 @@
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
+import { HTTPException } from 'hono/http-exception'
+import type { Registry } from 'prom-client'
 import { WebServerError } from './errors.js'
 import type { GatewayContext, GatewayEnv } from './http/context.js'
 import { problemOf } from './http/problem.js'
@@ -7,22 +9,36 @@ import { slashRedirect } from './http/redirect.js'
 import { problemHeaders, SECURE_HEADERS } from './http/respond.js'
 import { serveControls } from './routes/controls.js'
 import { serveDescription } from './routes/description.js'
+import { serveDocs } from './routes/docs.js'
+import { serveEvents } from './routes/events.js'
 import { serveField } from './routes/field.js'
+import { serveHealth, serveMetrics } from './routes/health.js'
 import { serveLists } from './routes/lists.js'
-import { serveLogin } from './routes/login.js'
+import { hasLogin, serveLogin } from './routes/login.js'
 import { serveLookup } from './routes/lookup.js'
+import { serveModules } from './routes/modules.js'
 import { serveStage } from './routes/stage.js'
 import { serveState } from './routes/state.js'
 import { serveTicket } from './routes/ticket.js'
 import { serveTicks } from './routes/ticks.js'
 import type { Service } from './service.js'
+import type { StreamServer } from './stream/stream-server.js'
 
 /** All routes of a gateway as a Hono app. */
-export function createApp(service: Service): Hono<GatewayEnv> {
+export function createApp(
+  service: Service,
+  streams: StreamServer,
+  metrics: Registry,
+): Hono<GatewayEnv> {
   const { settings } = service
   const app = new Hono<GatewayEnv>()
 
-  app.onError((error, c) => refuse(service, c, error))
+  app.onError((error, c) => {
+    // What middleware or a module's route says with Hono's own words stands.
+    if (error instanceof HTTPException) return error.getResponse()
+    const login = loginPath(service, c, error)
+    return login === undefined ? refuse(service, c, error) : c.redirect(login, 303)
+  })
   app.notFound((c) => {
     const location = slashRedirect(c)
     if (location !== undefined) return c.body(null, 307, { Location: location })
@@ -31,6 +47,7 @@ export function createApp(service: Service): Hono<GatewayEnv> {
 
   app.use('*', async (c, next) => {
     await next()
+    service.requests.count(c.req.method, c.req.path, c.res.status)
     for (const [name, value] of Object.entries(SECURE_HEADERS)) c.res.headers.set(name, value)
   })
   if (settings.cors !== undefined) app.use('*', corsOf(settings.cors.origins))
@@ -45,7 +62,12 @@ export function createApp(service: Service): Hono<GatewayEnv> {
   serveLists(app, service)
   serveLogin(app, service)
   serveTicket(app, service)
+  serveEvents(app, service, streams)
   serveDescription(app, service)
+  serveDocs(app, service)
+  serveHealth(app, service)
+  serveMetrics(app, service, metrics)
+  serveModules(app, service)
   return app
 }
 
@@ -64,6 +86,14 @@ function corsOf(origins: readonly string[] | '*'): ReturnType<typeof cors> {
     credentials: origins !== '*',
     maxAge: 600,
   })
+}
+
+/** Where a person without a key is sent who opens a page outside the API; else undefined. */
+function loginPath(service: Service, c: GatewayContext, error: unknown): string | undefined {
+  if (!(error instanceof WebServerError) || error.code !== 'UNAUTHORIZED') return undefined
+  if (c.req.path.startsWith('/api') || c.req.method !== 'GET') return undefined
+  if (c.req.header('accept')?.includes('text/html') !== true) return undefined
+  return hasLogin(service) ? '/login' : undefined
 }
 
 function refuse(service: Service, c: GatewayContext, error: unknown): Response {

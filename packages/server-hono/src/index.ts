@@ -4,6 +4,7 @@ export type {
   ControlsOptions,
   CorsOptions,
   Limits,
+  RateLimit,
   SlowConsumerPolicy,
   WebServerOptions,
 } from './options.js'

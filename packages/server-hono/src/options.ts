@@ -74,12 +74,23 @@ export interface CorsOptions {
   readonly origins: readonly string[] | '*'
 }
 
+/** How much one identity may ask for; without keys, one address. Requests and messages count alike. */
+export interface RateLimit {
+  /** Requests and messages a second, over time. */
+  readonly perSecond: number
+  /** Requests and messages at once. @defaultValue as many as in a second */
+  readonly burst?: number
+}
+
 /** What happens to a subscription whose reader is slower than its queue can bear. */
 export type SlowConsumerPolicy = 'gap' | 'close'
 
 /** Options of `webServer`. */
 export interface WebServerOptions {
-  /** TCP port; 0 takes a free one, `false` serves none. @defaultValue the variable `GW_PORT`, or 8000 */
+  /**
+   * TCP port; 0 takes a free one, `false` serves none, so that `app` can be mounted in a server of your own.
+   * @defaultValue the variable `GW_PORT`, or 8000
+   */
   readonly port?: number | false
   /** Address to listen on. @defaultValue the variable `GW_HOST`, or 127.0.0.1 */
   readonly host?: string
@@ -107,6 +118,8 @@ export interface WebServerOptions {
   readonly middleware?: readonly MiddlewareHandler[]
   /** What a slow reader gets: a `gap` message, or a close with code 4000. @defaultValue 'gap' */
   readonly slowConsumer?: SlowConsumerPolicy
+  /** Who asks for more is refused with 429 and told when to come back. @defaultValue no limit */
+  readonly rateLimit?: RateLimit
   readonly limits?: Partial<Limits>
   /** @defaultValue warnings and errors on the console */
   readonly log?: Logger
@@ -127,6 +140,7 @@ export interface Settings {
   readonly origins: readonly string[]
   readonly middleware: readonly MiddlewareHandler[]
   readonly slowConsumer: SlowConsumerPolicy
+  readonly rateLimit: Required<RateLimit> | undefined
   readonly limits: Limits
   readonly log: Logger
 }
@@ -155,6 +169,7 @@ export function settingsOf(options: WebServerOptions): Settings {
     origins: options.origins ?? [],
     middleware: options.middleware ?? [],
     slowConsumer: options.slowConsumer ?? 'gap',
+    rateLimit: options.rateLimit && { burst: options.rateLimit.perSecond, ...options.rateLimit },
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     log: options.log ?? consoleLogger,
   }
@@ -167,16 +182,16 @@ function portOf(variable: string | undefined): number {
   return /^\d{1,5}$/.test(variable) ? Number(variable) : Number.NaN
 }
 
-function check({ port, unix, host, limits }: Settings): void {
+function check({ port, unix, host, limits, rateLimit }: Settings): void {
   if (port !== false && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw invalidOption('port', 'is a whole number from 0 to 65535, or false')
-  }
-  if (port === false && unix === undefined) {
-    throw invalidOption('port', 'is false and no unix socket is given: nothing would be served')
   }
   if (host === '') throw invalidOption('host', 'is empty: name an address, such as 127.0.0.1')
   if (unix !== undefined && (unix.path === '' || Buffer.byteLength(unix.path) > 107)) {
     throw invalidOption('unix', 'is a path of 1 to 107 bytes')
+  }
+  if (rateLimit !== undefined && !(rateLimit.perSecond > 0 && rateLimit.burst >= 1)) {
+    throw invalidOption('rateLimit', 'has perSecond above 0, and burst of at least 1')
   }
   for (const [name, value] of Object.entries(limits)) {
     if (!(value > 0)) throw invalidOption(`limits.${name}`, `is above 0, not ${value}`)

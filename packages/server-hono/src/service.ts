@@ -10,6 +10,8 @@ import type {
 import type { AnyChannels, Query } from '@gw/protocol'
 import type { Controls } from './controls.js'
 import { WebServerError } from './errors.js'
+import type { RateLimits } from './http/rate-limits.js'
+import type { RequestCounts } from './http/request-counts.js'
 import type { Tickets } from './http/tickets.js'
 import { Names } from './names.js'
 import type { Settings } from './options.js'
@@ -96,6 +98,8 @@ export interface Service {
   readonly controls: Controls | undefined
   readonly waits: Waits
   readonly tickets: Tickets
+  readonly rates: RateLimits | undefined
+  readonly requests: RequestCounts
 }
 
 /** Counts the requests that wait, and refuses those beyond the bound. */

@@ -1,15 +1,22 @@
+import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Channels, LiveGateway, Module } from '@gw/channels'
 import type { AnyChannels } from '@gw/protocol'
 import { getRequestListener } from '@hono/node-server'
-import type { Hono } from 'hono'
+import { Hono } from 'hono'
 import { createApp } from './app.js'
 import { type Controls, connectControls } from './controls.js'
 import type { GatewayEnv } from './http/context.js'
 import { hotPath } from './http/hot-path.js'
 import { listenTcp, listenUnix } from './http/listen.js'
 import { Listener } from './http/listener.js'
+import { type Problem, problem } from './http/problem.js'
+import { RateLimits } from './http/rate-limits.js'
+import { refuseSocket } from './http/refuse-socket.js'
+import { RequestCounts } from './http/request-counts.js'
 import { Tickets } from './http/tickets.js'
+import { metricsOf } from './metrics.js'
 import { type Settings, settingsOf, type WebServerOptions } from './options.js'
 import { Access } from './rows/access.js'
 import { Lasts } from './rows/lasts.js'
@@ -17,7 +24,10 @@ import { plainChannels, type Service, servedOf, Waits } from './service.js'
 import { Hub } from './stream/hub.js'
 import { StreamServer } from './stream/stream-server.js'
 
-/** A module that adds routes of its own to the web server; they are guarded as all others. */
+/**
+ * A module that adds routes of its own to the web server, when that starts. They come after the gateway's own and are
+ * guarded as those; `c.get('identity')` says who asks.
+ */
 export interface RestModule<C extends AnyChannels = AnyChannels> extends Module<C> {
   rest(app: Hono<GatewayEnv>): void
 }
@@ -26,8 +36,13 @@ export interface RestModule<C extends AnyChannels = AnyChannels> extends Module<
 export interface WebServer extends Module {
   /** Where it is served over TCP, such as `http://127.0.0.1:8000`; `undefined` before the start and without a port. */
   readonly url: string | undefined
-  /** The app with all routes, once started. */
-  readonly app: Hono<GatewayEnv> | undefined
+  /**
+   * All routes as an app, to be mounted in another: `own.route('/', server.app)`. Before the start, and after the stop, it
+   * answers 503.
+   */
+  readonly app: Hono<GatewayEnv>
+  /** Takes an upgrade to a WebSocket from a server of your own: `nodeServer.on('upgrade', server.upgrade)`. */
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 }
 
 /**
@@ -42,7 +57,8 @@ export function webServer(options: WebServerOptions = {}): WebServer {
 class WebServerModule implements WebServer {
   readonly name = 'web-server'
   readonly requires = []
-  app: Hono<GatewayEnv> | undefined
+  readonly app: Hono<GatewayEnv>
+  #routes: Hono<GatewayEnv> | undefined
   readonly #settings: Settings
   readonly #listeners: Listener[] = []
   #controls: Controls | undefined
@@ -51,6 +67,13 @@ class WebServerModule implements WebServer {
 
   constructor(settings: Settings) {
     this.#settings = settings
+    this.app = new Hono<GatewayEnv>()
+    this.app.all('*', (c) => this.#routes?.fetch(c.req.raw, c.env) ?? notRunningResponse())
+  }
+
+  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (this.#streams === undefined) refuseSocket(socket, notRunning())
+    else this.#streams.upgrade(request, socket, head)
   }
 
   get url(): string | undefined {
@@ -89,10 +112,13 @@ class WebServerModule implements WebServer {
       controls: this.#controls,
       waits: new Waits(settings.limits.maxWaits),
       tickets: new Tickets(),
+      rates: settings.rateLimit && new RateLimits(settings.rateLimit),
+      requests: new RequestCounts(),
     }
-    const app = createApp(service)
     const streams = new StreamServer(service)
-    this.app = app
+    const connections = (): number => this.#listeners.reduce((sum, { size }) => sum + size, 0)
+    const app = createApp(service, streams, metricsOf(service, streams, connections))
+    this.#routes = app
     this.#hub = hub
     this.#streams = streams
     // With its own objects in place of the platform's, the listener answers some HEAD requests with 500.
@@ -104,7 +130,7 @@ class WebServerModule implements WebServer {
         (request, response) => {
           if (!hot(request, response)) void listener(request, response)
         },
-        (request, socket, head) => streams.upgrade(request, socket, head),
+        this.upgrade,
       )
       this.#listeners.push(added)
       return added
@@ -134,7 +160,18 @@ class WebServerModule implements WebServer {
       ...listeners.map((listener) => listener.stop(stopTimeoutMs)),
     ])
     this.#hub?.close()
+    this.#routes = undefined
+    this.#streams = undefined
   }
+}
+
+function notRunning(): Problem {
+  return problem('NOT_RUNNING', 'the gateway does not run', undefined, { 'Retry-After': '1' })
+}
+
+function notRunningResponse(): Response {
+  const { status, body, headers } = notRunning()
+  return Response.json(body, { status, headers })
 }
 
 function isTcp(address: string | AddressInfo | null): address is AddressInfo {

@@ -52,7 +52,19 @@ const CASES: Readonly<
       const answer = await fetch(server.url + '/api/v1/send/total', { method: 'POST', body: '3', headers: { 'content-type': 'application/json' } })
       console.log(JSON.stringify(await answer.json()) === '[3]' ? 'works' : 'broken')
       await gateway.stop()`,
-    closure: ['@gw/channels', '@gw/core', '@gw/protocol', '@hono/node-server', 'hono', 'ws', 'zod'],
+    closure: [
+      '@gw/channels',
+      '@gw/core',
+      '@gw/protocol',
+      '@hono/node-server',
+      '@opentelemetry/api',
+      'bintrees',
+      'hono',
+      'prom-client',
+      'tdigest',
+      'ws',
+      'zod',
+    ],
   },
   'auth-apikey': {
     program: `import { apiKey } from '@gw/auth-apikey'

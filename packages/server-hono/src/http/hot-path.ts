@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { API_PATH, type AuthResult } from '@gw/protocol'
+import { API_PATH, type AuthResult, type Identity } from '@gw/protocol'
 import type { Service } from '../service.js'
 import { type Answer, lastAnswer, sendAnswer, type Target } from './answers.js'
 import { compressed, compressedHeaders } from './compression.js'
@@ -60,9 +60,11 @@ function proceed(
   target: Target,
   result: AuthResult,
 ): void {
+  const identity = admitted(result)
+  service.rates?.take(identity, addressOf(request))
   if (request.method === 'GET') {
-    write(request, response, lastAnswer(service, target, admitted(result)))
-  } else receive(service, request, response, target, result)
+    write(service, request, response, lastAnswer(service, target, identity))
+  } else receive(service, request, response, target, identity)
 }
 
 const EVERYBODY: AuthResult = { ok: true, identity: { name: 'anonymous' } }
@@ -90,7 +92,7 @@ function receive(
   request: IncomingMessage,
   response: ServerResponse,
   target: Target,
-  result: AuthResult,
+  identity: Identity,
 ): void {
   const { limits } = service.settings
   let first: Buffer | undefined
@@ -115,8 +117,8 @@ function receive(
       const bytes = rest === undefined ? first : Buffer.concat(rest)
       if (bytes === undefined) throw missingBody()
       const body = jsonOf(bytes, request.headers['content-type'], limits)
-      sendAnswer(service, target, admitted(result), body).then(
-        (answer) => write(request, response, answer),
+      sendAnswer(service, target, identity, body).then(
+        (answer) => write(service, request, response, answer),
         (error: unknown) => refuse(service, request, response, error),
       )
     } catch (error) {
@@ -124,7 +126,7 @@ function receive(
     }
   }
   try {
-    requireScope(admitted(result), 'send', target.info.name)
+    requireScope(identity, 'send', target.info.name)
   } catch (error) {
     end(error)
     return
@@ -141,6 +143,7 @@ function refuse(
 ): void {
   const problem = problemOf(error)
   if (problem.fault) service.settings.log.error({ err: error }, `${request.method} failed`)
+  service.requests.count(request.method as string, request.url as string, problem.status)
   const body = JSON.stringify(problem.body)
   response.writeHead(problem.status, {
     ...SECURE_HEADERS,
@@ -150,7 +153,13 @@ function refuse(
   response.end(body)
 }
 
-function write(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+function write(
+  service: Service,
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: Answer,
+): void {
+  service.requests.count(request.method as string, request.url as string, 200)
   const body = Buffer.from(answer.body)
   const headers = answerHeaders(answer)
   const gzip = compressed(body, request.headers['accept-encoding'])

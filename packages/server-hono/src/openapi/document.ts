@@ -20,6 +20,7 @@ export function openApiDocument(service: Service): OpenApiDocument {
   addStages(paths, schemas, service)
   addControls(paths, schemas, service)
   addLists(paths, service)
+  addHealth(paths)
   const isGuarded = settings.authenticators.length > 0
   return {
     openapi: '3.1.0',
@@ -30,12 +31,28 @@ export function openApiDocument(service: Service): OpenApiDocument {
     },
     servers: [{ url: '/' }],
     ...(isGuarded ? { security: Object.keys(SECURITY).map((name) => ({ [name]: [] })) } : {}),
-    paths,
+    paths: settings.rateLimit === undefined ? paths : withRateLimit(paths),
     components: {
       schemas: { ...schemas.components, ...ERROR_SCHEMAS },
       ...(isGuarded ? { securitySchemes: SECURITY } : {}),
     },
   }
+}
+
+/** Any request may be one too many. */
+function withRateLimit(paths: Paths): Paths {
+  const limited = (operation: Operation): Operation => ({
+    ...operation,
+    responses: { ...errorResponses([429]), ...(operation.responses as JsonSchema) },
+  })
+  return Object.fromEntries(
+    Object.entries(paths).map(([path, operations]) => [
+      path,
+      Object.fromEntries(
+        Object.entries(operations).map(([method, operation]) => [method, limited(operation)]),
+      ),
+    ]),
+  )
 }
 
 const SECURITY = {
@@ -73,7 +90,7 @@ const QUERY = [
   {
     ...parameter('where', 'PATH:OPERATOR:VALUE, such as quantity:gt:10; all must hold.', {
       type: 'array',
-      items: { type: 'string' },
+      items: { type: 'string', pattern: '^([^:{]+:(eq|ne|lt|le|gt|ge|in):|\\{)' },
     }),
     explode: true,
   },
@@ -99,16 +116,21 @@ function addChannel(paths: Paths, schemas: Schemas, info: ChannelInfo): void {
     ...(channelDoc(info) === undefined ? {} : { description: channelDoc(info) }),
     ...(type === undefined ? {} : { type_: type }),
   })
+  // With `keys` a whole basket is answered as an object.
+  const ticked =
+    info.kind === 'basket'
+      ? { ...output, type: ['array', 'object'], additionalProperties: output.items }
+      : output
   const last = (extra: Operation): Operation => ({
     ...common('last', 'What ticked last on'),
     parameters: [KEYS, AT_LEAST, TIMEOUT],
-    responses: answers(output, [400, 403, 404, 409, 503, 504]),
+    responses: answers(ticked, [400, 403, 404, 409, 503, 504]),
     ...extra,
   })
   const next = (extra: Operation): Operation => ({
     ...common('next', 'The next tick of'),
     parameters: [KEYS, TIMEOUT],
-    responses: answers(output, [400, 403, 404, 503, 504]),
+    responses: answers(ticked, [400, 403, 404, 503, 504]),
     ...extra,
   })
   const send = (extra: Operation, body: JsonSchema): Operation => ({
@@ -162,7 +184,11 @@ function addStates(paths: Paths, schemas: Schemas, { served }: Service): void {
         summary: `The newest records of ${info.name} by ${state.by.join(', ')}`,
         ...(type === undefined ? {} : { type_: type }),
         parameters: QUERY,
-        responses: answers(arrayOf(schemas.output(info.recordSchema)), [400, 403, 404, 422]),
+        // With `count` the answer is a number.
+        responses: answers(
+          { ...arrayOf(schemas.output(info.recordSchema)), type: ['array', 'integer'] },
+          [400, 403, 404, 422],
+        ),
       },
     }
   }
@@ -194,7 +220,10 @@ function addStages(paths: Paths, schemas: Schemas, { served }: Service): void {
         ...operation('remove', 'Removes from stagings of', byId),
         requestBody: {
           required: false,
-          content: json({ type: 'object', properties: { id: { type: 'string' } } }),
+          content: json({
+            type: 'object',
+            properties: { id: { type: ['string', 'number', 'null'] } },
+          }),
         },
       },
     }
@@ -215,6 +244,30 @@ function addControls(paths: Paths, schemas: Schemas, { controls, served }: Servi
     }
     paths[`${API_PATH}/controls/${name}`] =
       name === 'shutdown' ? { post: operation } : { get: operation }
+  }
+}
+
+function addHealth(paths: Paths): void {
+  const good = { description: 'Good', content: json({ type: 'object' }) }
+  for (const [path, summary] of [
+    ['/healthz', 'Whether the engine runs'],
+    ['/readyz', 'Whether every module has started, so that work may be sent here'],
+  ] as const) {
+    const responses = { 200: good, ...errorResponses([503]) }
+    paths[path] = {
+      get: { tags: ['health'], operationId: path.slice(1), summary, security: [], responses },
+    }
+  }
+  paths['/metrics'] = {
+    get: {
+      tags: ['health'],
+      operationId: 'metrics',
+      summary: 'Figures of the server, in the form of Prometheus',
+      responses: {
+        200: { description: 'Figures', content: { 'text/plain': { schema: { type: 'string' } } } },
+        ...errorResponses([403]),
+      },
+    },
   }
 }
 

@@ -61,6 +61,11 @@ export function serveLogin(app: Hono<GatewayEnv>, service: Service): void {
   })
 }
 
+/** Whether people can log in on a page. */
+export function hasLogin({ settings }: Service): boolean {
+  return settings.authenticators.some(hasSessions)
+}
+
 type WithSessions = Authenticator & Required<Pick<Authenticator, 'login' | 'cookieName'>>
 
 function hasSessions(authenticator: Authenticator): authenticator is WithSessions {

@@ -43,7 +43,7 @@ export function serveStage(app: Hono<GatewayEnv>, service: Service): void {
       DELETE: async (c, info, identity) => {
         mayStage(identity, info)
         const record = recordOf(await jsonBody(c, settings.limits), info)
-        const id = record === undefined ? undefined : String((record as { id?: unknown }).id ?? '')
+        const id = record === undefined ? undefined : recordIdOf(record)
         return answer(c, access.channelsFor(identity).stageRemove(info.name, id, idsOf(c)))
       },
       PATCH: (c, info, identity) => {
@@ -92,6 +92,16 @@ function recordOf(body: unknown, info: ChannelInfo): unknown {
       input: body,
       ctx: { channel: info.name },
     },
+  ])
+}
+
+/** Only the id of a record says which one is removed. */
+function recordIdOf(record: unknown): string {
+  const { id } = record as { readonly id?: unknown }
+  if (id === undefined || id === null) return ''
+  if (typeof id === 'string' || typeof id === 'number') return String(id)
+  throw invalid('INVALID_RECORD', [
+    { type: 'string_type', loc: ['body', 'id'], msg: 'Input should be a valid string', input: id },
   ])
 }
 

@@ -16,6 +16,8 @@ import { isTrue } from '../http/query-parameters.js'
 import { whileValid } from '../http/while-valid.js'
 import type { Service } from '../service.js'
 
+const MAX_TIMEOUT_SECONDS = 999_999_999
+
 /** Serves `last`, `next` and `send` of every channel, and of every key of a basket. */
 export function serveTicks(app: Hono<GatewayEnv>, service: Service): void {
   const groups: readonly (readonly [string, Endpoint<Target>['methods']])[] = [
@@ -51,6 +53,7 @@ type Call = (
 
 const last: Call = (service, c, target, identity) => {
   const position = c.req.query('atLeast')
+  timeoutOf(c)
   if (position === undefined) return respond(c, lastAnswer(service, target, identity, formOf(c)))
   requireScope(identity, 'read', target.info.name, target.key)
   return service.waits.during(async () => {
@@ -112,16 +115,20 @@ async function waiting<T>(
   identity: Identity,
   wait: (bounds: { timeoutMs: number; signal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
-  const text = c.req.query('timeout')
-  if (text !== undefined && !/^\d{1,9}(\.\d{1,9})?$/.test(text)) {
-    throw new WebServerError('BAD_REQUEST', `timeout=${text} is not a number of seconds`)
-  }
-  const own = text === undefined ? Number.POSITIVE_INFINITY : Number(text) * 1_000
   const { limits, authenticators } = service.settings
-  const timeoutMs = Math.min(own, limits.nextTimeoutMs)
+  const timeoutMs = Math.min(timeoutOf(c), limits.nextTimeoutMs)
   return whileValid(authenticators, identity, goneSignal(c), (signal) =>
     wait({ timeoutMs, signal }),
   )
+}
+
+/** How long a request wants to wait, in milliseconds. */
+function timeoutOf(c: GatewayContext): number {
+  const text = c.req.query('timeout')
+  if (text === undefined) return Number.POSITIVE_INFINITY
+  const seconds = /^\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text) ? Number(text) : Number.NaN
+  if (seconds <= MAX_TIMEOUT_SECONDS) return seconds * 1_000
+  throw new WebServerError('BAD_REQUEST', `timeout=${text} is not a number of seconds`)
 }
 
 /** Aborts when the client has gone. */

@@ -14,8 +14,6 @@ interface Gap {
  * the reader has taken the rest, then it is told what is missing.
  */
 export class Backlog implements Receiver {
-  /** Ticks that were left out. */
-  dropped = 0
   /** Bytes that were taken from here and are still to be written. */
   unwrittenBytes = 0
   readonly #outbox = new Outbox()
@@ -23,11 +21,18 @@ export class Backlog implements Receiver {
   readonly #maxBytes: number
   readonly #policy: SlowConsumerPolicy
   readonly #onTooSlow: () => void
+  readonly #onLeftOut: () => void
 
-  constructor(maxBytes: number, policy: SlowConsumerPolicy, onTooSlow: () => void) {
+  constructor(
+    maxBytes: number,
+    policy: SlowConsumerPolicy,
+    onTooSlow: () => void,
+    onLeftOut: () => void,
+  ) {
     this.#maxBytes = maxBytes
     this.#policy = policy
     this.#onTooSlow = onTooSlow
+    this.#onLeftOut = onLeftOut
   }
 
   get bytes(): number {
@@ -59,7 +64,7 @@ export class Backlog implements Receiver {
   }
 
   #leaveOut(line: Line, note: Note): void {
-    this.dropped++
+    this.#onLeftOut()
     if (!('position' in note) || note.position === undefined) return
     const { offset } = note.position
     const gap = this.#gaps.get(line)

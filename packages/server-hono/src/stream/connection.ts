@@ -1,13 +1,14 @@
-import type {
-  Acknowledgement,
-  BatchMessage,
-  ClientMessage,
-  ErrorMessage,
-  Identity,
-  MessageId,
-  SendMessage,
-  SubscribeMessage,
-  UnsubscribeMessage,
+import {
+  type Acknowledgement,
+  type BatchMessage,
+  CLOSE_CODE,
+  type ClientMessage,
+  type ErrorMessage,
+  type Identity,
+  type MessageId,
+  type SendMessage,
+  type SubscribeMessage,
+  type UnsubscribeMessage,
 } from '@gw/protocol'
 import { WebServerError } from '../errors.js'
 import { send } from '../http/answers.js'
@@ -26,14 +27,16 @@ export class Connection {
   readonly identity: Identity
   readonly #service: Service
   readonly #session: Session
+  readonly #address: string
 
-  constructor(service: Service, session: Session, identity: Identity) {
+  constructor(service: Service, session: Session, identity: Identity, address: string) {
     this.#service = service
     this.#session = session
     this.identity = identity
+    this.#address = address
   }
 
-  /** Handles a text message. Nothing that a client says closes the connection. */
+  /** Handles a text message. Nothing that a client says closes the connection, unless it says too much. */
   receive(text: string): void {
     let raw: RawMessage | undefined
     try {
@@ -43,6 +46,12 @@ export class Connection {
     }
     if (raw === undefined) return
     const { id } = raw
+    try {
+      this.#service.rates?.take(this.identity, this.#address)
+    } catch (error) {
+      this.#tooMuch(id, error)
+      return
+    }
     try {
       const done = this.#act(clientMessage(raw))
       if (done !== undefined) void done.catch((error: unknown) => this.#refuse(id, error))
@@ -58,6 +67,17 @@ export class Connection {
     if (id === undefined) return
     const { code, detail, errors } = problem.body
     this.#answer({ id, ok: false, code, detail, ...(errors === undefined ? {} : { errors }) })
+  }
+
+  /** Who gave no id would not hear that its message is lost, so the connection ends. */
+  #tooMuch(id: MessageId | undefined, error: unknown): void {
+    if (id !== undefined) {
+      this.#refuse(id, error)
+      return
+    }
+    const seconds = Number(problemOf(error).headers['Retry-After'] ?? 1)
+    const reason = JSON.stringify({ retryAfterMs: seconds * 1_000 })
+    this.#session.close(CLOSE_CODE.LIMIT_REACHED, reason)
   }
 
   #act(message: ClientMessage): Promise<void> | undefined {

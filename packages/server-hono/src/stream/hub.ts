@@ -24,6 +24,10 @@ export class Hub {
   /** Sessions whose readers are behind. */
   readonly behind: Set<Session> = new Set()
   readonly heartbeat: Heartbeat = new Heartbeat()
+  /** Ticks that were left out for readers that are too slow; each was told of the gap. */
+  droppedTicks = 0
+  /** Connections that were closed because their readers are too slow. */
+  slowCloses = 0
   readonly #channels: PlainChannels
   readonly #taps: Taps
   readonly #options: HubOptions
@@ -95,9 +99,14 @@ export class Hub {
   }
 
   newBacklog(session: Session): Backlog {
-    return new Backlog(this.#options.maxQueueBytes, this.#options.slowConsumer, () =>
-      session.close(CLOSE_CODE.SLOW, 'slow: the queue is full'),
-    )
+    const { maxQueueBytes, slowConsumer } = this.#options
+    const onTooSlow = (): void => {
+      this.slowCloses++
+      session.close(CLOSE_CODE.SLOW, 'slow: the queue is full')
+    }
+    return new Backlog(maxQueueBytes, slowConsumer, onTooSlow, () => {
+      this.droppedTicks++
+    })
   }
 
   /** Ends all flushing; feeds end with their sessions. */

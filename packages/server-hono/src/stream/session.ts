@@ -3,18 +3,7 @@ import type { Backlog } from './backlog.js'
 import type { Group } from './group.js'
 import type { Hub } from './hub.js'
 import type { Line } from './line.js'
-
-/** Where a session's bytes go: a socket, or the body of a response. */
-export interface Sink {
-  /** Writes, without waiting. */
-  write(bytes: Buffer): void
-  /** Bytes that were written and not yet taken. */
-  readonly unsentBytes: number
-  /** Calls once when all that was written has been taken. */
-  onDrained(listener: () => void): void
-  /** Ends the connection in its own way. */
-  close(code: number, reason: string): void
-}
+import type { Sink } from './sink.js'
 
 /** A subscription of a session. */
 export interface Subscription {

@@ -10,6 +10,7 @@ import { refuseSocket } from '../http/refuse-socket.js'
 import type { Service } from '../service.js'
 import { Connection } from './connection.js'
 import { Session } from './session.js'
+import type { LiveSink } from './sink.js'
 import { type Handshakes, handshakes, type StreamSocket } from './web-socket.js'
 
 const PATH = `${API_PATH}/stream`
@@ -19,14 +20,14 @@ const PING_SLICES = 16
 const MAX_WAITING_ANSWERS = 64
 
 interface Member {
-  readonly socket: StreamSocket
+  readonly sink: LiveSink
   readonly session: Session
   readonly identity: Identity
   readonly slice: number
   isAlive: boolean
 }
 
-/** The WebSockets of a gateway: handshakes, keep-alive, and the end of those that must not go on. */
+/** The streams of a gateway, WebSockets and events: handshakes, keep-alive, and the end of those that must not go on. */
 export class StreamServer {
   readonly #service: Service
   readonly #handshakes: Handshakes
@@ -65,6 +66,42 @@ export class StreamServer {
     return bytes
   }
 
+  /** Subscriptions of all connections. */
+  get subscriptions(): number {
+    let count = 0
+    for (const { session } of this.#members) count += session.subscriptions.size
+    return count
+  }
+
+  /**
+   * Makes what is written to `sink` a connection.
+   * @throws WebServerError `OVERLOADED` when there are too many.
+   */
+  attach(sink: LiveSink, identity: Identity): Session {
+    this.checkRoom()
+    const session = new Session(this.#service.hub, sink)
+    this.#nextSlice = (this.#nextSlice + 1) % PING_SLICES
+    const member: Member = { sink, session, identity, slice: this.#nextSlice, isAlive: true }
+    this.#members.add(member)
+    sink.onSignOfLife(() => {
+      member.isAlive = true
+    })
+    sink.onClosed(() => {
+      this.#members.delete(member)
+      session.dispose()
+    })
+    return session
+  }
+
+  /** @throws WebServerError `OVERLOADED` when no more connections are taken. */
+  checkRoom(): void {
+    if (!this.#isClosing && this.#members.size < this.#service.settings.limits.maxConnections)
+      return
+    throw new WebServerError('OVERLOADED', 'no more connections are taken: try again later', {
+      headers: { 'Retry-After': '5' },
+    })
+  }
+
   /** Takes an upgrade request: refuses it as plain HTTP with a JSON body, or makes it a connection. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', ignore)
@@ -96,11 +133,11 @@ export class StreamServer {
     if (this.#members.size === 0) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
-        for (const { socket } of this.#members) socket.terminate()
+        for (const { sink } of this.#members) sink.terminate()
         resolve()
       }, timeoutMs)
-      for (const { session, socket } of this.#members) {
-        socket.onClosed(() => {
+      for (const { session, sink } of this.#members) {
+        sink.onClosed(() => {
           if (this.#members.size > 0) return
           clearTimeout(timer)
           resolve()
@@ -123,17 +160,14 @@ export class StreamServer {
         'pages of this origin may not open the stream: add it to the option origins',
       )
     }
-    if (this.#isClosing || this.#members.size >= settings.limits.maxConnections) {
-      throw new WebServerError('OVERLOADED', 'no more connections are taken: try again later', {
-        headers: { 'Retry-After': '5' },
-      })
-    }
+    this.checkRoom()
   }
 
   #enter(request: IncomingMessage, socket: Duplex, head: Buffer, identity: Identity): void {
     if (socket.destroyed) return
+    this.#service.rates?.take(identity, addressOf(request))
     this.#handshakes.accept(request, socket, head, (streamSocket) =>
-      this.#serve(streamSocket, identity),
+      this.#serve(streamSocket, identity, addressOf(request)),
     )
   }
 
@@ -143,15 +177,16 @@ export class StreamServer {
     refuseSocket(socket, problem)
   }
 
-  #serve(socket: StreamSocket, identity: Identity): void {
-    const session = new Session(this.#service.hub, socket)
-    const connection = new Connection(this.#service, session, identity)
-    this.#nextSlice = (this.#nextSlice + 1) % PING_SLICES
-    const member: Member = { socket, session, identity, slice: this.#nextSlice, isAlive: true }
-    this.#members.add(member)
-    socket.onSignOfLife(() => {
-      member.isAlive = true
-    })
+  #serve(socket: StreamSocket, identity: Identity, address: string): void {
+    let session: Session
+    try {
+      session = this.attach(socket, identity)
+    } catch {
+      // The room went to others while this one was let in.
+      socket.close(CLOSE_CODE.LIMIT_REACHED, JSON.stringify({ retryAfterMs: 5_000 }))
+      return
+    }
+    const connection = new Connection(this.#service, session, identity, address)
     socket.onText((text) => {
       connection.receive(text)
       // Who asks and does not take the answers is not asked for more.
@@ -160,10 +195,6 @@ export class StreamServer {
         socket.onDrained(() => socket.resume())
       }
     })
-    socket.onClosed(() => {
-      this.#members.delete(member)
-      session.dispose()
-    })
   }
 
   /** Each connection gets a ping an interval; one that gave no sign since the last is cut off, unless it still reads. */
@@ -171,15 +202,15 @@ export class StreamServer {
     this.#slice = (this.#slice + 1) % PING_SLICES
     const nowMs = Date.now()
     for (const member of this.#members) {
-      const { identity, session, socket } = member
+      const { identity, session, sink } = member
       if (identity.expiresAtMs !== undefined && identity.expiresAtMs <= nowMs) {
         session.close(CLOSE_CODE.KEY_EXPIRED, 'the key has expired')
-      } else if (this.#isStalled(session)) socket.terminate()
+      } else if (this.#isStalled(session)) sink.terminate()
       else if (member.slice === this.#slice) {
-        if (!member.isAlive && !session.isBehind) socket.terminate()
+        if (!member.isAlive && !session.isBehind) sink.terminate()
         else {
           member.isAlive = false
-          socket.ping()
+          sink.ping()
         }
       }
     }

@@ -1,20 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
-import type { Sink } from './session.js'
+import type { LiveSink } from './sink.js'
 
 /** A socket after its handshake: text comes in, frames that are ready for the wire go out. */
-export interface StreamSocket extends Sink {
+export interface StreamSocket extends LiveSink {
   onText(listener: (text: string) => void): void
-  /** Calls for every sign of life: a message, a ping or a pong. */
-  onSignOfLife(listener: () => void): void
-  onClosed(listener: () => void): void
-  ping(): void
   /** Stops reading until {@link resume}. */
   pause(): void
   resume(): void
-  /** Cuts the connection without a word. */
-  terminate(): void
 }
 
 /** Accepts handshakes; what comes in is checked against RFC 6455 and the bound, by `ws`. */

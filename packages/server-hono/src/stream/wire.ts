@@ -1,4 +1,4 @@
-import type { ChannelKind, MessageId, Position } from '@gw/protocol'
+import { type ChannelKind, formatPosition, type MessageId, type Position } from '@gw/protocol'
 import { textFrame } from './frame.js'
 
 /** One thing that a subscription is told, before it has a form. */
@@ -58,6 +58,21 @@ export function gatewayWire(channel: string, sub: MessageId, positions: boolean)
     id: `gateway ${JSON.stringify(sub)} ${positions}`,
     tellsGaps: true,
     encode: (note) => textFrame(text(note)),
+  }
+}
+
+/** Server-sent events: the same messages, each named by what it is, with the position to come back with as its id. */
+export function eventWire(channel: string): Wire {
+  const text = gatewayText(channel, undefined, true)
+  return {
+    id: 'event',
+    tellsGaps: true,
+    encode: (note) => {
+      const position = 'position' in note ? note.position : undefined
+      const id = position === undefined ? '' : `id: ${formatPosition(position)}\n`
+      if (note.type === 'progress') return Buffer.from(`${id}\n`)
+      return Buffer.from(`event: ${note.type}\n${id}data: ${text(note)}\n\n`)
+    },
   }
 }
 

@@ -1,0 +1,58 @@
+import { API_PATH } from '@gw/protocol'
+
+/** Requests that were answered with one status. */
+export interface RequestCount {
+  readonly method: string
+  /** Group of routes below `/api/v1`, `other` outside of it. */
+  readonly group: string
+  readonly status: number
+  count: number
+}
+
+const GROUPS: ReadonlySet<string> = new Set([
+  'last',
+  'next',
+  'send',
+  'state',
+  'lookup',
+  'stage',
+  'controls',
+  'field',
+  'stream',
+  'auth',
+])
+const METHODS: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+])
+
+/** Counts answers by what was asked: of bounded number, whatever paths are tried. */
+export class RequestCounts {
+  readonly #counts = new Map<string, RequestCount>()
+
+  count(method: string, path: string, status: number): void {
+    const group = groupOf(path)
+    const name = METHODS.has(method) ? method : 'other'
+    const id = `${name} ${group} ${status}`
+    const known = this.#counts.get(id)
+    if (known === undefined) this.#counts.set(id, { method: name, group, status, count: 1 })
+    else known.count++
+  }
+
+  all(): Iterable<RequestCount> {
+    return this.#counts.values()
+  }
+}
+
+function groupOf(path: string): string {
+  if (!path.startsWith(API_PATH)) return 'other'
+  const start = API_PATH.length + 1
+  const end = path.indexOf('/', start)
+  const group = end === -1 ? path.slice(start) : path.slice(start, end)
+  return GROUPS.has(group) ? group : 'other'
+}
