@@ -18,7 +18,7 @@ describe('the OpenAPI document', () => {
   test('is valid', async () => {
     for (const options of [{}, { auth: SESSIONS, controls: true, rateLimit: { perSecond: 100 } }]) {
       const served = await serve(options)
-      const document = (await served.json('/openapi.json?token=k')) as object
+      const document = (await served.json('/openapi.json?token=k')) as Record<string, unknown>
       expect(await new Validator().validate(document)).toEqual({ valid: true })
     }
   })
