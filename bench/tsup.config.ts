@@ -3,6 +3,6 @@ import { shared } from '../tsup.shared.js'
 
 export default defineConfig({
   ...shared,
-  entry: { engine: 'engine/main.ts' },
+  entry: { engine: 'engine/main.ts', state: 'state/main.ts' },
   tsconfig: 'tsconfig.json',
 })

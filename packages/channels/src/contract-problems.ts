@@ -109,7 +109,7 @@ export function problemsOfState(
     if (problem !== undefined) problems.push(`a state of "${name}" is by "${path}", ${problem}`)
   }
   for (const [option, value] of [
-    ['keep', state.keep],
+    ['keep', state.keep === 'all' ? undefined : state.keep],
     ['maxRecords', state.maxRecords],
   ] as const) {
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) {

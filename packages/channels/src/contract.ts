@@ -18,9 +18,9 @@ export interface StateOptions<Record = never> {
   readonly alias?: string
   /** Further attributes for which equality queries are looked up, not searched. */
   readonly index?: StatePath<Record> | readonly StatePath<Record>[]
-  /** Records kept for each key. @defaultValue 1 */
-  readonly keep?: number
-  /** Records kept in all; the one that was updated longest ago goes out. @defaultValue 1_000_000 */
+  /** Records kept for each key: a number, or all of them, up to `maxRecords`. @defaultValue 1 */
+  readonly keep?: number | 'all'
+  /** Records kept in all; beyond it the one that came first goes out. @defaultValue 1_000_000 */
   readonly maxRecords?: number
   /** Of a basket: the one key whose ticks are kept. @defaultValue those of all keys, in one state */
   readonly key?: string

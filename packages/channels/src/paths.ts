@@ -3,6 +3,9 @@ import { z } from 'zod'
 type Schema = z.core.$ZodType
 type Def = z.core.$ZodTypes['_zod']['def']
 
+/** Reads one attribute of a record. */
+export type Reader = (record: unknown) => unknown
+
 /** What can stand at a dotted path of a record: the schemas without their wrappers; none, when there is no such path. */
 export function schemasAt(schema: Schema, path: string): readonly Schema[] {
   return path
@@ -25,7 +28,7 @@ export function recordSchemaOf<S extends Schema>(schema: S): Schema {
 }
 
 /** Reads a dotted path of a record; `undefined` where a part is missing or null. */
-export function readerOf(path: string): (record: unknown) => unknown {
+export function readerOf(path: string): Reader {
   const [first = '', ...rest] = path.split('.')
   if (rest.length === 0) return (record) => (record as Fields | null | undefined)?.[first]
   return (record) => {

@@ -1,10 +1,16 @@
 import type { Query, TypedQuery } from '@gw/protocol'
 import type { z } from 'zod'
-import { compareValues } from './compare.js'
+import { ArrivalOrder } from './arrival-order.js'
+import { AttributeIndex } from './attribute-index.js'
 import type { StateOptions } from './contract.js'
 import { pathsOf } from './contract-problems.js'
-import { readerOf } from './paths.js'
+import { Fifo } from './fifo.js'
+import { inKeyOrder, KeyOrder } from './key-order.js'
+import { KeyTree } from './key-tree.js'
+import { type Reader, readerOf } from './paths.js'
 import { planQuery, type QueryLimits, type QueryPlan } from './query.js'
+import { scanOf } from './scan.js'
+import { firstOf } from './sort.js'
 
 /** The records of a state, as nodes and the outside read them. Live: it shows what has ticked when it is read. */
 export interface StateView<T> {
@@ -20,63 +26,49 @@ export interface StateView<T> {
   get(...key: readonly unknown[]): T | undefined
 }
 
-/** The records of one key. */
-interface Slot<T> {
-  readonly key: readonly unknown[]
-  newest: T
-  /** Those before the newest, oldest first; only where more than one is kept. */
-  older: T[] | undefined
-  /** Place among all slots; -1 when it is gone. */
-  at: number
-  /** Neighbours in the order of updates. */
-  before: Slot<T> | undefined
-  after: Slot<T> | undefined
-}
-
-type Reader = (record: unknown) => unknown
-
 /** Whether somebody may see a record; the key is that of the basket that it ticked on. */
-type Visibility = (record: unknown, key: string | undefined) => boolean
+type Visibility = (record: unknown, basketKey: string | undefined) => boolean
+
+/** Where the records of one key are: at one place, or, where more than one is kept, at several, oldest first. */
+type Places = number | Fifo
 
 /**
  * Keeps the newest records of each key. Adding a record costs the same however many there are. Equality on a key or on an
  * attribute of `by` or `index` is looked up; other queries look at each record once.
+ *
+ * Each record has a place, a number, by which all else knows it; a record that replaces another takes its place.
  */
 export class StateStore<T> implements StateView<T> {
   readonly #schema: z.core.$ZodType
   readonly #limits: QueryLimits | undefined
   readonly #by: readonly string[]
   readonly #readers: readonly Reader[]
-  readonly #only: Reader | undefined
   readonly #keep: number
   readonly #maxRecords: number
-  /** By the first value of the key, then by the second, and so on to the slot. */
-  readonly #root = new Map<unknown, unknown>()
-  readonly #slots: Slot<T>[] = []
-  readonly #indexes = new Map<string, AttributeIndex<T>>()
-  #oldest: Slot<T> | undefined
-  #latest: Slot<T> | undefined
+  readonly #records: (T | undefined)[] = []
+  readonly #freePlaces: number[] = []
+  /** By place, on which key of a basket the record ticked. */
+  #basketKeys: (string | undefined)[] | undefined
+  readonly #keys: KeyTree<Places>
+  readonly #keyOrder: KeyOrder<Places>
+  readonly #arrivals = new ArrivalOrder()
+  readonly #indexes = new Map<string, AttributeIndex>()
+  /** The same, for the many times that all of them are told of a record. */
+  #indexList: readonly AttributeIndex[] = []
   #size = 0
   #evicted = 0
-  /** All slots in the order of their keys, made when it is first needed. */
-  #sorted: Slot<T>[] | undefined
-  /** Slots that came after `#sorted` was made. */
-  #unsorted: Slot<T>[] = []
-  #hasGone = false
-  /** On which key of a basket the records ticked. */
-  #keys: WeakMap<object, string> | undefined
 
   constructor(options: StateOptions, schema: z.core.$ZodType, limits?: QueryLimits) {
     this.#schema = schema
     this.#limits = limits
     this.#by = pathsOf(options.by)
     this.#readers = this.#by.map(readerOf)
-    this.#only = this.#readers.length === 1 ? this.#readers[0] : undefined
-    this.#keep = options.keep ?? 1
-    this.#maxRecords = options.maxRecords ?? 1_000_000
-    for (const path of pathsOf(options.index)) {
-      this.#indexes.set(path, new AttributeIndex(readerOf(path), !this.#by.includes(path)))
-    }
+    this.#keys = new KeyTree(this.#readers)
+    this.#keyOrder = new KeyOrder(this.#readers, (places) => this.#newestAt(places))
+    const { keep = 1, maxRecords = 1_000_000 } = options
+    this.#keep = keep === 'all' ? Number.POSITIVE_INFINITY : keep
+    this.#maxRecords = maxRecords
+    for (const path of pathsOf(options.index)) this.#addIndex(path)
   }
 
   get size(): number {
@@ -89,366 +81,214 @@ export class StateStore<T> implements StateView<T> {
   }
 
   /** Takes a record in; of a basket, with the key on which it ticked. */
-  add(record: T, key?: string): void {
-    if (key !== undefined && typeof record === 'object' && record !== null) {
-      this.#keys ??= new WeakMap()
-      this.#keys.set(record, key)
+  add(record: T, basketKey?: string): void {
+    const place = this.#take(record)
+    if (basketKey !== undefined) {
+      this.#basketKeys ??= []
+      this.#basketKeys[place] = basketKey
     }
-    const slot = this.#slotOf(record)
-    if (slot === undefined) {
-      if (this.#size > this.#maxRecords) this.#evict()
-      return
-    }
-    const replaced = slot.newest
-    slot.newest = record
-    if (this.#keep > 1) {
-      slot.older ??= []
-      slot.older.push(replaced)
-      if (slot.older.length === this.#keep) {
-        const dropped = slot.older.shift() as T
-        for (const index of this.#indexes.values()) index.replace(slot, dropped, record)
-      } else {
-        this.#size++
-        for (const index of this.#indexes.values()) index.add(slot, record)
-      }
-    } else if (this.#indexes.size > 0) {
-      for (const index of this.#indexes.values()) index.replace(slot, replaced, record)
-    }
-    this.#touch(slot)
     if (this.#size > this.#maxRecords) this.#evict()
   }
 
   get(...key: readonly unknown[]): T | undefined {
-    return this.#find(key)?.newest
+    const places = this.#keys.get(key)
+    return places === undefined ? undefined : this.#newestAt(places)
   }
 
   /** With `isVisible`, as if there were no others than the records for which it says yes. */
   query(query: Query | TypedQuery<T> = {}, isVisible?: Visibility): readonly T[] {
-    const plan = this.#plan(query, isVisible)
+    const plan = planQuery(query, this.#schema, this.#limits)
     const { offset, limit, compare, project } = plan
-    // Without a sort of its own, what lies beyond the limit need not be looked for.
-    const found = this.#matching(
-      plan,
-      compare === undefined ? offset + limit : Number.POSITIVE_INFINITY,
+    const enough = offset + limit
+    const places = this.#matchingPlaces(plan, isVisible)
+    // With an order of its own, what comes first may be anywhere.
+    const found = this.#inKeyOrder(
+      places,
+      compare === undefined ? enough : Number.POSITIVE_INFINITY,
     )
-    if (compare !== undefined) found.sort(compare)
-    const page = offset === 0 && found.length <= limit ? found : found.slice(offset, offset + limit)
+    const sorted = compare === undefined ? found : firstOf(found, compare, enough)
+    const page = offset === 0 && sorted.length <= limit ? sorted : sorted.slice(offset, enough)
     return project === undefined ? page : (page.map(project) as T[])
   }
 
   count(query: Query | TypedQuery<T> = {}, isVisible?: Visibility): number {
-    const plan = this.#plan(query, isVisible)
-    const { matches } = plan
-    if (matches === undefined) return this.#size
-    let count = 0
-    const slots = this.#candidates(plan) ?? this.#slots
-    for (const { newest, older } of slots) {
-      if (matches(newest)) count++
-      if (older !== undefined) for (const record of older) if (matches(record)) count++
-    }
-    return count
-  }
-
-  #plan(query: Query | TypedQuery<T>, isVisible: Visibility | undefined): QueryPlan {
     const plan = planQuery(query, this.#schema, this.#limits)
-    if (isVisible === undefined) return plan
-    const { matches } = plan
-    const sees = (record: unknown): boolean => isVisible(record, this.#keys?.get(record as object))
-    return {
-      ...plan,
-      matches: matches === undefined ? sees : (record) => matches(record) && sees(record),
-    }
+    return this.#matchingPlaces(plan, isVisible)?.length ?? this.#size
   }
 
-  /** The slot of a record's key; a new one has the record in it already and is not returned. */
-  #slotOf(record: T): Slot<T> | undefined {
-    if (this.#only !== undefined) {
-      const value = this.#only(record) ?? null
-      const slot = this.#root.get(value) as Slot<T> | undefined
-      if (slot === undefined) this.#root.set(value, this.#newSlot([value], record))
-      return slot
-    }
-    let level = this.#root
-    const last = this.#readers.length - 1
-    for (let i = 0; i < last; i++) {
-      const value = (this.#readers[i] as Reader)(record) ?? null
-      let next = level.get(value) as Map<unknown, unknown> | undefined
-      if (next === undefined) {
-        next = new Map()
-        level.set(value, next)
-      }
-      level = next
-    }
-    const value = (this.#readers[last] as Reader)(record) ?? null
-    const slot = level.get(value) as Slot<T> | undefined
-    if (slot === undefined) {
-      level.set(
-        value,
-        this.#newSlot(
-          this.#readers.map((read) => read(record) ?? null),
-          record,
-        ),
-      )
-    }
-    return slot
+  /** Gives a record its place. */
+  #take(record: T): number {
+    const places = this.#keys.find(record)
+    if (places === undefined) return this.#addKey(record)
+    if (typeof places === 'number') return this.#replace(places, record)
+    const place =
+      places.length < this.#keep ? this.#place(record) : this.#replace(places.shift(), record)
+    places.push(place)
+    return place
   }
 
-  #newSlot(key: readonly unknown[], record: T): Slot<T> {
-    const slot: Slot<T> = {
-      key,
-      newest: record,
-      older: undefined,
-      at: this.#slots.length,
-      before: this.#latest,
-      after: undefined,
+  #addKey(record: T): number {
+    const place = this.#place(record)
+    let places: Places = place
+    if (this.#keep > 1) {
+      places = new Fifo()
+      places.push(place)
     }
-    this.#slots.push(slot)
-    if (this.#latest === undefined) this.#oldest = slot
-    else this.#latest.after = slot
-    this.#latest = slot
-    if (this.#sorted !== undefined) this.#unsorted.push(slot)
-    for (const index of this.#indexes.values()) index.add(slot, record)
+    this.#keys.set(record, places)
+    this.#keyOrder.add(places)
+    return place
+  }
+
+  /** Puts a record where there is none. */
+  #place(record: T): number {
+    const place = this.#freePlaces.pop() ?? this.#records.length
+    this.#records[place] = record
+    this.#arrivals.append(place)
+    for (const index of this.#indexList) index.add(place, record)
     this.#size++
-    return slot
+    return place
   }
 
-  #find(key: readonly unknown[]): Slot<T> | undefined {
-    let level: unknown = this.#root
-    for (let i = 0; i < this.#by.length; i++) {
-      level = (level as Map<unknown, unknown> | undefined)?.get(key[i] ?? null)
-    }
-    return level as Slot<T> | undefined
+  #replace(place: number, record: T): number {
+    this.#records[place] = record
+    this.#arrivals.moveToEnd(place)
+    for (const index of this.#indexList) index.replace(place, record)
+    return place
   }
 
-  /** Makes `slot` the one that was updated last. */
-  #touch(slot: Slot<T>): void {
-    const { before, after } = slot
-    if (after === undefined) return
-    after.before = before
-    if (before === undefined) this.#oldest = after
-    else before.after = after
-    slot.before = this.#latest
-    slot.after = undefined
-    ;(this.#latest as Slot<T>).after = slot
-    this.#latest = slot
-  }
-
-  /** The key that was updated longest ago loses its oldest record. */
+  /** The record that came first goes out. */
   #evict(): void {
-    const slot = this.#oldest as Slot<T>
+    const place = this.#arrivals.oldest
+    const record = this.#records[place]
+    const places = this.#keys.find(record) as Places
+    // Of a key, too, the first one is the one that came first.
+    if (typeof places !== 'number') places.shift()
+    if (typeof places === 'number' || places.length === 0) {
+      this.#keys.delete(record)
+      this.#keyOrder.remove()
+    }
+    this.#arrivals.remove(place)
+    for (const index of this.#indexList) index.remove(place)
+    this.#records[place] = undefined
+    this.#freePlaces.push(place)
     this.#size--
     this.#evicted++
-    const dropped = slot.older?.shift()
-    if (dropped !== undefined) {
-      for (const index of this.#indexes.values()) index.remove(slot, dropped)
-      return
-    }
-    for (const index of this.#indexes.values()) index.removeAll(slot)
-    this.#oldest = slot.after
-    if (slot.after === undefined) this.#latest = undefined
-    else slot.after.before = undefined
-    const last = this.#slots.pop() as Slot<T>
-    if (last !== slot) {
-      this.#slots[slot.at] = last
-      last.at = slot.at
-    }
-    slot.at = -1
-    this.#hasGone = true
-    this.#forget(slot.key)
   }
 
-  #forget(key: readonly unknown[]): void {
-    const levels = [this.#root]
-    for (const value of key.slice(0, -1)) {
-      levels.push((levels.at(-1) as Map<unknown, unknown>).get(value) as Map<unknown, unknown>)
+  #newestAt(places: Places): T | undefined {
+    const place = typeof places === 'number' ? places : places.last
+    return place === undefined ? undefined : this.#records[place]
+  }
+
+  /** The records at some places, or all, in the order of their keys; at most `enough` of them. */
+  #inKeyOrder(places: readonly number[] | undefined, enough: number): T[] {
+    const found: T[] = []
+    if (places === undefined) {
+      this.#collect(this.#allKeys(), () => true, enough, found)
+    } else if (places.length > this.#size / 8) {
+      // Ordering all, once, costs less than ordering that many each time.
+      const isWanted = new Uint8Array(this.#records.length)
+      for (const place of places) isWanted[place] = 1
+      this.#collect(this.#allKeys(), (place) => isWanted[place] === 1, enough, found)
+    } else if (this.#keep > 1) {
+      const wanted = new Set(places)
+      const keys = new Set(places.map((place) => this.#keys.find(this.#records[place]) as Places))
+      this.#collect(this.#sorted([...keys]), (place) => wanted.has(place), enough, found)
+    } else {
+      this.#collect(this.#sorted(places), () => true, enough, found)
     }
-    for (let i = levels.length - 1; i >= 0; i--) {
-      const level = levels[i] as Map<unknown, unknown>
-      level.delete(key[i])
-      if (level.size > 0) return
+    return found
+  }
+
+  #collect(
+    keys: readonly Places[],
+    isWanted: (place: number) => boolean,
+    enough: number,
+    found: T[],
+  ): void {
+    for (const places of keys) {
+      if (found.length >= enough) return
+      if (typeof places === 'number') {
+        if (isWanted(places)) found.push(this.#records[places] as T)
+      } else {
+        for (const place of places) if (isWanted(place)) found.push(this.#records[place] as T)
+      }
     }
   }
 
-  /** The records that match, at most `enough` of them, in the order of their keys. */
-  #matching(plan: QueryPlan, enough: number): T[] {
-    const { matches } = plan
-    const candidates = matches === undefined ? undefined : this.#candidates(plan)
-    if (candidates !== undefined) {
-      return collect([...candidates].sort(compareSlots), matches, enough)
-    }
-    if (matches === undefined || this.#isInOrder()) return collect(this.#ordered(), matches, enough)
-    const slots = this.#slots.filter(
-      ({ newest, older }) => matches(newest) || older?.some(matches) === true,
-    )
-    // Ordering all, once, is worth it when many are asked for.
-    if (slots.length > this.#slots.length / 8) return collect(this.#ordered(), matches, enough)
-    return collect(slots.sort(compareSlots), matches, enough)
+  #sorted(keys: readonly Places[]): readonly Places[] {
+    return inKeyOrder(keys, this.#readers, (places) => this.#newestAt(places))
   }
 
-  /** The slots that an index leaves over, if one answers a part of the query. */
-  #candidates({ equalities }: QueryPlan): Iterable<Slot<T>> | undefined {
+  #allKeys(): readonly Places[] {
+    return this.#keyOrder.all(() => {
+      const keys = new Set<Places>()
+      for (const record of this.#records) {
+        if (record !== undefined) keys.add(this.#keys.find(record) as Places)
+      }
+      return [...keys]
+    })
+  }
+
+  /** Places of the records that match and may be seen, in no order; `undefined` means all. */
+  #matchingPlaces(plan: QueryPlan, isVisible?: Visibility): readonly number[] | undefined {
+    const { condition, matches } = plan
+    if (condition === undefined && isVisible === undefined) return undefined
+    let places = this.#candidates(plan)
+    if (places !== undefined && matches !== undefined) {
+      places = places.filter((place) => matches(this.#records[place]))
+    } else {
+      const found: number[] = []
+      scanOf(condition, this.#size)(this.#records, found)
+      places = found
+    }
+    if (isVisible === undefined) return places
+    const keys = this.#basketKeys
+    return places.filter((place) => isVisible(this.#records[place], keys?.[place]))
+  }
+
+  /** The places that a key or an index leaves over, if one answers a part of the query. */
+  #candidates({ equalities }: QueryPlan): readonly number[] | undefined {
     if (equalities.size === 0) return undefined
     const [first] = this.#by
     if (this.#by.length === 1 && first !== undefined) {
-      const keys = equalities.get(first)
-      if (keys !== undefined) return this.#slotsOf(keys.map((key) => [key]))
+      const values = equalities.get(first)
+      if (values !== undefined) return this.#placesOf(values.map((value) => [value]))
     } else if (this.#by.every((path) => equalities.get(path)?.length === 1)) {
-      return this.#slotsOf([this.#by.map((path) => equalities.get(path)?.[0])])
+      return this.#placesOf([this.#by.map((path) => equalities.get(path)?.[0])])
     }
-    let best: Set<Slot<T>> | undefined
+    let best: { readonly count: number; readonly find: () => readonly number[] } | undefined
     for (const [path, values] of equalities) {
       const index = this.#indexes.get(path) ?? this.#indexOfKey(path)
       if (index === undefined) continue
-      const found = index.find(values)
-      if (best === undefined || found.size < best.size) best = found
+      const count = index.count(values)
+      if (best === undefined || count < best.count) best = { count, find: () => index.find(values) }
     }
-    return best
+    return best?.find()
   }
 
-  #slotsOf(keys: readonly (readonly unknown[])[]): readonly Slot<T>[] {
-    const slots = new Set<Slot<T>>()
+  #placesOf(keys: readonly (readonly unknown[])[]): readonly number[] {
+    const found = new Set<number>()
     for (const key of keys) {
-      const slot = this.#find(key)
-      if (slot !== undefined) slots.add(slot)
+      const places = this.#keys.get(key)
+      if (typeof places === 'number') found.add(places)
+      else if (places !== undefined) for (const place of places) found.add(place)
     }
-    return [...slots]
+    return [...found]
   }
 
-  /** An attribute of a compound key never changes in a slot; its index is made when it is first asked for. */
-  #indexOfKey(path: string): AttributeIndex<T> | undefined {
-    if (!this.#by.includes(path)) return undefined
-    const index = new AttributeIndex<T>(readerOf(path), false)
-    for (const slot of this.#slots) index.add(slot, slot.newest)
+  /** An attribute of a compound key gets its index when it is first asked for. */
+  #indexOfKey(path: string): AttributeIndex | undefined {
+    return this.#by.includes(path) ? this.#addIndex(path) : undefined
+  }
+
+  #addIndex(path: string): AttributeIndex {
+    const index = new AttributeIndex(readerOf(path))
+    this.#records.forEach((record, place) => {
+      if (record !== undefined) index.add(place, record)
+    })
     this.#indexes.set(path, index)
+    this.#indexList = [...this.#indexes.values()]
     return index
-  }
-
-  #isInOrder(): boolean {
-    return this.#sorted !== undefined && this.#unsorted.length === 0 && !this.#hasGone
-  }
-
-  #ordered(): readonly Slot<T>[] {
-    if (this.#sorted === undefined) {
-      this.#sorted = [...this.#slots].sort(compareSlots)
-    } else if (!this.#isInOrder()) {
-      const kept = this.#hasGone ? this.#sorted.filter(isThere) : this.#sorted
-      const added = this.#unsorted.filter(isThere).sort(compareSlots)
-      this.#sorted = mergeSorted(kept, added)
-    }
-    this.#unsorted = []
-    this.#hasGone = false
-    return this.#sorted
-  }
-}
-
-function isThere(slot: Slot<unknown>): boolean {
-  return slot.at !== -1
-}
-
-function compareSlots(a: Slot<unknown>, b: Slot<unknown>): number {
-  for (let i = 0; i < a.key.length; i++) {
-    const order = compareValues(a.key[i], b.key[i])
-    if (order !== 0) return order
-  }
-  return 0
-}
-
-function mergeSorted<T>(a: Slot<T>[], b: readonly Slot<T>[]): Slot<T>[] {
-  const [first] = b
-  const last = a.at(-1)
-  if (first === undefined) return a
-  if (last === undefined || compareSlots(last, first) < 0) {
-    for (const slot of b) a.push(slot)
-    return a
-  }
-  const merged: Slot<T>[] = []
-  let at = 0
-  for (const slot of a) {
-    while (at < b.length && compareSlots(b[at] as Slot<T>, slot) < 0)
-      merged.push(b[at++] as Slot<T>)
-    merged.push(slot)
-  }
-  while (at < b.length) merged.push(b[at++] as Slot<T>)
-  return merged
-}
-
-function collect<T>(
-  slots: Iterable<Slot<T>>,
-  matches: ((record: unknown) => boolean) | undefined,
-  enough: number,
-): T[] {
-  const records: T[] = []
-  for (const { newest, older } of slots) {
-    if (records.length >= enough) break
-    if (older !== undefined) {
-      for (const record of older) if (matches === undefined || matches(record)) records.push(record)
-    }
-    if (matches === undefined || matches(newest)) records.push(newest)
-  }
-  return records
-}
-
-/** Finds slots by the value of an attribute of their records. */
-class AttributeIndex<T> {
-  readonly #read: Reader
-  readonly #changes: boolean
-  /** One slot stands for itself; most values of a nearly unique attribute have one. */
-  readonly #slots = new Map<unknown, Slot<T> | Set<Slot<T>>>()
-
-  /** `changes` says whether records of one slot may differ in the attribute. */
-  constructor(read: Reader, changes: boolean) {
-    this.#read = read
-    this.#changes = changes
-  }
-
-  add(slot: Slot<T>, record: T): void {
-    const value = this.#read(record) ?? null
-    const found = this.#slots.get(value)
-    if (found === undefined) this.#slots.set(value, slot)
-    else if (found instanceof Set) found.add(slot)
-    else if (found !== slot) this.#slots.set(value, new Set([found, slot]))
-  }
-
-  /** A record of the slot has gone and another come. */
-  replace(slot: Slot<T>, gone: T, come: T): void {
-    if (!this.#changes) return
-    if ((this.#read(gone) ?? null) === (this.#read(come) ?? null)) return
-    this.remove(slot, gone)
-    this.add(slot, come)
-  }
-
-  /** A record of the slot has gone. */
-  remove(slot: Slot<T>, gone: T): void {
-    if (!this.#changes) return
-    const value = this.#read(gone) ?? null
-    const still = (record: T): boolean => (this.#read(record) ?? null) === value
-    if (still(slot.newest) || slot.older?.some(still) === true) return
-    this.#delete(value, slot)
-  }
-
-  /** The slot has gone with all that was in it. */
-  removeAll(slot: Slot<T>): void {
-    this.#delete(this.#read(slot.newest) ?? null, slot)
-    for (const record of slot.older ?? []) this.#delete(this.#read(record) ?? null, slot)
-  }
-
-  find(values: readonly unknown[]): Set<Slot<T>> {
-    const found = values.map((value) => this.#slots.get(value ?? null))
-    const [only] = found
-    if (found.length === 1 && only instanceof Set) return only
-    return new Set(
-      found.flatMap((slots) =>
-        slots instanceof Set ? [...slots] : slots === undefined ? [] : [slots],
-      ),
-    )
-  }
-
-  #delete(value: unknown, slot: Slot<T>): void {
-    const found = this.#slots.get(value)
-    if (found === slot) this.#slots.delete(value)
-    else if (found instanceof Set) {
-      found.delete(slot)
-      if (found.size === 0) this.#slots.delete(value)
-    }
   }
 }
