@@ -1,10 +1,10 @@
 import type { DeliveryMode } from '@gw/protocol'
 import { GatewayClientError } from './errors.js'
-import type { DataEvent, GapEvent, SubscriptionEvent } from './events.js'
+import type { DataEvent, GapEvent, RemovedEvent, SubscriptionEvent } from './events.js'
 
 /** What a full buffer does. */
 export interface BufferOptions {
-  /** Ticks that wait for the reader, at most. @defaultValue 10_000 */
+  /** Ticks that wait for the reader, at most; of bursts, their records. @defaultValue 10_000 */
   readonly maxBuffered?: number
   /**
    * What one more does: `gap` drops the oldest and says so in an event, `error` ends the subscription with `SLOW`.
@@ -45,21 +45,29 @@ export class EventBuffer {
       waiter.resolve({ done: false, value: event })
       return
     }
-    if (event.type === 'data') {
-      if (this.#options.mode === 'lastValue' && this.#replace(event)) return
-      if (this.#ticks === this.#maxBuffered) {
-        if (this.#options.onFull === 'error') {
-          const text = `the reader is ${this.#ticks} ticks behind: read faster, take mode lastValue, or raise maxBuffered`
-          this.end(new GatewayClientError('SLOW', text))
-          return
-        }
-        this.#dropOldest()
-      }
-      this.#ticks++
-    } else {
+    if (!isTick(event)) {
       this.#places.clear() // a tick must not move before what happened between
+      this.#events.push(event)
+      return
     }
-    this.#events.push(event)
+    const { mode, onFull } = this.#options
+    const place = this.#waitingAt(event.key)
+    if (mode === 'lastValue' && place !== undefined) {
+      this.#events[place] = event
+      return
+    }
+    const size = sizeOf(event, mode)
+    while (this.#ticks > 0 && this.#ticks + size > this.#maxBuffered) {
+      if (onFull === 'error') {
+        const text = `the reader is ${this.#ticks} ticks behind: read faster, take mode lastValue, or raise maxBuffered`
+        this.end(new GatewayClientError('SLOW', text))
+        return
+      }
+      this.#dropOldest()
+    }
+    this.#ticks += size
+    if (mode === 'burst' && event.type === 'data') this.#gather(event)
+    else this.#append(event)
   }
 
   /** Nothing follows. What waits can still be read, then the error comes, if there is one. */
@@ -100,7 +108,7 @@ export class EventBuffer {
   }
 
   #take(event: SubscriptionEvent): void {
-    if (event.type === 'data') this.#ticks--
+    if (isTick(event)) this.#ticks -= sizeOf(event, this.#options.mode)
     this.#head++
     if (this.#head === this.#events.length) this.clear()
     else if (this.#head === 1024) {
@@ -110,27 +118,49 @@ export class EventBuffer {
     }
   }
 
-  /** Puts the newest tick of a key in the place of one that still waits. */
-  #replace(newest: DataEvent<unknown>): boolean {
-    const place = (this.#places.get(newest.key) ?? -1) - this.#shifted
-    const replaced = place >= this.#head
-    if (replaced) this.#events[place] = newest
-    else this.#places.set(newest.key, this.#shifted + this.#events.length)
-    return replaced
+  /** Index of what waits of a key, where it is known. */
+  #waitingAt(key: string | undefined): number | undefined {
+    const place = (this.#places.get(key) ?? -1) - this.#shifted
+    return place >= this.#head ? place : undefined
+  }
+
+  #append(event: Tick): void {
+    const { mode = 'nonCollapsing' } = this.#options
+    if (mode !== 'nonCollapsing') {
+      this.#places.set(event.key, this.#shifted + this.#events.length)
+    }
+    this.#events.push(event)
+  }
+
+  /** Adds a burst to the one of its key that waits. */
+  #gather(event: DataEvent<unknown>): void {
+    const place = this.#waitingAt(event.key)
+    const waiting = place === undefined ? undefined : this.#events[place]
+    const records = event.value as readonly unknown[]
+    if (place === undefined || waiting?.type !== 'data' || waiting.snapshot !== event.snapshot) {
+      this.#append({ ...event, value: [...records] }) // its own: other readers have the same event
+    } else {
+      const gathered = waiting.value as unknown[]
+      for (const record of records) gathered.push(record)
+      this.#events[place] = { ...event, value: gathered }
+    }
   }
 
   /** Puts a gap in the place of the oldest tick, or widens the gap that is there already. */
   #dropOldest(): void {
     let index = this.#head
-    while (this.#events[index]?.type !== 'data') index++
-    const { key, position } = this.#events[index] as DataEvent<unknown>
-    this.#places.delete(key)
+    let dropped = this.#events[index]
+    while (dropped === undefined || !isTick(dropped)) dropped = this.#events[++index]
+    this.#places.delete(dropped.key)
+    // A burst knows only where it ends.
+    const isPlaced = dropped.type === 'data' && this.#options.mode !== 'burst'
+    const position = isPlaced ? (dropped as DataEvent<unknown>).position : undefined
     const before = index > this.#head ? this.#events[index - 1] : undefined
     const widened = before?.type === 'gap' && before.reason === 'slow' ? before : undefined
-    const from = widened?.from ?? position?.offset
     const gap: GapEvent = {
       type: 'gap',
-      ...(from === undefined || position === undefined ? {} : { from, to: position.offset }),
+      from: position && (widened?.from ?? position.offset),
+      to: position?.offset,
       reason: 'slow',
     }
     this.#events[index] = gap
@@ -141,6 +171,19 @@ export class EventBuffer {
         this.#places.clear()
       }
     }
-    this.#ticks--
+    this.#ticks -= sizeOf(dropped, this.#options.mode)
   }
+}
+
+/** What a slow reader may lose. */
+type Tick = DataEvent<unknown> | RemovedEvent
+
+function isTick(event: SubscriptionEvent): event is Tick {
+  return event.type === 'data' || event.type === 'removed'
+}
+
+/** Ticks in an event: of a burst, its records. */
+function sizeOf(event: Tick, mode: DeliveryMode | undefined): number {
+  const isBurst = mode === 'burst' && event.type === 'data'
+  return isBurst ? (event.value as readonly unknown[]).length : 1
 }

@@ -3,16 +3,19 @@ import {
   type DeliveryMode,
   type From,
   filterOf,
+  formatPosition,
   type Position,
   pathOf,
   type queryOf,
+  type SendMessage,
 } from '@gw/protocol'
-import type { QueryOptions, SendOptions, SendReceipt } from './channel-types.js'
+import type { LastOptions, QueryOptions, SendOptions, SendReceipt } from './channel-types.js'
 import type { CallOptions } from './deadline.js'
-import { GatewayClientError } from './errors.js'
+import { GatewayClientError, type RequestInfo } from './errors.js'
 import type { SubscriptionEvent } from './events.js'
-import type { Rest, RestAnswer } from './rest.js'
-import type { Session } from './session.js'
+import type { Rest, RestAnswer, RestRequest } from './rest.js'
+import { type Session, targetOf } from './session.js'
+import { UntypedStageClient } from './stage-client.js'
 import {
   type Begin,
   readSubscription,
@@ -21,15 +24,14 @@ import {
   watchSubscription,
 } from './subscription.js'
 import type { Validate } from './validate.js'
-import type { SubscriptionSink } from './wire-subscription.js'
+import { positionOf } from './wire-subscription.js'
 
 type UntypedQuery = Parameters<typeof queryOf>[0]
 
-interface UntypedWatchOptions {
+interface UntypedWatchOptions extends CallOptions {
   readonly from?: From
   readonly where?: object
   readonly select?: readonly string[]
-  readonly signal?: AbortSignal
   readonly mode?: DeliveryMode
   readonly onError?: (error: GatewayClientError) => void
 }
@@ -65,36 +67,32 @@ export class UntypedChannelClient {
     this.#session = session
     this.#timeoutMs = timeoutMs
     this.#validate = validate
-    this.stage = new UntypedStageClient(name, rest)
+    this.stage = new UntypedStageClient(name, rest, (records) => this.#elements(records))
   }
 
   async value(options?: CallOptions): Promise<unknown> {
-    const path = pathOf('field', this.#name)
-    return (await this.#rest.call({ method: 'GET', path, idempotent: true, ...options })).body
+    return this.#value((await this.#rest.get(pathOf('field', this.#name), options)).body)
   }
 
-  async last(...args: [string?, CallOptions?] | [CallOptions?]): Promise<unknown> {
-    const [key, options] = keyFirst(args)
+  async last(...args: [string?, LastOptions?] | [LastOptions?]): Promise<unknown> {
+    const [key, { atLeast, ...options } = {}] = keyFirst(args)
     const path = pathOf('last', this.#name, key)
-    const query = key === undefined ? { keys: '1' } : {}
-    return this.#answered(
-      await this.#rest.call({ method: 'GET', path, query, idempotent: true, ...options }),
-    )
+    const query = { keys: wholeBasket(key), atLeast: atLeast && formatPosition(atLeast) }
+    return this.#answered(await this.#rest.get(path, options, query))
   }
 
   async next(...args: [string?, CallOptions?] | [CallOptions?]): Promise<unknown> {
     const [key, options] = keyFirst(args)
     const path = pathOf('next', this.#name, key)
-    const query = key === undefined ? { keys: '1' } : {}
-    // The server's own bound applies when the caller names none.
+    const query = { keys: wholeBasket(key) }
+    // The server's own bound applies when the caller names none. A second try could miss the tick.
     return this.#answered(
       await this.#rest.call({ method: 'GET', path, query, timeoutMs: undefined, ...options }),
     )
   }
 
   async lookup(id: string, options?: CallOptions): Promise<unknown> {
-    const path = pathOf('lookup', this.#name, id)
-    const answer = await this.#rest.call({ method: 'GET', path, idempotent: true, ...options })
+    const answer = await this.#rest.get(pathOf('lookup', this.#name, id), options)
     return this.#elements(recordsOf(answer))[0]
   }
 
@@ -124,9 +122,7 @@ export class UntypedChannelClient {
     more: Readonly<Record<string, string>>,
     { state = this.#name, ...options }: QueryOptions<string> = {},
   ): Promise<RestAnswer> {
-    const path = pathOf('state', state)
-    const parameters = { ...queryParameters(query), ...more }
-    return this.#rest.call({ method: 'GET', path, query: parameters, idempotent: true, ...options })
+    return this.#rest.get(pathOf('state', state), options, { ...queryParameters(query), ...more })
   }
 
   async send(data: unknown, ...more: [string?, SendOptions?] | [SendOptions?]): Promise<unknown> {
@@ -148,20 +144,19 @@ export class UntypedChannelClient {
       channel: this.#name,
       data,
       messageId,
-      ...(key === undefined ? {} : { key }),
-      ...(expect === undefined ? {} : { expect }),
-    }
+      key,
+      expect,
+    } as Omit<SendMessage, 'id'> // JSON leaves out what is undefined
     const bounded = { timeoutMs: this.#timeoutMs, ...call }
-    const { data: records = [], ...answer } = await this.#session.send(message, bounded)
-    const { durability } = answer
-    return { records: this.#elements(records), position: positionOf(answer), durability }
+    const receipt = receiptOf(await this.#session.send(message, bounded))
+    return { ...receipt, records: this.#elements(receipt.records) }
   }
 
   subscribe(
     ...args: [string?, UntypedWatchOptions?] | [UntypedWatchOptions?]
   ): Subscription<unknown, unknown, string> {
     const [key, options = {}] = keyFirst(args)
-    return readSubscription(this.#begin(key, options), options, key)
+    return readSubscription(this.#begin(key, options), this.#request(key), options, key)
   }
 
   watch(
@@ -172,7 +167,11 @@ export class UntypedChannelClient {
     const [key, listener, options = {}] = (
       typeof args[0] === 'string' ? args : [undefined, ...args]
     ) as [string | undefined, UntypedListener, UntypedWatchOptions?]
-    return watchSubscription(this.#begin(key, options), listener, options)
+    return watchSubscription(this.#begin(key, options), this.#request(key), listener, options)
+  }
+
+  #request(key: string | undefined): RequestInfo {
+    return targetOf('subscribe', { channel: this.#name, key })
   }
 
   #begin(key: string | undefined, { from, where, select, mode }: UntypedWatchOptions): Begin {
@@ -184,25 +183,8 @@ export class UntypedChannelClient {
       mode,
       from,
     }
-    const isChecked = this.#validate !== undefined && select === undefined
-    return (sink) => this.#session.subscribe(spec, isChecked ? this.#checked(sink, mode) : sink)
-  }
-
-  /** A sink that lets only right records through. */
-  #checked(sink: SubscriptionSink, mode: DeliveryMode | undefined): SubscriptionSink {
-    const check = (value: unknown): unknown =>
-      mode === 'burst' ? this.#elements(value as readonly unknown[]) : this.#value(value)
-    return {
-      onReady: () => sink.onReady(),
-      onError: (error) => sink.onError(error),
-      onEvent: (event) => {
-        try {
-          sink.onEvent(event.type === 'data' ? { ...event, value: check(event.value) } : event)
-        } catch (error) {
-          sink.onError(error as GatewayClientError)
-        }
-      },
-    }
+    const validate = select === undefined ? this.#validate : undefined
+    return (sink) => this.#session.subscribe(spec, validate?.sink(this.#name, mode, sink) ?? sink)
   }
 
   /** What an answer holds, by the server's word on what it is, never by its looks. */
@@ -218,72 +200,23 @@ export class UntypedChannelClient {
     throw invalidAnswer('it does not say whether it is single, a list or a basket')
   }
 
-  #value(value: unknown): unknown {
-    return this.#validate === undefined ? value : this.#validate(this.#name, value, false)
+  #value(value: unknown, isElement = false): unknown {
+    return this.#validate === undefined ? value : this.#validate.value(this.#name, value, isElement)
   }
 
   #elements(records: readonly unknown[]): readonly unknown[] {
-    const validate = this.#validate
-    return validate === undefined
-      ? records
-      : records.map((record) => validate(this.#name, record, true))
-  }
-}
-
-/** The calls on the staging of one channel. */
-export class UntypedStageClient {
-  readonly #path: string
-  readonly #rest: Rest
-
-  constructor(name: string, rest: Rest) {
-    this.#path = pathOf('stage', name)
-    this.#rest = rest
-  }
-
-  add(body?: unknown, ids?: readonly string[], options?: CallOptions): Promise<unknown> {
-    return this.#call('POST', ids, options, body)
-  }
-
-  remove(recordId?: string, ids?: readonly string[], options?: CallOptions): Promise<unknown> {
-    return this.#call('DELETE', ids, options, recordId === undefined ? undefined : { id: recordId })
-  }
-
-  release(ids?: readonly string[], options?: CallOptions): Promise<unknown> {
-    return this.#call('PATCH', ids, options)
-  }
-
-  list(options?: CallOptions): Promise<unknown> {
-    return this.#call('GET', undefined, options)
-  }
-
-  contents(id?: string, options?: CallOptions): Promise<unknown> {
-    return this.#call('PUT', id === undefined ? undefined : [id], options)
-  }
-
-  async #call(
-    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
-    ids: readonly string[] | undefined,
-    options: CallOptions | undefined,
-    body?: unknown,
-  ): Promise<unknown> {
-    const idempotent = method === 'GET' || method === 'PUT' // PUT reads, here
-    const query = { id: ids?.join(',') }
-    return (
-      await this.#rest.call({ method, path: this.#path, query, body, idempotent, ...options })
-    ).body
+    return records.map((record) => this.#value(record, true))
   }
 }
 
 /** The parameters of a typed query: the filter as a tree, which can say everything that a filter can be. */
-function queryParameters(typed: UntypedQuery): Readonly<Record<string, string | undefined>> {
-  const { where, sort, limit, offset, select } = typed
-  return {
-    where: where === undefined ? undefined : JSON.stringify(filterOf(where)),
-    sort: sort?.toString(),
-    limit: limit?.toString(),
-    offset: offset?.toString(),
-    select: select?.toString(),
-  }
+function queryParameters({ where, ...others }: UntypedQuery): RestRequest['query'] {
+  return { ...others, where: where && JSON.stringify(filterOf(where)) }
+}
+
+/** Asks for the records of a whole basket by key. */
+function wholeBasket(key: string | undefined): '1' | undefined {
+  return key === undefined ? '1' : undefined
 }
 
 function keyFirst<O>(args: readonly [string?, O?] | readonly [O?]): [string | undefined, O?] {
@@ -299,11 +232,13 @@ function invalidAnswer(why: string): GatewayClientError {
   return new GatewayClientError('INVALID_ANSWER', `the answer cannot be understood: ${why}`)
 }
 
-function positionOf({ epoch, offset }: Partial<Acknowledgement>): Position | undefined {
-  return epoch === undefined || offset === undefined ? undefined : { epoch, offset }
+/** What the acknowledgement of a send tells. */
+export function receiptOf(acknowledgement: Acknowledgement): SendReceipt<unknown> {
+  const { data: records = [], durability } = acknowledgement
+  return { records, position: positionOf(acknowledgement), durability }
 }
 
-/** Browsers offer `randomUUID` on secure pages only. */
-function randomId(): string {
+/** A name for a send. Browsers offer `randomUUID` on secure pages only. */
+export function randomId(): string {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join('')
 }

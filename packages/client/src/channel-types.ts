@@ -2,8 +2,11 @@ import type {
   AnyChannels,
   ChannelTypes,
   DeliveryMode,
+  InputOf,
+  KeyOf,
   Path,
   Position,
+  SendName,
   TypedQuery,
   TypesOf,
 } from '@gw/protocol'
@@ -46,10 +49,16 @@ export interface FieldClient<V> {
   value(options?: CallOptions): Promise<V>
 }
 
+/** Options of `last`. */
+export interface LastOptions extends CallOptions {
+  /** Answers when the channel or key has come to this position, so that what was sent is seen. */
+  readonly atLeast?: Position | undefined
+}
+
 /** Reads of a channel. */
 export interface ChannelReads<V> {
   /** What ticked last; `undefined` before the first tick. */
-  last(options?: CallOptions): Promise<V | undefined>
+  last(options?: LastOptions): Promise<V | undefined>
   /** The next tick from now. Waits as long as the server does (10 minutes, by default). */
   next(options?: CallOptions): Promise<V>
   /** The ticks, as an iterable. */
@@ -68,8 +77,8 @@ export interface ChannelReads<V> {
 /** Reads of a basket: of one key, or of all. */
 export interface BasketReads<V, Key extends string> {
   /** What ticked last on a key; without one, on every key that has ticked. */
-  last(key: Key, options?: CallOptions): Promise<V | undefined>
-  last(options?: CallOptions): Promise<{ readonly [K in Key]?: V }>
+  last(key: Key, options?: LastOptions): Promise<V | undefined>
+  last(options?: LastOptions): Promise<{ readonly [K in Key]?: V }>
   /** The next tick of a key; without one, of the next cycle in which any key ticks, with the last of the others. */
   next(key: Key, options?: CallOptions): Promise<V>
   next(options?: CallOptions): Promise<{ readonly [K in Key]?: V }>
@@ -118,13 +127,16 @@ export interface SendReceipt<T> {
   readonly durability: 'memory' | 'os' | 'fsync' | undefined
 }
 
+/** A list to read from; what is no list stays as it is. */
+type ListOf<Input> = Input extends readonly (infer Element)[] ? readonly Element[] : Input
+
 /** Sends to a channel. */
 export interface ChannelSends<Kind, V, Input> {
   /** Sends one record, or the list of a list channel; answers what it was completed to. */
-  send(input: Input, options?: SendOptions): Promise<V>
+  send(input: ListOf<Input>, options?: SendOptions): Promise<V>
   /** Sends several: all or none, each of them one tick; on a list channel they tick as one list. */
   sendAll(
-    inputs: Kind extends 'list' ? Input : readonly Input[],
+    inputs: Kind extends 'list' ? ListOf<Input> : readonly Input[],
     options?: SendOptions,
   ): Promise<SendReceipt<ElementOf<V>>>
 }
@@ -141,6 +153,17 @@ export interface BasketSends<V, Input, Key extends string> {
     options?: SendOptions,
   ): Promise<SendReceipt<V>>
 }
+
+/** One send of several to different channels. */
+export type BatchSend<C extends AnyChannels> = {
+  [K in SendName<C>]: {
+    readonly channel: K
+    /** A record or several; of a list channel, the list. */
+    readonly data: TypesOf<C[K]>['kind'] extends 'list'
+      ? ListOf<InputOf<C, K>>
+      : InputOf<C, K> | readonly InputOf<C, K>[]
+  } & (TypesOf<C[K]>['kind'] extends 'basket' ? { readonly key: KeyOf<C, K> } : unknown)
+}[SendName<C>]
 
 /** Options of a query on a channel with further states. */
 export interface QueryOptions<Alias extends string = never> extends CallOptions {

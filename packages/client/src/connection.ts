@@ -1,5 +1,6 @@
 import { CLOSE_CODE, shouldReconnect } from '@gw/protocol'
 import { type BackoffOptions, backoffMs } from './backoff.js'
+import { callSafely } from './call-safely.js'
 import { GatewayClientError, type GatewayClientErrorCode } from './errors.js'
 import type { WebSocketLike } from './websocket.js'
 
@@ -30,9 +31,17 @@ export interface ConnectionUser {
   onLost(closeCode: number): void
   /** It is over: the server does not want this client, or the client was closed. */
   onClosed(error: GatewayClientError): void
-  onState(state: ConnectionState): void
   /** A message that the server answers, whatever state it is in. */
   signOfLife(): string
+}
+
+/** The connection of a client's subscriptions and sends. */
+export interface ClientConnection {
+  readonly state: ConnectionState
+  /** Why the last connection or attempt ended, until the next one is live. */
+  readonly error: GatewayClientError | undefined
+  /** Calls `listener` on each change of state. @returns what ends it */
+  onState(listener: (state: ConnectionState) => void): () => void
 }
 
 const STABLE_MS = 5_000
@@ -41,15 +50,15 @@ const STABLE_MS = 5_000
  * Keeps one socket open for as long as somebody needs it: opens it, opens it again after a loss with growing, jittered waits,
  * notices when the peer is dead, and gives up only when the server says so.
  */
-export class Connection {
+export class Connection implements ClientConnection {
   state: ConnectionState = 'idle'
-  /** Why the last attempt or connection ended. */
   error: GatewayClientError | undefined
   readonly #user: ConnectionUser
   readonly #options: ConnectionOptions
   #socket: WebSocketLike | undefined
   /** Identifies the running attempt; what belongs to an earlier one is ignored. */
   #current: object | undefined
+  readonly #listeners = new Set<(state: ConnectionState) => void>()
   #needed = false
   #wasLive = false
   #attempt = 0
@@ -61,6 +70,11 @@ export class Connection {
   constructor(user: ConnectionUser, options: ConnectionOptions) {
     this.#user = user
     this.#options = options
+  }
+
+  onState(listener: (state: ConnectionState) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** Says whether anybody needs the connection. */
@@ -150,7 +164,7 @@ export class Connection {
   }
 
   #lose(socket: WebSocketLike, code: number, cause?: GatewayClientError, reason = ''): void {
-    this.#drop(socket)
+    this.#drop(socket, cause !== undefined)
     const error = cause ?? closeError(code, reason)
     if (!shouldReconnect(code)) {
       this.#end(error)
@@ -198,12 +212,13 @@ export class Connection {
     this.#enter('idle')
   }
 
-  #drop(socket: WebSocketLike | undefined = this.#socket): void {
+  /** Lets the socket go; of a dead peer no farewell is awaited, where the socket has a way to do without. */
+  #drop(socket: WebSocketLike | undefined = this.#socket, isDead = false): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#current = undefined
     this.#socket = undefined
-    if (socket !== undefined) discard(socket)
+    if (socket !== undefined) discard(socket, isDead)
   }
 
   #enter(state: ConnectionState, error?: GatewayClientError): void {
@@ -211,14 +226,15 @@ export class Connection {
     if (error !== undefined) this.error = error
     if (state === this.state) return
     this.state = state
-    this.#user.onState(state)
+    for (const listener of this.#listeners) callSafely(listener, state)
   }
 }
 
-function discard(socket: WebSocketLike): void {
+function discard(socket: WebSocketLike, isDead = false): void {
   socket.onopen = socket.onmessage = socket.onclose = null
   socket.onerror = () => undefined // closing before it opened is an error to some
-  socket.close()
+  if (isDead && socket.terminate !== undefined) socket.terminate()
+  else socket.close()
 }
 
 const CODE_OF_CLOSE: { readonly [code: number]: GatewayClientErrorCode } = {

@@ -1,4 +1,5 @@
 import {
+  type AnyChannels,
   type ChannelName,
   type ChannelsOf,
   type ContractType,
@@ -8,8 +9,9 @@ import {
 } from '@gw/protocol'
 import { UntypedChannelClient } from './channel-client.js'
 import type { ChannelClient } from './channel-types.js'
-import type { ConnectionState } from './connection.js'
+import type { ClientConnection } from './connection.js'
 import { GatewayClientError } from './errors.js'
+import { type GatewayCalls, gatewayCalls } from './gateway-calls.js'
 import { type ApiKey, type Fetch, Rest } from './rest.js'
 import { Session, type SessionOptions } from './session.js'
 import type { Validate } from './validate.js'
@@ -29,24 +31,17 @@ export interface ClientOptions extends SessionOptions {
   readonly timeoutMs?: number
 }
 
-/** The connection of a client's subscriptions and sends. */
-export interface ClientConnection {
-  readonly state: ConnectionState
-  /** Why the last connection or attempt ended, until the next one is live. */
-  readonly error: GatewayClientError | undefined
-  /** Calls `listener` on each change of state. @returns what ends it */
-  onState(listener: (state: ConnectionState) => void): () => void
-}
-
 /** What a client has beside its channels. A `$` keeps it apart from their names. */
-export interface ClientCalls extends AsyncDisposable {
+export interface ClientCalls<C extends AnyChannels = AnyChannels>
+  extends GatewayCalls<C>,
+    AsyncDisposable {
   readonly $connection: ClientConnection
   /** Ends subscriptions and connection; calls from now on fail with `CLOSED`. */
   $close(): void
 }
 
 /** A gateway as seen from outside: a property for each channel of its contract, with the calls that the channel allows. */
-export type Client<Contract extends ContractType> = ClientCalls & {
+export type Client<Contract extends ContractType> = ClientCalls<ChannelsOf<Contract>> & {
   readonly [K in
     | ChannelName<ChannelsOf<Contract>>
     | FieldName<ChannelsOf<Contract>>]: ChannelClient<ChannelsOf<Contract>, K>
@@ -86,15 +81,8 @@ export function createClient<Contract extends ContractType>(
   )
   const close = (): void => session.close()
   const calls: ClientCalls = {
-    $connection: {
-      get state() {
-        return session.connection.state
-      },
-      get error() {
-        return session.connection.error
-      },
-      onState: (listener) => session.onState(listener),
-    },
+    ...gatewayCalls(rest, session, timeoutMs),
+    $connection: session.connection,
     $close: close,
     async [Symbol.asyncDispose]() {
       close()
@@ -119,7 +107,7 @@ export function createClient<Contract extends ContractType>(
 
 function baseOf(url: string): string {
   const base = url.replace(/^ws/, 'http').replace(/\/+$/, '')
-  if (/^https?:\/\/./.test(base) && URL.canParse(base)) return base
+  if (/^https?:\/\/[^?#]+$/.test(base) && URL.canParse(base)) return base
   throw new GatewayClientError('BAD_REQUEST', `not the URL of a gateway: ${JSON.stringify(url)}`)
 }
 

@@ -3,14 +3,17 @@ import { GatewayClientError, type RequestInfo } from './errors.js'
 /** How long a call may take, and who may end it. */
 export interface CallOptions {
   /** Ends the call with `ABORTED`. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Ends the call with `TIMEOUT`. */
   readonly timeoutMs?: number | undefined
 }
 
+/** Timers that are longer than this go off at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 /** Calls `onEnd` once when the signal is aborted or the time is over. @returns what calls it off */
 export function watchDeadline(
-  { signal, timeoutMs }: CallOptions,
+  { signal, timeoutMs = Number.POSITIVE_INFINITY }: CallOptions,
   request: RequestInfo,
   onEnd: (error: GatewayClientError) => void,
 ): () => void {
@@ -22,7 +25,7 @@ export function watchDeadline(
     end(new GatewayClientError('ABORTED', 'aborted', { request, cause: signal?.reason }))
   const onTimeout = (): void =>
     end(new GatewayClientError('TIMEOUT', `no answer within ${timeoutMs} ms`, { request }))
-  const timer = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs)
+  const timer = timeoutMs <= MAX_TIMER_MS ? setTimeout(onTimeout, timeoutMs) : undefined
   const release = (): void => {
     clearTimeout(timer)
     signal?.removeEventListener('abort', onAbort)

@@ -34,22 +34,28 @@ export interface GatewayClientErrorDetails {
   readonly cause?: unknown
 }
 
-/** The error of this package, for refusals of the server and failures on the way alike. Switch on `code`. */
-export class GatewayClientError<
-  Code extends GatewayClientErrorCode = GatewayClientErrorCode,
-> extends Error {
+/** Codes of errors about a record that was sent, or, with `INVALID_ANSWER`, of one that came. */
+type RecordErrorCode = 'INVALID_RECORD' | 'INVALID_ANSWER'
+
+/** Codes of refusals that pass. */
+type PassingErrorCode =
+  | 'NOT_RUNNING'
+  | 'OVERLOADED'
+  | 'TOO_MANY_REQUESTS'
+  | 'UNAUTHORIZED'
+  | 'CONNECTION_FAILED'
+
+class ErrorOf<Code extends GatewayClientErrorCode> extends Error {
   override readonly name = 'GatewayClientError'
   readonly code: Code
   /** HTTP status of the answer, where there was one. */
   readonly status: number | undefined
   /** What the server said, as it said it. */
   readonly detail: unknown
-  /** What is wrong with a record, field by field: one that was sent, or, with `INVALID_ANSWER`, one that came. */
-  readonly errors: Code extends 'INVALID_RECORD' | 'INVALID_ANSWER'
-    ? readonly FieldError[]
-    : undefined
+  /** What is wrong with a record, field by field. */
+  readonly errors: Code extends RecordErrorCode ? readonly FieldError[] : undefined
   /** How long to wait before another try, where the server said so. */
-  readonly retryAfterMs: number | undefined
+  readonly retryAfterMs: Code extends PassingErrorCode ? number | undefined : undefined
   readonly request: RequestInfo | undefined
 
   constructor(code: Code, message: string, details: GatewayClientErrorDetails = {}) {
@@ -61,17 +67,38 @@ export class GatewayClientError<
     this.code = code
     this.status = details.status
     this.detail = details.detail
-    const isInvalid = code === 'INVALID_RECORD' || code === 'INVALID_ANSWER'
-    this.errors = (isInvalid ? (details.errors ?? []) : undefined) as typeof this.errors
-    this.retryAfterMs = details.retryAfterMs
+    const isOfRecord = code === 'INVALID_RECORD' || code === 'INVALID_ANSWER'
+    this.errors = (isOfRecord ? (details.errors ?? []) : undefined) as typeof this.errors
+    this.retryAfterMs = details.retryAfterMs as typeof this.retryAfterMs
     this.request = request
   }
 
-  /** Whether the error has this code; narrows its details. */
-  is<C extends GatewayClientErrorCode>(code: C): this is GatewayClientError<C> {
+  /** Whether the error has this code; narrows its details, as comparing `code` does. */
+  is<C extends GatewayClientErrorCode>(code: C): this is ErrorOf<C> {
     return (this.code as GatewayClientErrorCode) === code
   }
 }
+
+/**
+ * The error of this package, for refusals of the server and failures on the way alike. A union over its codes, so that a
+ * `switch` on `code` narrows the details.
+ * @example
+ * ```ts
+ * if (error instanceof GatewayClientError && error.code === 'INVALID_RECORD') show(error.errors)
+ * ```
+ */
+export type GatewayClientError<Code extends GatewayClientErrorCode = GatewayClientErrorCode> =
+  Code extends GatewayClientErrorCode ? ErrorOf<Code> : never
+
+/** See the type of this name. */
+export const GatewayClientError: {
+  new <Code extends GatewayClientErrorCode>(
+    code: Code,
+    message: string,
+    details?: GatewayClientErrorDetails,
+  ): GatewayClientError<Code>
+  readonly prototype: GatewayClientError
+} = ErrorOf as never
 
 /** The text of a server's `detail`, which is a sentence, or a list in the form of the reference. */
 export function messageOf(detail: unknown, errors?: readonly FieldError[]): string {

@@ -5,10 +5,10 @@ export interface DataEvent<T, Key extends string = string> {
   readonly type: 'data'
   readonly value: T
   /** The key that ticked, of a basket. */
-  readonly key?: Key
-  readonly position?: Position
+  readonly key?: Key | undefined
+  readonly position?: Position | undefined
   /** It belongs to the snapshot that the subscription starts with. */
-  readonly snapshot?: true
+  readonly snapshot?: true | undefined
 }
 
 /** Records of a snapshot follow, at the start and whenever the place to resume from was lost; what was known before is void. */
@@ -25,10 +25,10 @@ export interface SnapshotEndEvent {
 /** Ticks are missing here. */
 export interface GapEvent<Key extends string = string> {
   readonly type: 'gap'
-  readonly key?: Key
+  readonly key?: Key | undefined
   /** Offsets of the first and last missing tick, where known. */
-  readonly from?: number
-  readonly to?: number
+  readonly from?: number | undefined
+  readonly to?: number | undefined
   /** `slow`: this reader did not keep up; `history`: the server no longer had what the connection missed. */
   readonly reason: 'slow' | 'history'
 }

@@ -3,10 +3,12 @@ export type { BufferOptions } from './buffer.js'
 export type {
   BasketReads,
   BasketSends,
+  BatchSend,
   ChannelClient,
   ChannelReads,
   ChannelSends,
   FieldClient,
+  LastOptions,
   OnError,
   QueryOptions,
   SendOptions,
@@ -17,11 +19,10 @@ export type {
   StateReads,
   Typed,
 } from './channel-types.js'
-export type { ConnectionOptions, ConnectionState } from './connection.js'
+export type { ClientConnection, ConnectionOptions, ConnectionState } from './connection.js'
 export {
   type Client,
   type ClientCalls,
-  type ClientConnection,
   type ClientOptions,
   createClient,
 } from './create-client.js'
@@ -40,6 +41,12 @@ export type {
   SnapshotStartEvent,
   SubscriptionEvent,
 } from './events.js'
+export type {
+  BatchOptions,
+  ControlAnswer,
+  GatewayCalls,
+  OpenApiDocument,
+} from './gateway-calls.js'
 export type { Delivered, ElementOf, PathOf, ProjectedValue, Projection } from './projection.js'
 export type { ApiKey, Fetch } from './rest.js'
 export type { SessionOptions } from './session.js'

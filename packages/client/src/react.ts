@@ -69,7 +69,7 @@ export function useLiveBasket<T extends ChannelTypes & { readonly kind: 'basket'
 }
 
 /** State of a client's connection. */
-export function useConnection(client: ClientCalls): ConnectionState {
+export function useConnection(client: Pick<ClientCalls, '$connection'>): ConnectionState {
   const connection = client.$connection
   return useSyncExternalStore(
     (listener) => connection.onState(listener),

@@ -24,7 +24,8 @@ export type ApiKey = string | (() => string | undefined | Promise<string | undef
 export interface RestRequest extends CallOptions {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
-  readonly query?: Readonly<Record<string, string | undefined>>
+  /** Parameters; lists are joined with commas, what is undefined is left out. */
+  readonly query?: Readonly<Record<string, unknown>> | undefined
   readonly body?: unknown
   /** Whether a second try does no harm. */
   readonly idempotent?: boolean
@@ -40,6 +41,8 @@ export interface RestAnswer {
 }
 
 const MAX_TRIES = 3
+/** Characters of an answer that is no gateway's, such as a page of HTML. */
+const MAX_DETAIL = 200
 const CODE_OF_STATUS: { readonly [status: number]: GatewayClientErrorCode } = {
   400: 'BAD_REQUEST',
   401: 'UNAUTHORIZED',
@@ -47,7 +50,10 @@ const CODE_OF_STATUS: { readonly [status: number]: GatewayClientErrorCode } = {
   404: 'NOT_FOUND',
   422: 'INVALID_RECORD',
   429: 'TOO_MANY_REQUESTS',
+  // Of something between the gateway and here, which does not reach it.
+  502: 'CONNECTION_FAILED',
   503: 'OVERLOADED',
+  504: 'CONNECTION_FAILED',
 }
 
 /** Calls of the gateway's REST API. What is idempotent is tried again when the connection breaks or the server is busy. */
@@ -64,31 +70,56 @@ export class Rest {
     this.#timeoutMs = timeoutMs
   }
 
-  /** The key, as a header. */
+  /**
+   * The key, as a header.
+   * @throws GatewayClientError `CONNECTION_FAILED` when what gives the key fails.
+   */
   async headers(): Promise<Record<string, string>> {
-    const key = typeof this.#apiKey === 'function' ? await this.#apiKey() : this.#apiKey
-    return key === undefined ? {} : { [HEADER.API_KEY]: key }
+    try {
+      const key = typeof this.#apiKey === 'function' ? await this.#apiKey() : this.#apiKey
+      return key === undefined ? {} : { [HEADER.API_KEY]: key }
+    } catch (cause) {
+      throw new GatewayClientError('CONNECTION_FAILED', 'apiKey gave no key', { cause })
+    }
   }
 
   /** @throws GatewayClientError with the code of the refusal, or `CONNECTION_FAILED`, `TIMEOUT`, `ABORTED`, `INVALID_ANSWER`. */
-  async call(request: RestRequest): Promise<RestAnswer> {
+  call(request: RestRequest): Promise<RestAnswer> {
     const info: RequestInfo = { action: request.method, target: request.path }
     const abort = new AbortController()
-    const options = { timeoutMs: this.#timeoutMs, ...request }
-    const release = watchDeadline(options, info, (error) => abort.abort(error))
-    try {
-      for (let tries = 1; ; tries++) {
-        try {
-          return await this.#once(request, info, abort.signal)
-        } catch (error) {
-          if (abort.signal.aborted) throw abort.signal.reason
-          if (!(error instanceof GatewayClientError)) throw error
-          if (!request.idempotent || tries === MAX_TRIES || !isPassing(error)) throw error
-          await wait(error.retryAfterMs ?? backoffMs(tries - 1), abort.signal)
-        }
+    const bounds = { timeoutMs: this.#timeoutMs, ...request }
+    return new Promise((resolve, reject) => {
+      // It ends in time, whatever the caller's own `apiKey` and `fetch` do.
+      const release = watchDeadline(bounds, info, (error) => {
+        abort.abort(error)
+        reject(error)
+      })
+      this.#tries(request, info, abort.signal, bounds.timeoutMs)
+        .then(resolve, reject)
+        .finally(release)
+    })
+  }
+
+  /** A read, which a second try does not harm. */
+  get(path: string, options?: CallOptions, query?: RestRequest['query']): Promise<RestAnswer> {
+    return this.call({ method: 'GET', path, query, idempotent: true, ...options })
+  }
+
+  async #tries(
+    request: RestRequest,
+    info: RequestInfo,
+    signal: AbortSignal,
+    timeoutMs = Number.POSITIVE_INFINITY,
+  ): Promise<RestAnswer> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#once(request, info, signal)
+      } catch (error) {
+        const { retryAfterMs = backoffMs(tries - 1) } = error as GatewayClientError
+        const isLast = !request.idempotent || tries === MAX_TRIES || retryAfterMs >= timeoutMs
+        if (isLast || !isPassing(error as GatewayClientError)) throw error
+        await wait(retryAfterMs, signal)
       }
-    } finally {
-      release()
     }
   }
 
@@ -103,7 +134,7 @@ export class Rest {
         method: request.method,
         headers,
         signal,
-        ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+        body: JSON.stringify(request.body) ?? null,
       })
       text = await response.text()
     } catch (cause) {
@@ -146,7 +177,7 @@ function refusal(
   text: string,
   request: RequestInfo,
 ): GatewayClientError {
-  const { code, detail = text, errors } = (body ?? {}) as Partial<ErrorBody>
+  const { code, detail = text.slice(0, MAX_DETAIL), errors } = (body ?? {}) as Partial<ErrorBody>
   const { status } = response
   const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
   return new GatewayClientError(
@@ -163,10 +194,8 @@ function refusal(
 }
 
 function queryText(query: RestRequest['query'] = {}): string {
-  const given = Object.entries(query).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  )
-  return given.length === 0 ? '' : `?${new URLSearchParams(given)}`
+  const given = Object.entries(query).filter(([, value]) => value !== undefined)
+  return given.length === 0 ? '' : `?${new URLSearchParams(given as [string, string][])}`
 }
 
 function parseJson(text: string): unknown {

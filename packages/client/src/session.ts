@@ -1,6 +1,12 @@
-import type { Acknowledgement, ErrorMessage, SendMessage, ServerMessage } from '@gw/protocol'
+import type {
+  Acknowledgement,
+  BatchMessage,
+  ErrorMessage,
+  SendMessage,
+  ServerMessage,
+} from '@gw/protocol'
 import { CLOSE_CODE } from '@gw/protocol'
-import { Connection, type ConnectionOptions, type ConnectionState } from './connection.js'
+import { Connection, type ConnectionOptions } from './connection.js'
 import { type CallOptions, watchDeadline } from './deadline.js'
 import { GatewayClientError, messageOf, type RequestInfo } from './errors.js'
 import type { WebSocketLike } from './websocket.js'
@@ -35,7 +41,6 @@ export class Session {
   readonly #pending = new Map<number, PendingSend>()
   readonly #subscriptions = new Map<number, WireSubscription>()
   readonly #shared = new Map<string, WireSubscription>()
-  readonly #listeners = new Set<(state: ConnectionState) => void>()
   #nextId = 1
   #closed = false
 
@@ -53,9 +58,6 @@ export class Session {
         onMessage: (text) => this.#onMessage(text),
         onLost: (code) => this.#onLost(code),
         onClosed: (error) => this.#onClosed(error),
-        onState: (state) => {
-          for (const listener of this.#listeners) listener(state)
-        },
         signOfLife: () =>
           JSON.stringify({ action: 'unsubscribe', id: this.#nextId++, channel: 'heartbeat' }),
       },
@@ -63,16 +65,18 @@ export class Session {
     )
   }
 
-  /** Calls `listener` on each change of state. @returns what ends it */
-  onState(listener: (state: ConnectionState) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
   /** Sends, and waits for the acknowledgement. */
-  send(message: Omit<SendMessage, 'id'>, options: CallOptions): Promise<Acknowledgement> {
+  send(
+    message: Omit<SendMessage, 'id'> | Omit<BatchMessage, 'id'>,
+    options: CallOptions,
+  ): Promise<Acknowledgement> {
     const id = this.#nextId++
-    const request = targetOf('send', message)
+    const request = targetOf(
+      message.action,
+      'channel' in message
+        ? message
+        : { channel: message.sends.map((send) => send.channel).join() },
+    )
     return new Promise<Acknowledgement>((resolve, reject) => {
       if (this.#closed) return reject(closedError(request))
       if (this.#pending.size >= (this.#options.maxPendingSends ?? 10_000)) {
@@ -116,8 +120,8 @@ export class Session {
    */
   subscribe(spec: SubscriptionSpec, sink: SubscriptionSink): () => void {
     if (this.#closed) throw closedError(targetOf('subscribe', spec))
-    const shareKey =
-      spec.from === undefined || spec.from === 'now' ? JSON.stringify(spec) : undefined
+    const { from = 'now', mode = 'nonCollapsing' } = spec
+    const shareKey = from === 'now' ? JSON.stringify({ ...spec, from, mode }) : undefined
     let subscription = shareKey === undefined ? undefined : this.#shared.get(shareKey)
     if (subscription === undefined) {
       subscription = new WireSubscription(this.#nextId++, spec)
@@ -237,7 +241,8 @@ function refusal({ code, detail, errors }: ErrorMessage, request: RequestInfo): 
   return new GatewayClientError(code, messageOf(detail, errors), { detail, errors, request })
 }
 
-function targetOf(
+/** What was asked, for errors. */
+export function targetOf(
   action: string,
   { channel, key }: { readonly channel: string; readonly key?: string | undefined },
 ): RequestInfo {

@@ -1,6 +1,8 @@
 import type { DeliveryMode, From, Path, Where } from '@gw/protocol'
 import { type BufferOptions, EventBuffer } from './buffer.js'
-import { GatewayClientError } from './errors.js'
+import { callSafely } from './call-safely.js'
+import { type CallOptions, watchDeadline } from './deadline.js'
+import { GatewayClientError, type RequestInfo } from './errors.js'
 import type { SubscriptionEvent } from './events.js'
 import type { SubscriptionSink } from './wire-subscription.js'
 
@@ -22,8 +24,10 @@ export interface WatchOptions<
    * @defaultValue 'nonCollapsing'
    */
   readonly mode?: Mode
-  /** Ends it. */
-  readonly signal?: AbortSignal
+  /** Ends it with `ABORTED`. */
+  readonly signal?: AbortSignal | undefined
+  /** Ends it with `TIMEOUT` when the server does not have it running by then. @defaultValue it waits for the server to come */
+  readonly timeoutMs?: number | undefined
 }
 
 /** Options of a {@link Subscription}. */
@@ -72,14 +76,16 @@ export type Begin = (sink: SubscriptionSink) => () => void
 /** A subscription that is read as an iterable; of a whole basket, with the keys that the server names. */
 export function readSubscription(
   begin: Begin,
-  options: BufferOptions & { readonly mode?: DeliveryMode; readonly signal?: AbortSignal },
+  request: RequestInfo,
+  options: BufferOptions & CallOptions & { readonly mode?: DeliveryMode },
   ofKey: string | undefined,
 ): Subscription<unknown, unknown, string> {
   const buffer = new EventBuffer(options)
   let gaps = 0
   const run = start(
     begin,
-    options.signal,
+    request,
+    options,
     (event) => {
       if (event.type === 'gap') gaps++
       buffer.push(event)
@@ -135,13 +141,12 @@ export function readSubscription(
 /** A subscription that calls back, at once and in order. */
 export function watchSubscription(
   begin: Begin,
+  request: RequestInfo,
   listener: (event: SubscriptionEvent) => void,
-  options: {
-    readonly signal?: AbortSignal
-    readonly onError?: (error: GatewayClientError) => void
-  },
+  options: CallOptions & { readonly onError?: (error: GatewayClientError) => void },
 ): Watch {
-  const run = start(begin, options.signal, listener, (error) => {
+  const onEvent = (event: SubscriptionEvent): void => callSafely(listener, event)
+  const run = start(begin, request, options, onEvent, (error) => {
     if (error !== undefined) options.onError?.(error)
   })
   return { ready: run.ready, close: run.close, [Symbol.dispose]: run.close }
@@ -154,7 +159,8 @@ interface Run {
 
 function start(
   begin: Begin,
-  signal: AbortSignal | undefined,
+  request: RequestInfo,
+  { signal, timeoutMs }: CallOptions,
   onEvent: (event: SubscriptionEvent) => void,
   onEnd: (error: GatewayClientError | undefined) => void,
 ): Run {
@@ -166,26 +172,28 @@ function start(
   })
   ready.catch(() => undefined) // who does not look here is told by the iteration, or by onError
 
-  let over = false
   let leave: () => void = () => undefined
+  let releaseTime = leave
+  let releaseSignal = leave
+  let over = false
   const end = (error: GatewayClientError): void => {
     if (over) return
     over = true
-    signal?.removeEventListener('abort', onAbort)
+    releaseTime()
+    releaseSignal()
     leave()
     refuse(error)
     onEnd(error.code === 'CLOSED' ? undefined : error)
   }
-  const onAbort = (): void =>
-    end(
-      new GatewayClientError('ABORTED', 'the subscription was aborted', { cause: signal?.reason }),
-    )
-
-  leave = begin({ onReady: fulfil, onEvent, onError: end })
-  if (signal?.aborted) onAbort()
-  else signal?.addEventListener('abort', onAbort)
+  const onReady = (): void => {
+    releaseTime()
+    fulfil()
+  }
+  leave = begin({ onReady, onEvent, onError: end })
+  releaseTime = watchDeadline({ timeoutMs }, request, end)
+  releaseSignal = watchDeadline({ signal }, request, end)
   return {
     ready,
-    close: () => end(new GatewayClientError('CLOSED', 'the subscription was closed')),
+    close: () => end(new GatewayClientError('CLOSED', 'the subscription was closed', { request })),
   }
 }

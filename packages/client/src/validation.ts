@@ -43,23 +43,45 @@ export function createClient<Contract extends ContractType>({
 }
 
 function validateBy(contract: ContractType): Validate {
-  return (channel, value, isElement) => {
-    const definition = contract.channels[channel] as (AnyChannel & { schema?: Schema }) | undefined
-    const schema = definition?.schema
-    if (schema === undefined) return value
-    // The schema of a list channel is that of the list: an element is checked as a list of one.
-    const isWrapped = isElement && definition?.kind === 'list'
-    const outcome = schema['~standard'].validate(isWrapped ? [value] : value)
-    if (outcome instanceof Promise) {
-      throw new TypeError(
-        `the schema of ${channel} validates asynchronously, which is not supported`,
-      )
-    }
-    if (outcome.issues === undefined) {
-      return isWrapped ? (outcome.value as readonly unknown[])[0] : outcome.value
-    }
-    throw invalid(channel, outcome.issues)
+  const validate: Validate = {
+    value(channel, value, isElement) {
+      const definition = contract.channels[channel] as
+        | (AnyChannel & { schema?: Schema })
+        | undefined
+      const schema = definition?.schema
+      if (schema === undefined) return value
+      // The schema of a list channel is that of the list: an element is checked as a list of one.
+      const isWrapped = isElement && definition?.kind === 'list'
+      const outcome = schema['~standard'].validate(isWrapped ? [value] : value)
+      if (outcome instanceof Promise) {
+        throw new TypeError(
+          `the schema of ${channel} validates asynchronously, which is not supported`,
+        )
+      }
+      if (outcome.issues === undefined) {
+        return isWrapped ? (outcome.value as readonly unknown[])[0] : outcome.value
+      }
+      throw invalid(channel, outcome.issues)
+    },
+    sink(channel, mode, sink) {
+      const check = (value: unknown): unknown =>
+        mode === 'burst'
+          ? (value as readonly unknown[]).map((record) => validate.value(channel, record, true))
+          : validate.value(channel, value, false)
+      return {
+        onReady: () => sink.onReady(),
+        onError: (error) => sink.onError(error),
+        onEvent: (event) => {
+          try {
+            sink.onEvent(event.type === 'data' ? { ...event, value: check(event.value) } : event)
+          } catch (error) {
+            sink.onError(error as GatewayClientError)
+          }
+        },
+      }
+    },
   }
+  return validate
 }
 
 function invalid(channel: string, issues: readonly Issue[]): GatewayClientError {

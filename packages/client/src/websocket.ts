@@ -9,6 +9,8 @@ export interface WebSocketLike {
   onerror: ((event: never) => void) | null
   send(data: string): void
   close(code?: number, reason?: string): void
+  /** Ends it without a farewell; only that of `ws` has this. */
+  terminate?(): void
 }
 
 /** What makes one. */

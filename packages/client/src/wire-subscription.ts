@@ -59,6 +59,7 @@ export class WireSubscription {
   constructor(id: number, spec: SubscriptionSpec) {
     this.id = id
     this.spec = spec
+    if (typeof spec.from === 'object' && 'epoch' in spec.from) this.#position = spec.from
   }
 
   /** Adds a reader. It starts where the others are now, so only subscriptions from now are shared. */
@@ -76,11 +77,14 @@ export class WireSubscription {
     return { ...message, positions: true } as SubscribeMessage
   }
 
-  onAcknowledged({ epoch, offset, recovered }: Acknowledgement): void {
+  onAcknowledged(acknowledgement: Acknowledgement): void {
     this.isAcknowledged = true
-    const start = epoch === undefined || offset === undefined ? undefined : { epoch, offset }
+    const start = positionOf(acknowledgement)
+    const { recovered } = acknowledgement
     const resumed = this.#position
-    const lost = this.#ready && (resumed === undefined ? !this.#inSnapshot : recovered === false)
+    // What follows comes from before `start`, which is where the channel is now.
+    const isFromPast = resumed !== undefined || isTime(this.spec.from)
+    const lost = isFromPast ? recovered === false : this.#ready && !this.#inSnapshot
     if (lost) {
       const sameEpoch = resumed !== undefined && resumed.epoch === start?.epoch
       const range = sameEpoch ? { from: resumed.offset + 1, to: start.offset } : {}
@@ -89,7 +93,7 @@ export class WireSubscription {
     this.#inSnapshot = this.spec.from === 'snapshot' && (lost || resumed === undefined)
     if (this.#inSnapshot) this.#emit({ type: 'snapshotStart' })
     if (this.#inSnapshot) this.#position = undefined
-    else if (lost || resumed === undefined) this.#position = start
+    else if (lost || !isFromPast) this.#position = start
     if (this.#ready) return
     this.#ready = true
     for (const sink of this.sinks) sink.onReady()
@@ -102,13 +106,13 @@ export class WireSubscription {
       const { from, to, reason } = message.gap
       // What is missing is not asked for again.
       if (this.#position !== undefined) this.#advance({ ...this.#position, offset: to })
-      this.#emit({ type: 'gap', ...keyOf(message), from, to, reason })
+      this.#emit({ type: 'gap', key: message.key, from, to, reason })
     } else if ('removed' in message) this.#emit({ type: 'removed', key: message.key })
     else if (this.#inSnapshot) {
       this.#inSnapshot = false
-      const { epoch, offset } = message
-      this.#position = { epoch, offset }
-      this.#emit({ type: 'snapshotEnd', position: this.#position })
+      const position = positionOf(message) as Position
+      this.#position = position
+      this.#emit({ type: 'snapshotEnd', position })
     }
   }
 
@@ -118,17 +122,17 @@ export class WireSubscription {
   }
 
   #onData(message: DataMessage): void {
-    const { data, kind, epoch, offset, snapshot } = message
+    const { data, kind, key, snapshot } = message
     // A reader from now on who has lost ticks knows of the gap; the snapshot that follows would repeat what it has.
     if (snapshot && !this.#inSnapshot) return
-    const position = epoch === undefined || offset === undefined ? undefined : { epoch, offset }
+    const position = positionOf(message)
     if (!snapshot && position !== undefined && !this.#advance(position)) return
     this.#emit({
       type: 'data',
       value: kind === 'list' || this.spec.mode === 'burst' ? data : data[0],
-      ...keyOf(message),
-      ...(position === undefined ? {} : { position }),
-      ...(snapshot ? { snapshot } : {}),
+      key,
+      position,
+      snapshot,
     })
   }
 
@@ -145,6 +149,11 @@ export class WireSubscription {
   }
 }
 
-function keyOf({ key }: { readonly key?: string }): { readonly key?: string } {
-  return key === undefined ? {} : { key }
+/** The place that a message names. */
+export function positionOf({ epoch, offset }: Partial<Position>): Position | undefined {
+  return epoch === undefined || offset === undefined ? undefined : { epoch, offset }
+}
+
+function isTime(from: From | undefined): boolean {
+  return typeof from === 'object' && 'time' in from
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Client, createClient } from '../src/index.js'
+import { type Client, type ClientOptions, createClient } from '../src/index.js'
 import type { TestContract } from './support/contract.js'
 import { FakeGateway } from './support/fake-gateway.js'
 
@@ -237,3 +237,68 @@ test('a client can be returned from async functions, and knows nothing by other 
   expect(client.orders).toBe(client.orders)
   expect('$close' in client).toBe(true)
 })
+
+describe('a call ends in time', () => {
+  const never = (): Promise<never> => new Promise(() => undefined)
+  const connect = (options: Partial<ClientOptions>): Client<TestContract> =>
+    createClient<TestContract>({ url: gateway.url, ...options })
+
+  test('whatever the source of the key and the fetch of the caller do', async () => {
+    const timeoutMs = 5
+    const keyless = connect({ apiKey: never, timeoutMs })
+    await expect(keyless.orders.last()).rejects.toMatchObject({ code: 'TIMEOUT' })
+    const deaf = connect({ fetch: never, timeoutMs })
+    await expect(deaf.orders.last()).rejects.toMatchObject({ code: 'TIMEOUT' })
+    const signal = AbortSignal.timeout(5)
+    await expect(connect({ fetch: never }).orders.next({ signal })).rejects.toMatchObject({
+      code: 'ABORTED',
+    })
+  })
+
+  test('but not at once when the bound is longer than timers are', async () => {
+    const patient = connect({ timeoutMs: Number.POSITIVE_INFINITY })
+    gateway.on('GET /api/v1/last/orders', { headers: single, body: [order] })
+    expect(await patient.orders.last()).toEqual(order)
+    expect(await patient.orders.last({ timeoutMs: 2 ** 40 })).toEqual(order)
+  })
+
+  test('and at once where the server asks for more patience than there is', async () => {
+    gateway.on('GET /api/v1/last/orders', {
+      status: 503,
+      headers: { 'retry-after': '60' },
+      body: { code: 'OVERLOADED', detail: 'busy' },
+    })
+    await expect(client.orders.last()).rejects.toMatchObject({
+      code: 'OVERLOADED',
+      retryAfterMs: 60_000,
+    })
+  })
+
+  test('when the key cannot be had', async () => {
+    const keyless = connect({ apiKey: () => Promise.reject(new Error('no vault')) })
+    await expect(keyless.orders.stage.add()).rejects.toMatchObject({
+      code: 'CONNECTION_FAILED',
+      cause: new Error('no vault'),
+    })
+  })
+})
+
+test('what stands between, and is no gateway, is not taken for one', async () => {
+  const page = `<html>${'x'.repeat(1_000)}</html>`
+  gateway.on('POST /api/v1/stage/orders', { status: 502, body: page }, { status: 200, body: page })
+  await expect(client.orders.stage.add()).rejects.toMatchObject({
+    code: 'CONNECTION_FAILED',
+    status: 502,
+    detail: page.slice(0, 200),
+  })
+  await expect(client.orders.stage.add()).rejects.toMatchObject({ code: 'INVALID_ANSWER' })
+})
+
+test.each(['ftp://x', 'localhost:8000', '', 'http://', 'http://x?token=1', 'http://x/#a'])(
+  '%j is no URL of a gateway',
+  (url) => {
+    expect(() => createClient<TestContract>({ url })).toThrow(
+      expect.objectContaining({ code: 'BAD_REQUEST' }),
+    )
+  },
+)

@@ -21,6 +21,12 @@ afterAll(async () => {
   await served[Symbol.asyncDispose]()
 })
 
+async function take<T>(iterable: AsyncIterable<T>, count: number): Promise<T[]> {
+  const taken: T[] = []
+  for await (const item of iterable) if (taken.push(item) === count) break
+  return taken
+}
+
 describe('against a real gateway', () => {
   test('what is sent is answered completed, and read back', async () => {
     expect(await client.total.last()).toBeUndefined()
@@ -182,6 +188,94 @@ describe('against a real gateway', () => {
     expect(orders.getSnapshot()[0]).toMatchObject({ symbol: '0', quantity: 42 })
     expect(prices.getSnapshot()).toContainEqual({ key: 'AAPL', value: { value: 42 } })
     for (const store of [orders, prices, total]) store.close()
+  })
+
+  test('a batch ticks on several channels, all of it or nothing, and once', async () => {
+    const batch = [
+      { channel: 'total', data: 11 },
+      { channel: 'prices', key: 'AAPL', data: { value: 11 } },
+      { channel: 'fills', data: [{ symbol: 'B', side: 'buy', quantity: 1 }] },
+    ] as const
+    const receipt = await client.$batch(batch, { messageId: 'batch-1' })
+    expect(receipt.records).toMatchObject([11, { value: 11 }, { symbol: 'B' }])
+    expect(await client.$batch(batch, { messageId: 'batch-1' })).toEqual(receipt)
+    const wrong = [batch[0], { channel: 'prices', key: 'AAPL', data: { value: 'x' } }] as never
+    await expect(client.$batch(wrong)).rejects.toMatchObject({
+      code: 'INVALID_RECORD',
+      request: { action: 'batch', target: 'total,prices' },
+    })
+    expect(await client.prices.last('AAPL')).toEqual({ value: 11 })
+  })
+
+  test('last waits for a position that was sent', async () => {
+    const { position } = await client.total.sendAll([12])
+    expect(await client.total.last({ atLeast: position })).toBe(12)
+    const later = { epoch: position?.epoch ?? '', offset: (position?.offset ?? 0) + 1 }
+    const waiting = client.total.last({ atLeast: later })
+    await client.total.send(13)
+    expect(await waiting).toBe(13)
+    const other = client.total.last({ atLeast: { epoch: 'another', offset: 1 } })
+    await expect(other).rejects.toMatchObject({ code: 'POSITION_MISMATCH' })
+  })
+
+  test('a record is found by its id alone', async () => {
+    const order = await client.orders.send({ symbol: 'L', side: 'buy', quantity: 3 })
+    expect(await client.$lookup(order.id)).toEqual(order)
+    await expect(client.$lookup('1')).rejects.toMatchObject({ code: 'UNKNOWN_ID' })
+  })
+
+  test('the gateway tells of itself', async () => {
+    expect(await client.$control('heartbeat')).toMatchObject({ name: 'heartbeat', status: 'ok' })
+    const { data, data_str } = await client.$control('stats')
+    expect(data).toMatchObject({ pid: process.pid })
+    expect(JSON.parse(data_str)).toEqual(data)
+    const { paths, components } = await client.$describe()
+    expect(Object.keys(paths)).toContain('/api/v1/state/bySide')
+    expect(components?.schemas).toHaveProperty('OrderInput')
+  })
+
+  test('it can be stopped by a control', async () => {
+    await using own = await serve()
+    const its = createClient<Served>({ url: own.url, apiKey: 'secret' })
+    await its.total.subscribe().ready
+    const left = new Promise<void>((resolve) => {
+      its.$connection.onState((state) => state === 'reconnecting' && resolve())
+    })
+    expect(await its.$control('shutdown')).toMatchObject({ name: 'shutdown', status: 'ok' })
+    await left
+    its.$close()
+  })
+
+  test('subscriptions start at a position or a time of the past, or say what is missing', async () => {
+    const { position } = await client.total.sendAll([1, 2, 3])
+    const { epoch, offset } = position ?? { epoch: '', offset: 0 }
+    const second = { epoch, offset: offset - 2 }
+    expect(await take(client.total.subscribe({ from: second }), 2)).toEqual([2, 3])
+    const time = new Date(Date.now() - 60_000).toISOString()
+    const all = await take(client.total.subscribe({ from: { time } }).events(), offset)
+    expect(all.at(-1)).toMatchObject({ type: 'data', value: 3, position })
+    const lost = client.total.subscribe({ from: { epoch: 'another', offset: 1 } })
+    await lost.ready
+    await client.total.send(4)
+    expect(await take(lost.events(), 2)).toMatchObject([
+      { type: 'gap', reason: 'history' },
+      { type: 'data', value: 4 },
+    ])
+  })
+
+  test('a slow reader of bursts gets what has gathered as one, in order', async () => {
+    const bursts = client.total.subscribe({ mode: 'burst' })
+    const witness = client.total.subscribe()
+    await Promise.all([bursts.ready, witness.ready])
+    for (const n of [1, 2, 3, 4]) await client.total.send(n)
+    await take(witness, 4)
+    expect(await take(bursts, 1)).toEqual([[1, 2, 3, 4]])
+  })
+
+  test('queries compare attributes with one another', async () => {
+    await client.orders.send({ symbol: 'buy', side: 'buy', quantity: 3 })
+    const same = await client.orders.query({ where: { symbol: { eq: { path: 'side' } } } })
+    expect(same.map(({ symbol }) => symbol)).toEqual(['buy'])
   })
 
   test('a validating client reads the same', async () => {

@@ -134,6 +134,57 @@ describe('subscriptions', () => {
     await expect(taken).rejects.toMatchObject({ code: 'ABORTED' })
   })
 
+  test('end in time when the server does not have them running', async () => {
+    const client = connect()
+    gateway.isSilent = true
+    const subscription = client.total.subscribe({ timeoutMs: 5 })
+    await expect(subscription.ready).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      request: { action: 'subscribe', target: 'total' },
+    })
+    await expect(take(subscription, 1)).rejects.toMatchObject({ code: 'TIMEOUT' })
+    gateway.isSilent = false
+    const later = client.orders.subscribe({ timeoutMs: 1_000 })
+    await later.ready
+    gateway.tick('orders', order(1))
+    expect(await take(later, 1)).toEqual([order(1)])
+  })
+
+  test('whose listener throws report that, and go on, as do those that share', async () => {
+    const uncaught = new Promise<unknown>((resolve) => {
+      const listeners = process.listeners('uncaughtException')
+      process.removeAllListeners('uncaughtException')
+      process.once('uncaughtException', (error) => {
+        for (const listener of listeners) process.on('uncaughtException', listener)
+        resolve(error)
+      })
+    })
+    const client = connect()
+    const seen: unknown[] = []
+    const broken = client.total.watch((event) => {
+      seen.push(event.type === 'data' && event.value)
+      if (seen.length === 1) throw new Error('a bug of the listener')
+    })
+    const witness = client.total.subscribe()
+    await Promise.all([broken.ready, witness.ready])
+    gateway.tick('total', 1)
+    gateway.tick('total', 2)
+    expect(await take(witness, 2)).toEqual([1, 2])
+    expect(seen).toEqual([1, 2])
+    expect(await uncaught).toEqual(new Error('a bug of the listener'))
+  })
+
+  test('that are equal share one, however that is spelled', async () => {
+    const client = connect()
+    const all = [
+      client.total.subscribe(),
+      client.total.subscribe({ from: 'now' }),
+      client.total.subscribe({ mode: 'nonCollapsing', maxBuffered: 5 }),
+    ]
+    await Promise.all(all.map((each) => each.ready))
+    expect(actions()).toEqual(['subscribe total'])
+  })
+
   test('end quietly when they, or the client, are closed', async () => {
     const client = connect()
     const first = client.total.subscribe()
@@ -175,6 +226,19 @@ describe('slow readers', () => {
     })()
     await expect(read).rejects.toMatchObject({ code: 'SLOW' })
     expect(seen).toEqual([1, 2])
+  })
+
+  test('of bursts lose whole bursts, counted by their records', async () => {
+    const client = connect()
+    const subscription = client.total.subscribe({ mode: 'burst', maxBuffered: 2 })
+    const witness = client.total.subscribe()
+    await Promise.all([subscription.ready, witness.ready])
+    for (const n of [1, 2, 3]) gateway.tick('total', n)
+    await take(witness, 3)
+    expect(await take(subscription.events(), 2)).toMatchObject([
+      { type: 'gap', reason: 'slow' },
+      { type: 'data', value: [3] },
+    ])
   })
 
   test('get the newest of each key where only that counts', async () => {

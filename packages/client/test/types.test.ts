@@ -1,10 +1,11 @@
+import type { FieldError } from '@gw/protocol'
 import { describe, expectTypeOf, test } from 'vitest'
-import { createClient, type GatewayClientError } from '../src/index.js'
+import { createClient, GatewayClientError } from '../src/index.js'
 import type { Order, Price, TestContract } from './support/contract.js'
 
 // Types alone are looked at: nothing is opened before the first call, and no call is made.
 const client = createClient<TestContract>({ url: 'http://127.0.0.1:1' })
-const never = (_: () => unknown): void => undefined
+const never = (_: (...args: unknown[]) => unknown): void => undefined
 
 describe('reads', () => {
   test('answer what the contract says', () => {
@@ -161,12 +162,57 @@ describe('subscriptions', () => {
   })
 })
 
-test('an error narrows by its code', () => {
-  never((): unknown => {
-    const error = {} as GatewayClientError
-    if (!error.is('INVALID_RECORD')) return undefined
-    expectTypeOf(error.errors[0]?.path).toEqualTypeOf<readonly (string | number)[] | undefined>()
-    // @ts-expect-error no such code
-    return error.is('NO_SUCH_CODE')
+test('a batch takes what each of its channels takes', () => {
+  never(() => {
+    client.$batch([
+      { channel: 'orders', data: { symbol: 'AAPL', side: 'buy', quantity: 1 } },
+      { channel: 'orders', data: [{ symbol: 'AAPL', side: 'buy', quantity: 1 }] },
+      { channel: 'prices', key: 'AAPL', data: { value: 1 } },
+      { channel: 'fills', data: [] },
+    ])
+    // @ts-expect-error a basket needs a key
+    client.$batch([{ channel: 'prices', data: { value: 1 } }])
+    // @ts-expect-error no such key
+    client.$batch([{ channel: 'prices', key: 'GOOG', data: { value: 1 } }])
+    // @ts-expect-error not sendable
+    client.$batch([{ channel: 'total', data: 1 }])
+    // @ts-expect-error no price
+    client.$batch([{ channel: 'prices', key: 'AAPL', data: { symbol: 'AAPL' } }])
+  })
+})
+
+describe('an error narrows by its code', () => {
+  test('with `is`', () => {
+    never((): unknown => {
+      const error = {} as GatewayClientError
+      if (!error.is('INVALID_RECORD')) return undefined
+      expectTypeOf(error.errors[0]?.path).toEqualTypeOf<readonly (string | number)[] | undefined>()
+      // @ts-expect-error no such code
+      return error.is('NO_SUCH_CODE')
+    })
+  })
+
+  test('as caught, in a switch', () => {
+    never((error: unknown): unknown => {
+      if (!(error instanceof GatewayClientError)) return undefined
+      expectTypeOf(error).toEqualTypeOf<GatewayClientError>()
+      switch (error.code) {
+        case 'INVALID_RECORD':
+        case 'INVALID_ANSWER':
+          expectTypeOf(error.errors).toEqualTypeOf<readonly FieldError[]>()
+          return error.errors
+        case 'OVERLOADED':
+          expectTypeOf(error.retryAfterMs).toEqualTypeOf<number | undefined>()
+          return error.retryAfterMs
+        case 'UNKNOWN_KEY':
+          expectTypeOf(error.errors).toEqualTypeOf<undefined>()
+          return error.message
+        // @ts-expect-error no such code
+        case 'NO_SUCH_CODE':
+          return undefined
+        default:
+          return error.request?.target
+      }
+    })
   })
 })

@@ -52,29 +52,52 @@ export type Path<T, Depth extends number = 4> = Depth extends 0
       : never
 
 /** Type at a dotted path. */
-export type PathValue<T, P extends string> = P extends keyof T
-  ? T[P]
-  : P extends `${infer Head}.${infer Rest}`
-    ? Head extends keyof T
-      ? PathValue<NonNullable<T[Head]>, Rest>
+export type PathValue<T, P extends string> = T extends unknown
+  ? P extends keyof T
+    ? T[P]
+    : P extends `${infer Head}.${infer Rest}`
+      ? Head extends keyof T
+        ? PathValue<NonNullable<T[Head]>, Rest>
+        : never
       : never
-    : never
+  : never
 
-/** What a path may be compared with, in the typed spelling. */
-export type Condition<V> =
+/** What a value can be compared with: nothing, for objects and lists. */
+type Comparable<V> = unknown extends V ? Scalar : Extract<V, Scalar>
+
+type Basic<V> = V extends string
+  ? string
+  : V extends number
+    ? number
+    : V extends boolean
+      ? boolean
+      : never
+
+/** Paths of a record whose values are texts, numbers or booleans, as `B` says. */
+type PathTo<T, B> = {
+  [P in Path<T>]: B & Basic<Comparable<PathValue<T, P>>> extends never ? never : P
+}[Path<T>]
+
+/** What is on the right of an operator: a value, or the value at another path of the same record. */
+type Operand<V, T> = V | { readonly path: PathTo<T, Basic<V>> }
+
+/** What the values `V` of a path may be compared with, in the typed spelling; paths are those of records of type `T`. */
+export type Condition<V extends Scalar, T = never> =
   | V
-  | {
-      readonly eq?: V
-      readonly ne?: V
-      readonly lt?: V
-      readonly le?: V
-      readonly gt?: V
-      readonly ge?: V
+  | ({ readonly [Operator in ComparisonOperator]?: Operand<V, T> } & {
       readonly in?: readonly V[]
-    }
+    })
 
-/** The typed spelling of a filter: conditions by path, all of which must hold; `or` and `not` nest. */
-export type Where<T> = { readonly [P in Path<T>]?: Condition<PathValue<T, P>> } & {
+/**
+ * The typed spelling of a filter: conditions by path, all of which must hold; `or` and `not` nest.
+ * @example `{ symbol: 'AAPL', 'price.amount': { gt: 10, le: { path: 'limit' } }, not: { side: 'sell' } }`
+ */
+export type Where<T> = {
+  readonly [P in Path<T> as [Comparable<PathValue<T, P>>] extends [never] ? never : P]?: Condition<
+    Comparable<PathValue<T, P>>,
+    T
+  >
+} & {
   readonly or?: readonly Where<T>[]
   readonly and?: readonly Where<T>[]
   readonly not?: Where<T>
@@ -104,8 +127,11 @@ export function filterOf(where: object): Filter {
     } else {
       for (const [op, value] of Object.entries(condition) as [string, unknown][]) {
         if (value === undefined) continue
+        const other = (value as { readonly path?: unknown } | null)?.path
         if (op === 'in') terms.push({ path, op, values: value as Scalar[] })
-        else terms.push({ path, op: op as ComparisonOperator, value: value as Scalar })
+        else if (typeof other === 'string') {
+          terms.push({ path, op: op as ComparisonOperator, other })
+        } else terms.push({ path, op: op as ComparisonOperator, value: value as Scalar })
       }
     }
   }

@@ -14,6 +14,7 @@ import {
   type Scope,
   shouldReconnect,
   type TypedQuery,
+  type Where,
 } from '@gw/protocol'
 import fc from 'fast-check'
 import { describe, expect, expectTypeOf, test } from 'vitest'
@@ -39,6 +40,43 @@ describe('a query in the typed spelling', () => {
     // @ts-expect-error a quantity is a number
     const text: TypedQuery<Order> = { where: { quantity: { ge: 'many' } } }
     expect([color, text]).toHaveLength(2)
+  })
+
+  test('compares a path with values, or with another path, of its own type', () => {
+    interface Quote {
+      readonly id: string
+      readonly bid: number
+      readonly ask: number | null
+      readonly tags: readonly string[]
+      readonly sizes: Readonly<Record<string, number>>
+      readonly at?: { readonly venue: { readonly name: string } }
+      readonly leg: { readonly type: 'swap'; readonly rate: number } | { readonly type: 'bond' }
+      readonly anything: unknown
+    }
+    const right: readonly Where<Quote>[] = [
+      { bid: { lt: { path: 'ask' } }, ask: null },
+      { 'sizes.small': { gt: 1 }, 'at.venue.name': { ne: { path: 'id' } } },
+      { 'leg.rate': 1, 'leg.type': { in: ['swap'] }, anything: 'x' },
+    ]
+    // @ts-expect-error an object is compared by its members
+    const object: Where<Quote> = { at: { venue: { name: 'X' } } }
+    // @ts-expect-error a list is not compared
+    const list: Where<Quote> = { tags: ['a'] }
+    // @ts-expect-error a bid is never null
+    const nothing: Where<Quote> = { bid: null }
+    // @ts-expect-error a number is not compared with a text
+    const text: Where<Quote> = { bid: { lt: { path: 'id' } } }
+    // @ts-expect-error there is no such path
+    const unknown: Where<Quote> = { bid: { lt: { path: 'offer' } } }
+    // @ts-expect-error a leg is no future
+    const member: Where<Quote> = { 'leg.type': { in: ['future'] } }
+    expect([object, list, nothing, text, unknown, member]).toHaveLength(6)
+    expect(filterOf(right[0] as object)).toEqual({
+      and: [
+        { path: 'bid', op: 'lt', other: 'ask' },
+        { path: 'ask', op: 'eq', value: null },
+      ],
+    })
   })
 
   test('becomes a tree', () => {

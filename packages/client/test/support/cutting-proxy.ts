@@ -10,6 +10,7 @@ export class CuttingProxy {
   connections = 0
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  readonly #held = new WeakSet<Socket>()
 
   private constructor(target: string) {
     const { hostname, port } = new URL(target)
@@ -23,8 +24,9 @@ export class CuttingProxy {
         this.#sockets.delete(client)
       }
       this.#sockets.add(client)
-      pass(client, server, cut?.upstream ?? Number.POSITIVE_INFINITY, end)
-      pass(server, client, cut?.downstream ?? Number.POSITIVE_INFINITY, end)
+      const isHeld = (): boolean => this.#held.has(client)
+      pass(client, server, cut?.upstream ?? Number.POSITIVE_INFINITY, isHeld, end)
+      pass(server, client, cut?.downstream ?? Number.POSITIVE_INFINITY, isHeld, end)
     })
   }
 
@@ -38,15 +40,27 @@ export class CuttingProxy {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
+  /** Passes nothing on any more on the connections that there are, and closes none of them: they are half open. */
+  hold(): void {
+    for (const socket of this.#sockets) this.#held.add(socket)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 }
 
-function pass(from: Socket, to: Socket, bytes: number, end: () => void): void {
+function pass(
+  from: Socket,
+  to: Socket,
+  bytes: number,
+  isHeld: () => boolean,
+  end: () => void,
+): void {
   let left = bytes
   from.on('data', (chunk) => {
+    if (isHeld()) return
     to.write(chunk.subarray(0, left))
     left -= chunk.length
     if (left <= 0) setImmediate(end)

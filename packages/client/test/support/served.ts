@@ -19,6 +19,13 @@ const Order = struct('Order', {
   price: z.object({ amount: z.number(), currency: z.string() }).optional(),
 })
 
+const Controls = struct('Controls', {
+  name: z.string().default('none'),
+  status: z.string().default('none'),
+  data: z.record(z.string(), z.unknown()).default({}),
+  data_str: z.string().default(''),
+})
+
 export const channels = defineChannels({
   orders: channel(Order, {
     state: [{ by: 'symbol' }, { by: ['side', 'symbol'], alias: 'bySide' }],
@@ -30,6 +37,7 @@ export const channels = defineChannels({
   prices: basket(['AAPL', 'MSFT'], z.object({ value: z.number() }), { send: true }),
   quotes: dynamicBasket(z.object({ value: z.number() }), { send: true }),
   silent: channel(z.number()),
+  controls: channel(Controls, { required: false }),
   metadata: field(z.object({ name: z.string() }), { name: 'Demo' }),
 })
 
@@ -44,6 +52,7 @@ export async function serve(
   const server = webServer({
     port: 0,
     auth: apiKey({ key: 'secret' }),
+    controls: true,
     log: { info: () => undefined, warn: () => undefined, error: () => undefined },
     ...options,
   })
