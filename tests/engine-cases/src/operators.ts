@@ -130,6 +130,14 @@ function power(call: Call): Result {
   return { edge: type === 'int' ? gw.map(result, Math.trunc) : result, type }
 }
 
+/** Between an int and a float the reference lets the second one win ties, which only NaN shows. */
+function extreme(pick: (x: Edge<number>, y: Edge<number>) => Edge<number>): Operator {
+  return (graph, call) => {
+    const isMixed = typedAt(call, 0).type !== typedAt(call, 1).type
+    return numeric(isMixed ? (x, y) => pick(y, x) : pick)(graph, call)
+  }
+}
+
 /** The type of a struct names its fields with their types. */
 const STRUCT = 'struct '
 
@@ -166,8 +174,8 @@ export const operators: { readonly [op: string]: Operator } = {
   floordiv: numeric(gw.floordiv),
   mod: numeric(gw.mod),
   pow: (_graph, call) => power(call),
-  max: numeric(gw.max),
-  min: numeric(gw.min),
+  max: extreme(gw.max),
+  min: extreme(gw.min),
   eq: compared(gw.eq),
   ne: compared(gw.ne),
   lt: compared(gw.lt),

@@ -93,11 +93,11 @@ export const statistics: { readonly [op: string]: Statistic } = {
     type: 'float[]',
   }),
   'stats.argmin': (_graph, call) => ({
-    edge: stats.argmin(numberAt(call, 0), optionsOf(call)),
+    edge: stats.argmin(numberAt(call, 0), optionsOf(call, 'ignore_na')),
     type: 'time',
   }),
   'stats.argmax': (_graph, call) => ({
-    edge: stats.argmax(numberAt(call, 0), optionsOf(call)),
+    edge: stats.argmax(numberAt(call, 0), optionsOf(call, 'ignore_na')),
     type: 'time',
   }),
   'stats.cov': paired(stats.cov),

@@ -3,9 +3,12 @@ import { expect, test } from 'vitest'
 import { casesOf } from '../src/case.js'
 import { checkCase } from '../src/run-case.js'
 
-const file = new URL('fixtures/engine-cases.json', import.meta.url)
+/** Cases that the reference engine has run: of each rule, and of random programs. */
+const cases = ['engine-cases.json', 'generated-cases.json'].flatMap((name) => {
+  return casesOf(readFileSync(new URL(`fixtures/${name}`, import.meta.url), 'utf8'))
+})
 
-test.each(casesOf(readFileSync(file, 'utf8')).map((each) => [each.name, each] as const))(
+test.each(cases.map((each) => [each.name, each] as const))(
   'agrees with the reference engine: %s',
   (_name, each) => {
     expect(checkCase(each)).toBeUndefined()
@@ -13,7 +16,7 @@ test.each(casesOf(readFileSync(file, 'utf8')).map((each) => [each.name, each] as
 )
 
 test('a case that does not hold is told, with what ticked', () => {
-  const [first] = casesOf(readFileSync(file, 'utf8'))
+  const [first] = cases
   if (first === undefined) throw new Error('the file has no case')
   expect(checkCase({ ...first, expected: { n: [[10, 2]] } })).toMatch(/^n ticked \[\[10,1\]/)
 })

@@ -6,13 +6,14 @@ import { node } from '../node.js'
 export interface DropDupsOptions<T> {
   /** For numbers: the least difference from the last value let through that counts as a change. @defaultValue 1e-12 */
   readonly eps?: T extends number ? number : never
-  /** Decides what a repeat is, in place of the rules for numbers and `===`. */
+  /** Decides what a repeat is, in place of the rules for numbers, lists and plain objects. */
   readonly equals?: (previous: T, next: T) => boolean
 }
 
 /**
  * Ticks when `x` ticks with a value other than the last one let through; the first tick passes.
- * Numbers differ by at least `eps`, or in being NaN; an infinity does not differ from itself.
+ * Numbers differ by at least `eps`, or in being NaN; an infinity does not differ from itself. Lists and plain objects are
+ * repeats when all that is in them is equal, which costs their size; anything else is by `===`.
  * @throws GraphError `INVALID_OPTION` when `eps` is not a number of 0 or more, or is given beside `equals`.
  * @example `const quotes = dropDups(all, { equals: (a, b) => a.bid === b.bid })`
  */
@@ -42,12 +43,33 @@ export function dropDups<T>(x: Edge<T>, options: DropDupsOptions<T> = {}): Edge<
 }
 
 function isRepeat(previous: unknown, next: unknown, eps: number): boolean {
-  if (typeof previous !== 'number' || typeof next !== 'number') return previous === next
+  if (typeof previous !== 'number' || typeof next !== 'number') return isEqual(previous, next)
   if (Number.isNaN(previous) || Number.isNaN(next)) {
     return Number.isNaN(previous) && Number.isNaN(next)
   }
   // Two equal infinities differ by NaN, which is not a change either.
   return !(Math.abs(next - previous) >= eps)
+}
+
+function isEqual(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) {
+    return Number.isNaN(a) && Number.isNaN(b)
+  }
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((element, i) => isEqual(element, b[i]))
+  }
+  if (!isPlain(a) || !isPlain(b)) return false
+  const keys = Object.keys(a)
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]))
+  )
+}
+
+function isPlain(value: object): value is { readonly [key: string]: unknown } {
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 /** Passes the ticks of `x` that are not NaN. */

@@ -45,8 +45,7 @@ export function sync<B extends AnyBasket>(
       let handle: AlarmHandle | undefined
       let round = new Map<number, unknown>()
       return () => {
-        // The round is over: what ticks with the alarm belongs to it only if it would begin another.
-        if (alarm.ticked) handle = undefined
+        // What ticks together with the alarm still belongs to the round.
         if (handle === undefined && (start === undefined || start.ticked)) {
           handle = alarm.schedule(threshold, true)
         }

@@ -26,12 +26,12 @@ export function max(x: Edge<number>, options: WindowOptions = {}): Edge<number> 
 }
 
 /** Options of {@link argmin} and {@link argmax}. */
-export interface ArgOptions extends WindowOptions {
+export interface ArgOptions extends Omit<WindowOptions, 'ignoreNa'> {
   /** Among equals, the latest; if false, the earliest. @defaultValue true */
   readonly returnMostRecent?: boolean
 }
 
-/** Ticks the time of the least sample in the window. Amortised O(1). Without a sample, or in place of NaN, it is 0. */
+/** Ticks the time of the least sample in the window, which NaN never is. Amortised O(1). Without a sample it is 0. */
 export function argmin(x: Edge<number>, options: ArgOptions = {}): Edge<Timestamp> {
   const { returnMostRecent = true, ...rest } = options
   return windowed('stats.argmin', x, rest, 0, (slides) => {
@@ -42,7 +42,7 @@ export function argmin(x: Edge<number>, options: ArgOptions = {}): Edge<Timestam
   })
 }
 
-/** Ticks the time of the greatest sample in the window. Amortised O(1). Without a sample, or in place of NaN, it is 0. */
+/** Ticks the time of the greatest sample in the window, which NaN never is. Amortised O(1). Without a sample it is 0. */
 export function argmax(x: Edge<number>, options: ArgOptions = {}): Edge<Timestamp> {
   const { returnMostRecent = true, ...rest } = options
   return windowed('stats.argmax', x, rest, 0, (slides) => {
