@@ -5,6 +5,7 @@ import {
   isoOf,
   type NodeContext,
   type RealtimeOptions,
+  type Run,
   type Timestamp,
   timestampOf,
 } from '@gw/core'
@@ -53,10 +54,8 @@ export interface RunOptions {
   readonly staging: StagingLimits
   readonly messageIds: { readonly maxIds: number; readonly maxAgeMs: number }
   readonly queryLimits: QueryLimits | undefined
-  /** Whether the engine has not ended; it may end in the middle of a send. */
-  readonly isEngineRunning: () => boolean
-  /** How far the engine is behind, in microseconds. */
-  readonly lag: () => number
+  /** The engine of a run in real time, once it has begun; it may end in the middle of a send. */
+  readonly engine: () => Pick<Run, 'running' | 'failure' | 'lag'> | undefined
   readonly onProblem: (message: string, error: unknown) => void
 }
 
@@ -80,8 +79,6 @@ export class GatewayRun {
   readonly #modules: readonly WiredModule[]
   readonly #refusers: readonly Module<never>[]
   #context: NodeContext | undefined
-  /** What a node threw that ends the run. */
-  #failure: GraphError | undefined
   #slotsByEdge: ReadonlyMap<Edge<unknown>, Slot> | undefined
 
   constructor(options: RunOptions) {
@@ -143,15 +140,17 @@ export class GatewayRun {
     return this.#context?.now ?? 0
   }
 
-  /**
-   * Finds out whether the engine has ended while it was being handed something: its own word comes later.
-   * @throws ChannelsError `NOT_RUNNING`.
-   */
+  /** Finds out whether the engine has ended: its own word comes later. */
+  noticeEnd(): void {
+    const engine = this.#options.engine()
+    if (this.ended !== undefined || engine === undefined || engine.running) return
+    this.end(engine.failure === undefined ? {} : { error: this.explain(engine.failure) })
+  }
+
+  /** @throws ChannelsError `NOT_RUNNING` when the engine has ended. */
   checkAlive(): void {
+    this.noticeEnd()
     if (this.ended !== undefined) throw endedError(this.ended)
-    if (this.#context === undefined || this.#options.isEngineRunning()) return
-    if (this.#failure !== undefined) this.end({ error: this.#failure })
-    throw endedError(this.ended ?? {})
   }
 
   /** @throws ChannelsError when nothing may be sent now. */
@@ -166,10 +165,11 @@ export class GatewayRun {
     if (blockUntil !== undefined && this.now < blockUntil) {
       throw new ChannelsError('NOT_RUNNING', `channels are blocked until ${isoOf(blockUntil)}`)
     }
-    if (maxLag !== undefined && this.#options.lag() > maxLag) {
+    const lag = maxLag === undefined ? 0 : (this.#options.engine()?.lag ?? 0)
+    if (maxLag !== undefined && lag > maxLag) {
       throw new ChannelsError(
         'OVERLOADED',
-        `the engine is ${Math.round(this.#options.lag() / 1_000)} ms behind, more than limits.lagMs allows: send later`,
+        `the engine is ${Math.round(lag / 1_000)} ms behind, more than limits.lagMs allows: send later`,
       )
     }
     for (const module of this.#refusers) {
@@ -209,10 +209,7 @@ export class GatewayRun {
       ({ scope }) => failed.path === scope || failed.path.startsWith(`${scope}/`),
     )
     const policy: ErrorPolicy = owner?.module.onError ?? 'stop'
-    if (policy === 'stop' || owner === undefined) {
-      this.#failure = error
-      return 'rethrow'
-    }
+    if (policy === 'stop' || owner === undefined) return 'rethrow'
     this.deadLetters.countFailure()
     this.#options.onProblem(`module "${owner.scope}" failed and goes on`, error)
     if (policy === 'deadLetter') this.#bury(owner, error, failed.inputs)

@@ -78,8 +78,8 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   get health(): Health {
     const run = this.#run
     const engine = this.#engine
-    const live =
-      run !== undefined && run.ended === undefined && !run.isClosing && engine?.running !== false
+    run?.noticeEnd()
+    const live = run !== undefined && run.ended === undefined && !run.isClosing
     return {
       live,
       ready: live && this.#isReady,
@@ -180,8 +180,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
         isRealtime: false,
         now: undefined,
         idBase: options.idBase ?? this.#options.idBase ?? newIdBase(),
-        isEngineRunning: () => true,
-        lag: () => 0,
+        engine: () => undefined,
       })
       this.#run = run
       this.#engine = undefined
@@ -230,9 +229,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     )
   }
 
-  #newRun(
-    of: Pick<RunOptions, 'isRealtime' | 'now' | 'idBase' | 'isEngineRunning' | 'lag'>,
-  ): GatewayRun {
+  #newRun(of: Pick<RunOptions, 'isRealtime' | 'now' | 'idBase' | 'engine'>): GatewayRun {
     const { channels, graph, limits = {}, blockSetChannelsUntil } = this.#options
     const logger = this.#logger
     return new GatewayRun({
@@ -275,12 +272,15 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     this.#isStopRequested = false
     try {
       const run = this.#startEngine()
-      await this.#lifecycle.start(this as never, this.#options.startTimeoutMs ?? 30_000, () => {
+      const check = (): void => {
+        run.noticeEnd()
         if (run.ended?.error !== undefined) throw run.ended.error
         if (this.#isStopRequested) {
           throw new ChannelsError('NOT_RUNNING', 'the gateway was stopped while it was starting')
         }
-      })
+      }
+      check()
+      await this.#lifecycle.start(this as never, this.#options.startTimeoutMs ?? 30_000, check)
     } catch (error) {
       this.#run?.end({ error })
       await this.#close().catch((late: unknown) =>
@@ -306,8 +306,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
       isRealtime: true,
       now: () => clock.now(),
       idBase: this.#options.idBase ?? newIdBase(),
-      isEngineRunning: () => this.#engine?.running !== false,
-      lag: () => this.#engine?.lag ?? 0,
+      engine: () => this.#engine,
     })
     this.#run = run
     const engine = realtime(run.graph, {

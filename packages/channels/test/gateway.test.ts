@@ -1,4 +1,5 @@
 import {
+  constant,
   curve,
   type Edge,
   isoOf,
@@ -122,6 +123,55 @@ describe('starting and stopping', () => {
     })
     expect(notes).toEqual(['start a', 'stop bad', 'stop a', 'flush c', 'flush bad', 'flush a'])
     expect(gateway.health).toMatchObject({ live: false, ready: false })
+  })
+
+  test('an error in the first cycle is one of the start, and no module is started', async () => {
+    const notes: string[] = []
+    const bad = loose('bad', (c) =>
+      c.setChannel(
+        'results',
+        map(constant(c.graph, 1), () => {
+          throw new Error('boom')
+        }),
+      ),
+    )
+    const gateway = gatewayOf([noting('a', notes), bad])
+    await expect(gateway.start()).rejects.toMatchObject({ code: 'NODE_FAILED', path: 'bad/map' })
+    expect(notes).toEqual(['flush a'])
+    await expect(gatewayOf([bad]).start()).rejects.toMatchObject({ code: 'NODE_FAILED' })
+  })
+
+  test('what a module opens after it was given up is closed', async () => {
+    const notes: string[] = []
+    let open: () => void = () => undefined
+    let given: AbortSignal | undefined
+    const late = noting('late', notes, {
+      start: (_, signal) => {
+        given = signal
+        return new Promise<void>((resolve) => {
+          open = resolve
+        })
+      },
+    })
+    await expect(gatewayOf([late], { startTimeoutMs: 5 }).start()).rejects.toThrow(/"late"/)
+    expect(given?.aborted).toBe(true)
+    expect(notes).toEqual(['stop late', 'flush late'])
+    open()
+    await vi.waitFor(() => expect(notes).toEqual(['stop late', 'flush late', 'stop late']))
+  })
+
+  test('the signals of stop and flush are aborted when the time is over', async () => {
+    const signals: AbortSignal[] = []
+    const hangs = (signal: AbortSignal): Promise<void> => {
+      signals.push(signal)
+      return new Promise<void>(() => undefined)
+    }
+    const gateway = gatewayOf([noting('slow', [], { stop: hangs, flush: hangs })], {
+      stopTimeoutMs: 5,
+    })
+    await gateway.start()
+    await expect(gateway.stop()).rejects.toMatchObject({ code: 'MODULE_TIMEOUT' })
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true])
   })
 
   test('a module that hangs at the start is given up after its time', async () => {

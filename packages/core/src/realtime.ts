@@ -31,6 +31,8 @@ export interface Run {
   readonly cycles: number
   /** How far the engine is behind its clock: the age of the oldest scheduled event that has not run. */
   readonly lag: Duration
+  /** What ended the run, when it failed: known at once, before {@link done} is rejected with it. */
+  readonly failure: unknown
   /** Fulfilled when the run has ended, rejected with the error that ended it. */
   readonly done: Promise<RunResult>
   /** Ends the run after the current cycle. */
@@ -49,6 +51,7 @@ export function realtime(graph: Graph, options: RealtimeOptions = {}): Run {
 }
 
 class RealtimeRun implements Run {
+  failure: unknown
   readonly done: Promise<RunResult>
   readonly #engine: Engine
   readonly #clock: Clock
@@ -181,7 +184,10 @@ class RealtimeRun implements Run {
     } catch (error) {
       first ??= { error }
     }
-    if (first !== undefined) return this.#reject(first.error)
+    if (first !== undefined) {
+      this.failure = first.error
+      return this.#reject(first.error)
+    }
     const { outputs, cycles, now } = this.#engine
     this.#resolve({ outputs: outputs, cycles, now })
   }

@@ -1,1 +1,2 @@
-export {}
+export { type ChannelExpectation, expectChannel, type Partly } from './expect-channel.js'
+export { Harness, type HarnessInput, type HarnessOptions, startHarness } from './harness.js'
