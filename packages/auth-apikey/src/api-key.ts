@@ -88,7 +88,7 @@ class ApiKeyAuthenticator implements Authenticator {
     for (const { key } of looks) if (key !== undefined) return admit(key)
     const session = cookie === undefined ? undefined : this.#sessionOf(cookie)
     if (session !== undefined) return hasOrigin(credentials) ? session : NO_ORIGIN
-    return this.#refuse(looks, credentials)
+    return refusal(looks, () => this.#count(looks, credentials))
   }
 
   onRevoked(listener: RevocationListener): () => void {
@@ -109,7 +109,7 @@ class ApiKeyAuthenticator implements Authenticator {
     const origin = { address, path: '/login' }
     const look = this.#look(key, origin)
     if (look.key === undefined) {
-      this.#refuse([look], origin)
+      this.#count([look], origin)
       return undefined
     }
     const { maxAgeSeconds } = this.#sessions
@@ -131,16 +131,10 @@ class ApiKeyAuthenticator implements Authenticator {
     return { key }
   }
 
-  /** Counts the failures, and says no without saying why. */
-  #refuse(looks: readonly Look[], origin: Origin): AuthResult {
-    let retryAfterMs = 0
+  #count(looks: readonly Look[], origin: Origin): void {
     for (const look of looks) {
-      if ('waitMs' in look) retryAfterMs = Math.max(retryAfterMs, look.waitMs)
-      else if ('reason' in look) {
-        this.#attempts.failed(look.presented, look.reason, origin, Date.now())
-      }
+      if ('reason' in look) this.#attempts.failed(look.presented, look.reason, origin, Date.now())
     }
-    return retryAfterMs === 0 ? REFUSED : { ...LIMITED, retryAfterMs }
   }
 
   #sessionOf(cookie: string): AuthResult | undefined {
@@ -169,7 +163,7 @@ class ApiKeyAuthenticator implements Authenticator {
   }
 }
 
-const REFUSED: AuthResult = { ok: false, code: 'UNAUTHORIZED', detail: 'unauthorized' }
+const REFUSED = { ok: false, code: 'UNAUTHORIZED', detail: 'unauthorized' } as const
 
 const LIMITED = {
   ok: false,
@@ -181,6 +175,12 @@ const NO_ORIGIN: AuthResult = {
   ok: false,
   code: 'ORIGIN_REFUSED',
   detail: 'a session needs the header Origin here, which browsers send; programs send a key',
+}
+
+/** Says no without saying why. */
+function refusal(looks: readonly Look[], onRefused: () => void): AuthResult {
+  const retryAfterMs = Math.max(0, ...looks.map((look) => ('waitMs' in look ? look.waitMs : 0)))
+  return { ...(retryAfterMs === 0 ? REFUSED : { ...LIMITED, retryAfterMs }), onRefused }
 }
 
 function admit(key: StoredKey): AuthResult {

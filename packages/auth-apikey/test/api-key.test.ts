@@ -106,7 +106,7 @@ describe('carriers', () => {
     ['the key under the basic scheme', { headers: { authorization: 'Basic right' } }],
     ['the key in the wrong case', { headers: { token: 'RIGHT' } }],
   ])('%s is refused', async (_, carriers) => {
-    expect(await auth.authenticate(request(carriers))).toEqual({
+    expect(await auth.authenticate(request(carriers))).toMatchObject({
       ok: false,
       code: 'UNAUTHORIZED',
       detail: 'unauthorized',

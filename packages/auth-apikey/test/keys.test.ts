@@ -1,4 +1,4 @@
-import type { Authenticator, Credentials } from '@gw/protocol'
+import type { Authenticator, AuthResult, Credentials } from '@gw/protocol'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { apiKey, type FailedAttempt, generateKey } from '../src/index.js'
 
@@ -8,6 +8,13 @@ interface Request {
   readonly cookie?: string
   readonly address?: string
   readonly method?: string
+}
+
+/** As a server asks that has no other authenticator. */
+function decide(auth: Authenticator, credentials: Credentials): AuthResult {
+  const result = auth.authenticate(credentials) as AuthResult
+  if (!result.ok) result.onRefused?.()
+  return result
 }
 
 function request({
@@ -51,12 +58,12 @@ describe('several keys', () => {
         { name: 'guest', key, expiresAt: new Date(Date.now() + 60_000) },
       ],
     })
-    expect(auth.authenticate(request({ key: 'chosen' }))).toMatchObject({
+    expect(decide(auth, request({ key: 'chosen' }))).toMatchObject({
       identity: { name: 'reader', scopes: [{ operations: ['read'], channels: ['o*'] }] },
     })
-    expect(auth.authenticate(request({ key }))).toMatchObject({ identity: { name: 'guest' } })
+    expect(decide(auth, request({ key }))).toMatchObject({ identity: { name: 'guest' } })
     vi.advanceTimersByTime(60_000)
-    expect(auth.authenticate(request({ key }))).toMatchObject({ ok: false })
+    expect(decide(auth, request({ key }))).toMatchObject({ ok: false })
     expect(attempts).toMatchObject([{ reason: 'expired', keyId: key.slice(3, 11) }])
   })
 
@@ -92,7 +99,7 @@ describe('whoever is refused', () => {
       },
     })
     const answers = [key, mistyped, revoked, 'x'].map((each) =>
-      JSON.stringify(auth.authenticate(request({ key: each }))),
+      JSON.stringify(decide(auth, request({ key: each }))),
     )
     expect(new Set(answers).size).toBe(1)
     expect(attempts.map(({ reason }) => reason)).toEqual([
@@ -115,21 +122,21 @@ describe('whoever is refused', () => {
     const { key } = generateKey()
     const auth = apiKey({ key, onFailure, failures: { perMinute: 3 } })
     for (let n = 0; n < 3; n++) {
-      expect(auth.authenticate(request({ key: `guess ${n}` }))).toMatchObject({
+      expect(decide(auth, request({ key: `guess ${n}` }))).toMatchObject({
         code: 'UNAUTHORIZED',
       })
     }
-    expect(auth.authenticate(request({ key }))).toEqual({
+    expect(decide(auth, request({ key }))).toMatchObject({
       ok: false,
       code: 'TOO_MANY_REQUESTS',
       detail: expect.any(String),
       retryAfterMs: 20_000,
     })
-    expect(auth.authenticate(request({ key, address: '10.0.0.2' }))).toMatchObject({ ok: true })
+    expect(decide(auth, request({ key, address: '10.0.0.2' }))).toMatchObject({ ok: true })
     expect(attempts.at(-1)).toMatchObject({ reason: 'too many attempts' })
     vi.advanceTimersByTime(20_000)
-    expect(auth.authenticate(request({ key: 'guess 4' }))).toMatchObject({ code: 'UNAUTHORIZED' })
-    expect(auth.authenticate(request({ key: 'guess 5' }))).toMatchObject({
+    expect(decide(auth, request({ key: 'guess 4' }))).toMatchObject({ code: 'UNAUTHORIZED' })
+    expect(decide(auth, request({ key: 'guess 5' }))).toMatchObject({
       code: 'TOO_MANY_REQUESTS',
     })
   })
@@ -137,16 +144,16 @@ describe('whoever is refused', () => {
   test('does not keep out keys that were in use from the same address', () => {
     const { key } = generateKey()
     const auth = apiKey({ key, onFailure, failures: { perMinute: 1 } })
-    expect(auth.authenticate(request({ key }))).toMatchObject({ ok: true })
-    auth.authenticate(request({ key: 'guess' }))
-    expect(auth.authenticate(request({ key }))).toMatchObject({ ok: true })
-    expect(auth.authenticate(request({ key: 'guess' }))).toMatchObject({ retryAfterMs: 60_000 })
+    expect(decide(auth, request({ key }))).toMatchObject({ ok: true })
+    decide(auth, request({ key: 'guess' }))
+    expect(decide(auth, request({ key }))).toMatchObject({ ok: true })
+    expect(decide(auth, request({ key: 'guess' }))).toMatchObject({ retryAfterMs: 60_000 })
   })
 
   test('for one key id waits, from wherever it is', () => {
     const { key } = generateKey()
     const auth = apiKey({ key: 'another', onFailure, failures: { perMinute: 1 } })
-    const guess = (address: string) => auth.authenticate(request({ key, address }))
+    const guess = (address: string) => decide(auth, request({ key, address }))
     expect(guess('10.0.0.1')).toMatchObject({ code: 'UNAUTHORIZED' })
     expect(guess('10.0.0.2')).toMatchObject({ code: 'TOO_MANY_REQUESTS' })
   })
@@ -154,7 +161,7 @@ describe('whoever is refused', () => {
   test('without a key at all is no failure', () => {
     const auth = apiKey({ key: 'k', onFailure, failures: { perMinute: 1 } })
     for (let n = 0; n < 5; n++) {
-      expect(auth.authenticate(request({}))).toMatchObject({ code: 'UNAUTHORIZED' })
+      expect(decide(auth, request({}))).toMatchObject({ code: 'UNAUTHORIZED' })
     }
     expect(attempts).toEqual([])
   })
@@ -163,7 +170,7 @@ describe('whoever is refused', () => {
     const auth = apiKey({ key: 'k', onFailure, failures: { perMinute: 1 } })
     for (let n = 0; n < 5; n++) {
       const both = request({ key: 'k', headers: { authorization: 'Bearer wrong' } })
-      expect(auth.authenticate(both)).toMatchObject({ ok: true })
+      expect(decide(auth, both)).toMatchObject({ ok: true })
     }
     expect(attempts).toEqual([])
   })
@@ -177,11 +184,11 @@ describe('a session', () => {
     const keys = [{ name: 'x', key, expiresAt: new Date(Date.now() + 1_000) }]
     const auth = apiKey({ keys, onFailure })
     const cookie = cookieOf(auth, key)
-    expect(auth.authenticate(request({ cookie }))).toMatchObject({
+    expect(decide(auth, request({ cookie }))).toMatchObject({
       identity: { name: 'x', expiresAtMs: Date.now() + 1_000 },
     })
     vi.advanceTimersByTime(1_000)
-    expect(auth.authenticate(request({ cookie }))).toMatchObject({ ok: false })
+    expect(decide(auth, request({ cookie }))).toMatchObject({ ok: false })
     expect(attempts).toEqual([])
   })
 
@@ -190,16 +197,16 @@ describe('a session', () => {
     const cookie = cookieOf(auth, 'k')
     const upgrade = { upgrade: 'websocket' }
     const origin = { origin: 'http://10.0.0.9' }
-    expect(auth.authenticate(request({ cookie, method: 'GET' }))).toMatchObject({ ok: true })
+    expect(decide(auth, request({ cookie, method: 'GET' }))).toMatchObject({ ok: true })
     for (const asked of [{ headers: upgrade }, { method: 'POST' }]) {
-      expect(auth.authenticate(request({ cookie, ...asked }))).toMatchObject({
+      expect(decide(auth, request({ cookie, ...asked }))).toMatchObject({
         code: 'ORIGIN_REFUSED',
       })
       const headers = { ...asked.headers, ...origin }
-      expect(auth.authenticate(request({ cookie, ...asked, headers }))).toMatchObject({ ok: true })
+      expect(decide(auth, request({ cookie, ...asked, headers }))).toMatchObject({ ok: true })
     }
     const key = request({ key: 'k', cookie, headers: upgrade })
-    expect(auth.authenticate(key)).toMatchObject({ ok: true })
+    expect(decide(auth, key)).toMatchObject({ ok: true })
   })
 
   test('is refused to wrong keys, and guessing at the login page is limited too', () => {
@@ -224,13 +231,13 @@ describe('a session', () => {
     const auth = apiKey({ key: 'k', onFailure })
     const first = cookieOf(auth, 'k')
     for (let n = 0; n < 10_000; n++) auth.login?.('k')
-    expect(auth.authenticate(request({ cookie: first }))).toMatchObject({ ok: false })
+    expect(decide(auth, request({ cookie: first }))).toMatchObject({ ok: false })
   })
 })
 
 test('addresses and ids are remembered up to a bound', () => {
   const auth = apiKey({ key: 'k', onFailure, failures: { perMinute: 1, maxRemembered: 2 } })
-  const guess = (address: string) => auth.authenticate(request({ key: 'x', address }))
+  const guess = (address: string) => decide(auth, request({ key: 'x', address }))
   expect(guess('a')).toMatchObject({ code: 'UNAUTHORIZED' })
   expect(guess('a')).toMatchObject({ code: 'TOO_MANY_REQUESTS' })
   guess('b')

@@ -167,6 +167,7 @@ export function isPassing({ code }: GatewayClientError): boolean {
     code === 'CONNECTION_FAILED' ||
     code === 'NOT_RUNNING' ||
     code === 'OVERLOADED' ||
+    code === 'AUTH_UNAVAILABLE' ||
     code === 'TOO_MANY_REQUESTS'
   )
 }

@@ -29,7 +29,7 @@ interface PendingSend {
   reject(error: GatewayClientError): void
 }
 
-const PASSING: ReadonlySet<string> = new Set(['NOT_RUNNING', 'OVERLOADED'])
+const PASSING: ReadonlySet<string> = new Set(['NOT_RUNNING', 'OVERLOADED', 'AUTH_UNAVAILABLE'])
 
 /**
  * Everything that runs over the one socket: subscriptions and sends, told apart by ids. It brings all of them over to the next

@@ -306,11 +306,36 @@ describe('several authenticators', () => {
       ['/openapi.json', {}],
       ['/api/v1/stream', UPGRADE],
     ] as const) {
-      expect(await ask(path, { headers, to: down })).toMatchObject({
-        status: 500,
-        code: 'INTERNAL',
-      })
+      const answer = await ask(path, { headers, to: down })
+      expect(answer).toMatchObject({ status: 503, code: 'AUTH_UNAVAILABLE' })
+      expect(answer.headers['retry-after']).toBe('1')
     }
+  })
+
+  test('count no failed attempt that another of them lets in', async () => {
+    const seen: string[] = []
+    const onFailure = ({ reason }: { reason: string }) => seen.push(reason)
+    const failures = { perMinute: 2 }
+    await using both = await serve({
+      auth: [
+        apiKey({ key: 'first', onFailure, failures }),
+        {
+          name: 'down',
+          authenticate: async () => {
+            throw new Error('down')
+          },
+        },
+        apiKey({ key: 'second', onFailure, failures }),
+      ],
+    })
+    for (const key of ['second', 'second', 'second', 'first']) {
+      const headers = { 'X-API-Key': key }
+      expect(await ask('/api/v1/last/total', { headers, to: both })).toMatchObject({ status: 200 })
+    }
+    expect(seen).toEqual([])
+    const third = { headers: { 'X-API-Key': 'third' }, to: both }
+    expect(await ask('/api/v1/last/total', third)).toMatchObject({ code: 'AUTH_UNAVAILABLE' })
+    expect(seen).toEqual(['unknown', 'unknown'])
   })
 })
 

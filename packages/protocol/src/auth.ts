@@ -49,6 +49,8 @@ export type AuthResult =
       readonly code: ErrorCode
       readonly detail: string
       readonly retryAfterMs?: number
+      /** Called when no alternative lets the request in either: failed attempts are counted and logged then. */
+      readonly onRefused?: () => void
     }
 
 /** Opens the stream once, as its query parameter `ticket`, where no header can be set: answer of `POST auth/ticket`. */
@@ -57,7 +59,17 @@ export interface SocketTicket {
   readonly expiresInSeconds: number
 }
 
-/** Decides who a request comes from. Several may be alternatives: the first that says yes counts. */
+/** A page that everybody may open: what a login elsewhere needs. */
+export interface AuthPage {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  handle(request: Request): Response | Promise<Response>
+}
+
+/**
+ * Decides who a request comes from. Several may be alternatives: the first that says yes counts. One that throws or rejects
+ * lets nobody in, and is answered 503 `AUTH_UNAVAILABLE` where no other says yes.
+ */
 export interface Authenticator {
   readonly name: string
   authenticate(credentials: Credentials): AuthResult | Promise<AuthResult>
@@ -82,6 +94,10 @@ export interface Authenticator {
   logout?(cookie: string): void
   /** Name of the session cookie, where `login` is offered. */
   readonly cookieName?: string
+  /** Pages of its own, which need no identity. */
+  readonly pages?: readonly AuthPage[]
+  /** What the login page links to, for a login elsewhere. */
+  readonly loginLink?: { readonly path: string; readonly label: string }
 }
 
 /** What is done with a row. */

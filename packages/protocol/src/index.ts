@@ -1,6 +1,7 @@
 export {
   type Authenticator,
   type AuthFilter,
+  type AuthPage,
   type AuthResult,
   type Credentials,
   type Identity,

@@ -50,7 +50,7 @@ export function serveEndpoint<T>(
       })
     }
     if (endpoint.isPublic === true) return handler(c, target, { name: 'anonymous' })
-    const result = authenticate(service.settings.authenticators, credentialsOf(c))
+    const result = authenticate(service.settings, credentialsOf(c))
     if (!(result instanceof Promise)) return enter(service, c, handler, target, admitted(result))
     return result.then((outcome) => enter(service, c, handler, target, admitted(outcome)))
   })

@@ -35,7 +35,7 @@ export function hotPath(
         authenticators.length === 0
           ? EVERYBODY
           : authenticate(
-              authenticators,
+              service.settings,
               new RequestCredentials(method as string, url, addressOf(request), (name) => {
                 const value = request.headers[name]
                 return Array.isArray(value) ? value[0] : value

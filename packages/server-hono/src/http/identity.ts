@@ -1,3 +1,4 @@
+import type { Logger } from '@gw/channels'
 import {
   type Authenticator,
   type AuthResult,
@@ -67,27 +68,58 @@ function cookieOf(text: string | undefined, name: string): string | undefined {
   return undefined
 }
 
-/** Asks the authenticators in turn: the first that says yes counts, else the first refusal. Synchronous where they are. */
+/** Whom to ask, and where to tell that somebody could not answer. */
+interface Asked {
+  readonly authenticators: readonly Authenticator[]
+  readonly log: Logger
+}
+
+type Refusal = AuthResult & { readonly ok: false }
+
+const UNAVAILABLE: Refusal = {
+  ok: false,
+  code: 'AUTH_UNAVAILABLE',
+  detail: 'who you are cannot be found out now: try again later',
+  retryAfterMs: 1_000,
+}
+
+/**
+ * Asks the authenticators in turn: the first that says yes counts. When none does, the first refusal that says more than
+ * no is told. Synchronous where they are.
+ */
 export function authenticate(
-  authenticators: readonly Authenticator[],
+  asked: Asked,
   credentials: Credentials,
 ): AuthResult | Promise<AuthResult> {
-  if (authenticators.length === 0) return EVERYBODY_OK
-  return ask(authenticators, credentials, 0, undefined)
+  if (asked.authenticators.length === 0) return EVERYBODY_OK
+  return ask(asked, credentials, [])
 }
 
 function ask(
-  authenticators: readonly Authenticator[],
+  asked: Asked,
   credentials: Credentials,
-  index: number,
-  refusal: AuthResult | undefined,
+  refusals: readonly Refusal[],
 ): AuthResult | Promise<AuthResult> {
-  const authenticator = authenticators[index]
-  if (authenticator === undefined) return refusal as AuthResult
+  const authenticator = asked.authenticators[refusals.length]
+  if (authenticator === undefined) return refused(refusals)
   const next = (result: AuthResult): AuthResult | Promise<AuthResult> =>
-    result.ok ? result : ask(authenticators, credentials, index + 1, refusal ?? result)
-  const result = authenticator.authenticate(credentials)
-  return result instanceof Promise ? result.then(next) : next(result)
+    result.ok ? result : ask(asked, credentials, [...refusals, result])
+  const failed = (error: unknown): AuthResult | Promise<AuthResult> => {
+    asked.log.error({ err: error }, `the authenticator ${authenticator.name} failed`)
+    return next(UNAVAILABLE)
+  }
+  let result: AuthResult | Promise<AuthResult>
+  try {
+    result = authenticator.authenticate(credentials)
+  } catch (error) {
+    return failed(error)
+  }
+  return result instanceof Promise ? result.then(next, failed) : next(result)
+}
+
+function refused(refusals: readonly Refusal[]): AuthResult {
+  for (const { onRefused } of refusals) onRefused?.()
+  return refusals.find(({ code }) => code !== 'UNAUTHORIZED') ?? (refusals[0] as Refusal)
 }
 
 /**

@@ -114,7 +114,7 @@ export class StreamServer {
       const ticket = credentials.query('ticket')
       const holder = ticket === undefined ? undefined : this.#service.tickets.take(ticket)
       if (holder !== undefined) return this.#enter(request, socket, head, holder)
-      const result = authenticate(this.#service.settings.authenticators, credentials)
+      const result = authenticate(this.#service.settings, credentials)
       const enter = (outcome: AuthResult): void => {
         this.#enter(request, socket, head, admitted(outcome))
       }
