@@ -38,8 +38,7 @@ function guardOf(service: Service) {
   return async (c: GatewayContext, next: () => Promise<void>): Promise<void> => {
     // Of several handlers of one request, the first has asked already.
     if (c.get('identity') === undefined) {
-      const { authenticators } = service.settings
-      const identity = admitted(await authenticate(authenticators, credentialsOf(c)))
+      const identity = admitted(await authenticate(service.settings, credentialsOf(c)))
       service.rates?.take(identity, addressOf(c.env?.incoming))
       c.set('identity', identity)
     }
