@@ -4,6 +4,9 @@ import type { Limits } from '../options.js'
 import { problem } from './problem.js'
 import { refuseSocket } from './refuse-socket.js'
 
+/** Connections beyond the bound that are told so; those beyond these are cut off without a word. */
+const REFUSED_CONNECTIONS = 64
+
 /** How often slow requests are looked for. */
 const CHECK_INTERVAL_MS = 1_000
 
@@ -27,7 +30,7 @@ export function createHttpServer(
     },
     onRequest,
   )
-  server.maxConnections = limits.maxConnections
+  server.maxConnections = limits.maxConnections + REFUSED_CONNECTIONS
   server.on('upgrade', onUpgrade)
   server.on('clientError', refuseBroken)
   return server

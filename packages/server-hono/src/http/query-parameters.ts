@@ -57,7 +57,7 @@ export function isTrue(text: string | null): boolean {
 
 /** `PATH:OPERATOR:VALUE`, or the JSON of a filter tree. */
 function readableTerm(text: string, record: z.ZodType): Filter {
-  if (text.startsWith('{')) return parseJsonText(text, TREE_LIMITS) as Filter
+  if (text.startsWith('{')) return filterTree(text)
   const [path, op, ...rest] = text.split(':')
   const value = rest.join(':')
   if (path === undefined || path === '' || op === undefined || rest.length === 0) {
@@ -70,6 +70,14 @@ function readableTerm(text: string, record: z.ZodType): Filter {
     throw badQuery(`where=${text} has the operator ${op}: use eq, ne, lt, le, gt, ge or in`)
   }
   return { path, op: op as ComparisonOperator, value: scalar(value, path, record) }
+}
+
+function filterTree(text: string): Filter {
+  try {
+    return parseJsonText(text, TREE_LIMITS) as Filter
+  } catch {
+    throw badQuery(`where is no filter tree of at most ${QUERY_LIMITS.depth} levels in JSON`)
+  }
 }
 
 /** A parameter is text; what it stands for follows from the field that it is compared with. */

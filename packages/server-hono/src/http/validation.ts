@@ -173,7 +173,10 @@ function schemaAt(schema: z.ZodType, path: readonly (string | number)[]): z.ZodT
   let at: SchemaView | undefined = view(schema)
   for (const step of path) {
     if (at === undefined) return undefined
-    at = view(at.shape?.[step] ?? at.element ?? at.valueType)
+    const { shape } = at
+    // What every object has is no field of it.
+    const field = shape !== undefined && Object.hasOwn(shape, step) ? shape[step] : undefined
+    at = view(field ?? at.element ?? at.valueType)
   }
   return at as z.ZodType | undefined
 }
