@@ -3,7 +3,8 @@ import { GraphError } from './errors.js'
 import { type Edge, Graph, outputOf } from './graph.js'
 import { Instance, type InstanceHost } from './instance.js'
 import { type InstanceNodeContext, instanceOf } from './instance-node-context.js'
-import type { Alarm, NodeContext } from './node-context.js'
+import { NextCycle } from './next-cycle.js'
+import type { NodeContext } from './node-context.js'
 import { LONG_AGO, NEVER, type Series } from './series.js'
 
 /** A value of an outer edge, taken when a sub-graph is made. Made by {@link snap}. */
@@ -156,7 +157,7 @@ class DynamicNode<K, T> implements InstanceHost {
   #spare: Living<K>[] = []
   /** Keys whose sub-graph has ended itself, until the baskets have said so. */
   #ended: K[] = []
-  readonly #nextCycle: Alarm<undefined>
+  readonly #nextCycle: NextCycle
   #isRunning = false
 
   constructor(
@@ -172,7 +173,7 @@ class DynamicNode<K, T> implements InstanceHost {
     this.#parent = instanceOf(context)
     this.#baskets = results.map((series) => new LiveBasket(this.#parent, series))
     this.#build = build
-    this.#nextCycle = context.alarm()
+    this.#nextCycle = new NextCycle(context)
     context.onStop(() => this.#stopAll())
   }
 
@@ -208,8 +209,7 @@ class DynamicNode<K, T> implements InstanceHost {
     if (living === undefined) return
     if (!living.isHeard) return
     this.#living.delete(living.key)
-    this.#ended.push(living.key)
-    this.#nextCycle.schedule(0, undefined)
+    if (this.#ended.push(living.key) === 1) this.#nextCycle.schedule(undefined)
     this.#endAfterCycle(living)
   }
 

@@ -28,6 +28,12 @@ export interface EngineOptions {
   readonly onNodeFailure?: (error: GraphError, node: NodeSpec) => NodeFailureAction
   /** Cycles at one engine time before the run is ended as spinning. @defaultValue 1_000_000 */
   readonly maxCyclesAtOneTime?: number
+  /**
+   * Runs of a group of nodes after which a function is generated for it, which runs them several times as fast. Where
+   * code must not be generated from strings nothing is, and all runs the same; `Infinity` asks for that.
+   * @defaultValue 1_000
+   */
+  readonly compileAfter?: number
 }
 
 /** Values that came from outside and wait for a cycle. */
@@ -53,10 +59,7 @@ export class Engine {
   readonly isRealtime: boolean
   readonly cycle: Cycle
   readonly onNodeFailure: (error: GraphError, node: NodeSpec) => NodeFailureAction
-  /** Cycles run so far. */
-  cycles = 0
-  /** Whether `stopEngine` was called. */
-  stopRequested = false
+  readonly compileAfter: number
   /** Whether a cycle runs at this moment. */
   inCycle = false
   /** Sources that wait for data: simulated time stands still meanwhile. */
@@ -75,15 +78,21 @@ export class Engine {
   readonly #present: (() => Timestamp) | undefined
   readonly #maxCyclesAtOneTime: number
   readonly #pushed: PushQueue[] = []
-  /** Events for the present time that were scheduled while a cycle ran: they make the next cycle. */
-  #soon: ScheduledEvent[] = []
-  #soonSpare: ScheduledEvent[] = []
+  /** Events for the present time that were scheduled while a cycle ran, a list: they make the next cycle. */
+  #soon: ScheduledEvent | undefined
+  #lastSoon: ScheduledEvent | undefined
   /** What a source that had ticked already left over for the next cycles, in order. */
   readonly #leftovers = new Map<Series, ScheduledEvent[]>()
   #hasLeftovers = false
   #afterCycle: (() => void)[] = []
-  #cyclesAtThisTime = 0
+  /** Stamp of the last cycle before the present time. */
+  #stampBefore = 0
+  /** Cycles before the stamps began again. */
+  #cyclesBefore = 0
+  #stopRequested = false
   #hasStopped = false
+  /** Set by all that {@link #runOnlySource} has to stop for. */
+  #isDisturbed = false
 
   constructor(graph: Graph, options: EngineOptions) {
     checkTimes(options)
@@ -98,6 +107,7 @@ export class Engine {
     this.end = options.end
     this.isRealtime = options.realtime
     this.onNodeFailure = options.onNodeFailure ?? (() => 'rethrow')
+    this.compileAfter = options.compileAfter ?? 1_000
     this.#present = options.present
     this.#maxCyclesAtOneTime = options.maxCyclesAtOneTime ?? 1_000_000
     this.cycle = { stamp: 0, now: options.start }
@@ -109,6 +119,22 @@ export class Engine {
       running.delete(graph)
       throw error
     }
+  }
+
+  /** Ends the run after the cycle that runs, or before the next one. */
+  requestStop(): void {
+    this.#stopRequested = true
+    this.#isDisturbed = true
+  }
+
+  /** Whether the run is to end. */
+  get stopRequested(): boolean {
+    return this.#stopRequested
+  }
+
+  /** Cycles run so far. */
+  get cycles(): number {
+    return this.#cyclesBefore + this.cycle.stamp
   }
 
   /** Engine time of the cycle that runs, or ran last. */
@@ -123,7 +149,7 @@ export class Engine {
 
   /** Time of the next cycle that is known: now, when events are left over; `Infinity`, when nothing is scheduled. */
   get nextTime(): Timestamp {
-    return this.#soon.length > 0 || this.#hasLeftovers ? this.cycle.now : this.#queue.firstTime
+    return this.#soon !== undefined || this.#hasLeftovers ? this.cycle.now : this.#queue.firstTime
   }
 
   /** Whether values were pushed that no cycle has taken yet. */
@@ -136,26 +162,37 @@ export class Engine {
    * engine is stopped, or `mayGoOn`, which is asked now and then, says no.
    */
   runScheduled(mayGoOn: () => boolean): void {
-    for (let look = CYCLES_A_LOOK; ; look--) {
-      if (this.stopRequested || this.waiting > 0) return
-      const time = this.nextTime
-      if (time > this.end) return
-      this.runCycle(time)
-      if (look === 0) {
-        if (!mayGoOn()) return
-        look = CYCLES_A_LOOK
+    do {
+      for (let look = CYCLES_A_LOOK; look > 0; look--) {
+        if (this.stopRequested || this.waiting > 0) return
+        const only = this.#soon !== undefined || this.#hasLeftovers ? undefined : this.#queue.only
+        if (only?.repeats === true) look = this.#runOnlySource(only, look)
+        else if (!this.runCycle()) return
       }
-    }
+    } while (mayGoOn())
   }
 
-  /** Runs one cycle of scheduled events at `time`, which is {@link nextTime}. */
-  runCycle(time: Timestamp): void {
-    this.#begin(time)
-    if (this.#hasLeftovers) this.#applyLeftovers()
-    if (this.#soon.length > 0) this.#applySoon()
-    if (this.#queue.firstTime === time) this.#applyDue(time)
+  /**
+   * Runs one cycle of scheduled events, at {@link nextTime}.
+   * @returns whether there was one to run before the end.
+   */
+  runCycle(): boolean {
+    const { cycle } = this
+    const queue = this.#queue
+    if (this.#soon !== undefined || this.#hasLeftovers) {
+      this.#begin(cycle.now)
+      if (this.#hasLeftovers) this.#applyLeftovers()
+      if (this.#soon !== undefined) this.#applySoon()
+      if (queue.firstTime === cycle.now) this.#applyDue()
+    } else {
+      const time = queue.firstTime
+      if (time > this.end) return false
+      this.#begin(time)
+      this.#applyDue()
+    }
     this.#root.propagate()
-    this.#complete()
+    this.#endCycle()
+    return true
   }
 
   /** Runs one cycle of pushed values at `time`, which is not before {@link now}. */
@@ -169,7 +206,7 @@ export class Engine {
     }
     queues.length = kept
     this.#root.propagate()
-    this.#complete()
+    this.#endCycle()
   }
 
   /** Puts an event into the queue; `time` at or after now. An event after the end is dropped. */
@@ -182,14 +219,20 @@ export class Engine {
         { time: now },
       )
     }
-    if (time > this.end) {
-      event.position = LOST
-    } else if (time === now) {
-      event.position = DUE
-      this.#soon.push(event)
-    } else {
-      this.#queue.add(event, time)
-    }
+    this.#isDisturbed = true
+    event.time = time
+    if (time > this.end) event.position = LOST
+    else if (time === now) this.scheduleNext(event)
+    else this.#queue.add(event)
+  }
+
+  /** Puts an event into the next cycle at the present time. */
+  scheduleNext(event: ScheduledEvent): void {
+    this.#isDisturbed = true
+    event.position = DUE
+    if (this.#soon === undefined) this.#soon = event
+    else (this.#lastSoon as ScheduledEvent).next = event
+    this.#lastSoon = event
   }
 
   /** Ticks an event in the cycle that runs: one of a sub-graph that is made in it. */
@@ -200,23 +243,25 @@ export class Engine {
 
   /** Takes an event out of the queue; it is enough that it may be there. */
   unschedule(event: ScheduledEvent): void {
-    if (event.position >= 0) this.#queue.remove(event)
+    this.#isDisturbed = true
+    if (event.isQueued) this.#queue.remove(event)
     else if (event.position === DUE) event.position = CANCELLED
   }
 
   /** Schedules the event of a source at the time that its refill gave. */
-  scheduleRefilled(event: ScheduledEvent, time: Timestamp): void {
-    if (time === WAITING) this.waiting++
-    else event.instance.schedule(event, time)
+  scheduleRefilled(event: ScheduledEvent): void {
+    if (event.time === WAITING) this.waiting++
+    else event.instance.schedule(event, event.time)
   }
 
-  /** A source that answered {@link WAITING} has its data: `read` gives the time of its event, which is now if that has passed. */
-  resume(event: ScheduledEvent, read: () => Timestamp): void {
+  /** A source that was {@link WAITING} has its data: `read` puts it into its event, which ticks now if its time has passed. */
+  resume(event: ScheduledEvent, read: () => void): void {
     if (this.#hasStopped || event.instance.hasStopped) return
     this.waiting--
     try {
-      const time = read()
-      this.scheduleRefilled(event, time === WAITING ? time : Math.max(time, this.cycle.now))
+      read()
+      if (event.time !== WAITING) event.time = Math.max(event.time, this.cycle.now)
+      this.scheduleRefilled(event)
     } catch (error) {
       this.failure ??= { error }
     }
@@ -240,6 +285,7 @@ export class Engine {
 
   /** Calls back once, when this cycle is complete. */
   afterCycle(callback: () => void): void {
+    this.#isDisturbed = true
     this.#afterCycle.push(callback)
   }
 
@@ -247,31 +293,70 @@ export class Engine {
   stop(): void {
     if (this.#hasStopped) return
     this.#hasStopped = true
+    this.#isDisturbed = true
     this.inCycle = false
     this.#queue.clear()
     running.delete(this.graph)
     this.#root.stop()
   }
 
+  /**
+   * Runs the cycles of the one event in the queue, a timer's or a source's, until something else happens: the way of
+   * most backtests. It does what {@link runCycle} does; but there is nothing to put in order, so that the event can stay
+   * where it is, and what else may happen sets one flag, so that there is one to look at.
+   * @returns how many of `cycles` are left.
+   */
+  #runOnlySource(event: ScheduledEvent, cycles: number): number {
+    const { cycle, end } = this
+    const queue = this.#queue
+    const root = this.#root
+    const { instance, series, interval, refill } = event
+    let left = cycles
+    this.#begin(event.time)
+    this.#isDisturbed = false
+    for (;;) {
+      instance.tick(series, event.value)
+      if (refill === undefined) event.time += interval
+      else refill.advance(event)
+      root.propagate()
+      if (
+        this.#isDisturbed ||
+        !(event.time > cycle.now && event.time <= end) ||
+        left === 1 ||
+        cycle.stamp === STAMP_LIMIT
+      ) {
+        break
+      }
+      left--
+      cycle.now = event.time
+      this.#stampBefore = cycle.stamp++
+    }
+    if (event.isQueued) {
+      if (event.time > cycle.now && event.time <= end) queue.moveFirst()
+      else this.#requeueFirst(event)
+    }
+    this.#endCycle()
+    return left
+  }
+
   #begin(time: Timestamp): void {
     const { cycle } = this
     if (time !== cycle.now) {
       cycle.now = time
-      this.#cyclesAtThisTime = 0
-    } else if (++this.#cyclesAtThisTime > this.#maxCyclesAtOneTime) {
-      throw new GraphError(
-        'SPINNING',
-        `${this.#maxCyclesAtOneTime} cycles at ${isoOf(time)}: a feedback or alarm ticks again at once, for ever; give it a delay or a way to end`,
-        { time },
-      )
+      this.#stampBefore = cycle.stamp
+    } else if (cycle.stamp - this.#stampBefore >= this.#maxCyclesAtOneTime) {
+      throw spinning(time, this.#maxCyclesAtOneTime)
     }
-    if (cycle.stamp === STAMP_LIMIT) {
-      for (const instance of this.#instances) instance.restartStamps()
-      cycle.stamp = 0
-    }
+    if (cycle.stamp === STAMP_LIMIT) this.#restartStamps()
     cycle.stamp++
-    this.cycles++
     this.inCycle = true
+  }
+
+  #restartStamps(): void {
+    for (const instance of this.#instances) instance.restartStamps()
+    this.cycle.stamp = 0
+    this.#stampBefore -= STAMP_LIMIT
+    this.#cyclesBefore += STAMP_LIMIT
   }
 
   #applyLeftovers(): void {
@@ -286,37 +371,49 @@ export class Engine {
   }
 
   #applySoon(): void {
-    const events = this.#soon
-    this.#soon = this.#soonSpare
-    this.#soonSpare = events
-    for (let i = 0; i < events.length; i++) this.#applyOrDefer(events[i] as ScheduledEvent)
-    events.length = 0
+    let event = this.#soon
+    this.#soon = undefined
+    this.#lastSoon = undefined
+    while (event !== undefined) {
+      const { next }: ScheduledEvent = event
+      event.next = undefined
+      this.#applyOrDefer(event)
+      event = next
+    }
   }
 
-  #applyDue(time: Timestamp): void {
+  #applyDue(): void {
     const queue = this.#queue
+    const { now } = this.cycle
     do {
       const event = queue.first
-      if (event.interval > 0) {
-        // The way of a timer: the event stays where it is in the queue, with a later time.
-        const next = time + event.interval
-        if (next > this.end) queue.removeFirst()
-        else queue.replaceFirst(event, next)
+      if (event.repeats && !this.#isTaken(event.series)) {
         event.instance.tick(event.series, event.value)
-      } else if (event.refill !== undefined && !this.#isTaken(event.series)) {
-        event.instance.tick(event.series, event.value)
-        const next = event.refill.advance(event)
-        if (next > time && next <= this.end) queue.replaceFirst(event, next)
-        else {
-          queue.removeFirst()
-          this.scheduleRefilled(event, next)
-        }
+        this.#advance(event)
       } else {
         queue.removeFirst()
         event.position = DUE
         this.#applyOrDefer(event)
       }
-    } while (queue.firstTime === time)
+    } while (queue.firstTime === now)
+  }
+
+  /** The way of a timer and of a source: its event, the first one, stays where it is in the queue, with a later time. */
+  #advance(event: ScheduledEvent): void {
+    const { refill } = event
+    if (refill === undefined) event.time += event.interval
+    else refill.advance(event)
+    this.#requeueFirst(event)
+  }
+
+  /** The first event has another time. */
+  #requeueFirst(event: ScheduledEvent): void {
+    if (event.time > this.cycle.now && event.time <= this.end) {
+      this.#queue.replaceFirst(event)
+    } else {
+      this.#queue.removeFirst()
+      this.scheduleRefilled(event)
+    }
   }
 
   /** Whether a source has ticked in this cycle already, or has to tick what it left over first. */
@@ -343,12 +440,18 @@ export class Engine {
     if (isCancelled || instance.hasStopped) return
     instance.tick(event.series, event.value)
     if (refill === undefined) instance.forget(event)
-    else this.scheduleRefilled(event, refill.advance(event))
+    else {
+      refill.advance(event)
+      this.scheduleRefilled(event)
+    }
   }
 
-  #complete(): void {
+  #endCycle(): void {
     this.inCycle = false
-    if (this.#afterCycle.length === 0) return
+    if (this.#afterCycle.length > 0) this.#callBack()
+  }
+
+  #callBack(): void {
     const callbacks = this.#afterCycle
     this.#afterCycle = []
     for (const callback of callbacks) callback()
@@ -360,6 +463,14 @@ function checkTimes({ start, end }: EngineOptions): void {
   throw new GraphError(
     'INVALID_OPTION',
     `a run starts at ${describeTime(start)} and ends at ${describeTime(end)}: give timestamps, the end not before the start`,
+  )
+}
+
+function spinning(time: Timestamp, limit: number): GraphError {
+  return new GraphError(
+    'SPINNING',
+    `${limit} cycles at ${isoOf(time)}: a feedback or alarm ticks again at once, for ever; give it a delay or a way to end`,
+    { time },
   )
 }
 

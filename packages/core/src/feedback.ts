@@ -1,7 +1,7 @@
 import { GraphError } from './errors.js'
-import { ScheduledEvent } from './event-queue.js'
 import { type Edge, type Graph, outputOf } from './graph.js'
 import { instanceOf } from './instance-node-context.js'
+import { NextCycle } from './next-cycle.js'
 import type { NodeContext } from './node-context.js'
 import type { Series } from './series.js'
 
@@ -52,17 +52,15 @@ export function feedback<T>(graph: Graph, name = 'feedback'): Feedback<T> {
         outputs: 0,
         setup: ([input], _outputs, context: NodeContext) => {
           const instance = instanceOf(context)
-          const { engine } = instance
-          let event: ScheduledEvent | undefined
+          let next: NextCycle | undefined
           return () => {
-            if (event === undefined) {
+            if (next === undefined) {
               const output = outputs.get(instance)
               // Nobody reads `out` in this run.
               if (output === undefined) return
-              event = new ScheduledEvent(instance, output, undefined)
+              next = new NextCycle(context, output)
             }
-            event.value = (input as Series).value
-            instance.schedule(event, engine.now)
+            next.schedule((input as Series).value)
           }
         },
       })

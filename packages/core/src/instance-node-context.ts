@@ -51,9 +51,13 @@ export class InstanceNodeContext implements NodeContext {
     return new InstanceOutput(this.instance, series, name)
   }
 
+  /** @internal A new series of which this node is the only consumer. */
+  ownSeries(): Series {
+    return this.instance.alarmSeries(this.#node)
+  }
+
   alarm<T>(): Alarm<T> {
-    const series = this.instance.alarmSeries(this.#node) as Series<T>
-    return new InstanceAlarm<T>(this.instance, series)
+    return new InstanceAlarm<T>(this.instance, this.ownSeries() as Series<T>)
   }
 
   makePassive(input: Input<unknown>): void {

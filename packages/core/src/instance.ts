@@ -42,7 +42,9 @@ export class Instance {
     this.#program = compile(graph, engine.cycle)
     const { nodes, outputs, targets } = this.#program
     this.#steps = new Array(nodes.length).fill(neverRuns)
-    this.#scheduler = new Scheduler(engine.cycle, this.#steps, outputs, targets)
+    // Functions are generated for the graph of the run only: sub-graphs are many, and each runs rarely.
+    const compileAfter = host === undefined ? engine.compileAfter : Number.POSITIVE_INFINITY
+    this.#scheduler = new Scheduler(engine.cycle, this.#steps, outputs, targets, compileAfter)
     engine.joined(this)
   }
 
@@ -94,14 +96,30 @@ export class Instance {
 
   /** Runs what has been ticked. A node that throws ends the run, unless the run's policy is to go on. */
   propagate(): void {
-    for (;;) {
+    try {
+      this.#scheduler.run()
+    } catch (error) {
+      this.#goOn(error)
+    }
+  }
+
+  /** After a node threw: runs the others, unless that ends the run. */
+  #goOn(thrown: unknown): void {
+    for (let error = thrown; ; ) {
+      this.#nodeThrew(error)
       try {
         this.#scheduler.run()
         return
-      } catch (error) {
-        this.#nodeThrew(error)
+      } catch (next) {
+        error = next
       }
     }
+  }
+
+  /** Schedules for the next cycle at the present time. */
+  scheduleNext(event: ScheduledEvent): void {
+    if (this.#isSettingUp && this.host !== undefined) this.#initial.push(event)
+    else this.engine.scheduleNext(event)
   }
 
   schedule(event: ScheduledEvent, time: Timestamp): void {
@@ -128,7 +146,7 @@ export class Instance {
   /** Ends the run after this cycle, or, of a sub-graph and if so asked, only the sub-graph. */
   stopAfterCycle(onlySubGraph: boolean): void {
     if (onlySubGraph && this.host !== undefined) this.host.release(this)
-    else this.engine.stopRequested = true
+    else this.engine.requestStop()
   }
 
   /** Makes the series of an alarm of a node that is being set up. */
@@ -215,14 +233,13 @@ export class Instance {
       const value = step()
       if (value === undefined) return undefined
       refusePromise(value)
-      this.#steps[node] = step
+      this.#scheduler.setStep(node, step)
       return value
     }
   }
 
   #nodeThrew(cause: unknown): void {
-    const node = this.#program.nodes[this.#scheduler.current]
-    if (node === undefined) throw cause
+    const node = this.#program.nodes[this.#scheduler.current] as NodeSpec
     const error = this.#failed(node, cause)
     if (this.engine.onNodeFailure(error, node) === 'rethrow') throw error
   }

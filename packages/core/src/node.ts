@@ -109,7 +109,10 @@ export function multiNode<O extends object>(): <I extends InputDeclarations>(
         const named = Object.fromEntries(
           outputs.map((key, i) => [key, context.output(outputSeries[i] as Series, key)]),
         )
-        return setup(view(series) as never, named as never, context)
+        const step = setup(view(series) as never, named as never, context)
+        return () => {
+          step()
+        }
       },
     })
     return Object.fromEntries(outputs.map((key, i) => [key, outputOf(spec, i)])) as EdgesOf<O>

@@ -54,7 +54,8 @@ export function pull(
         context.onStop(() => cursor.close?.())
         const refill = new CursorRefill(name, cursor, instance.engine, context.now)
         const event = new ScheduledEvent(instance, output as Series, undefined, refill)
-        instance.engine.scheduleRefilled(event, refill.advance(event))
+        refill.advance(event)
+        instance.engine.scheduleRefilled(event)
         return undefined
       },
     }),
@@ -135,9 +136,10 @@ class CursorRefill implements Refill {
     this.#start = start
   }
 
-  advance(event: ScheduledEvent): Timestamp {
+  advance(event: ScheduledEvent): void {
     const next = this.#next()
-    return typeof next === 'boolean' ? this.#read(event, next) : this.#wait(event, next)
+    if (typeof next === 'boolean') this.#read(event, next)
+    else this.#wait(event, next)
   }
 
   #next(): boolean | Promise<boolean> {
@@ -148,23 +150,24 @@ class CursorRefill implements Refill {
     }
   }
 
-  #read(event: ScheduledEvent, hasRow: boolean): Timestamp {
+  #read(event: ScheduledEvent, hasRow: boolean): void {
     for (let has = hasRow; has; ) {
       const { time } = this.#cursor
       if (!(time >= this.#lastTime)) throw this.#wentBack(time)
       this.#lastTime = time
       if (time >= this.#start) {
         event.value = this.#cursor.value
-        return time
+        event.time = time
+        return
       }
       const next = this.#next()
       if (typeof next !== 'boolean') return this.#wait(event, next)
       has = next
     }
-    return Number.POSITIVE_INFINITY
+    event.time = Number.POSITIVE_INFINITY
   }
 
-  #wait(event: ScheduledEvent, next: Promise<boolean>): Timestamp {
+  #wait(event: ScheduledEvent, next: Promise<boolean>): void {
     next.then(
       (has) => this.#engine.resume(event, () => this.#read(event, has)),
       (error) =>
@@ -172,7 +175,7 @@ class CursorRefill implements Refill {
           throw this.#failed(error)
         }),
     )
-    return WAITING
+    event.time = WAITING
   }
 
   #wentBack(time: Timestamp): GraphError {

@@ -6,7 +6,7 @@ import type { Duration, Timestamp } from './time.js'
 
 /** Options of {@link realtime}. */
 export interface RealtimeOptions
-  extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime'> {
+  extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime' | 'compileAfter'> {
   /** The time that the run follows. @defaultValue the wall's */
   readonly clock?: Clock
   /** Engine time of the first cycle; what lies in the past is caught up first. @defaultValue the clock's now */
@@ -80,7 +80,7 @@ class RealtimeRun implements Run {
     this.done.catch(() => undefined)
     this.#engine.onWork = () => this.#pump()
     signal?.addEventListener('abort', this.#onAbort, { once: true })
-    if (signal?.aborted === true) this.#engine.stopRequested = true
+    if (signal?.aborted === true) this.#engine.requestStop()
     this.#pump()
   }
 
@@ -105,7 +105,7 @@ class RealtimeRun implements Run {
   }
 
   stop(): Promise<RunResult> {
-    this.#engine.stopRequested = true
+    this.#engine.requestStop()
     this.#pump()
     return this.done
   }
@@ -141,7 +141,7 @@ class RealtimeRun implements Run {
       const present = this.#clock.now()
       const next = engine.nextTime
       if (next <= present && next <= engine.end) {
-        engine.runCycle(next)
+        engine.runCycle()
       } else if (engine.hasPushed && engine.now <= engine.end) {
         engine.runPushCycle(Math.min(Math.max(present, engine.now), engine.end))
         pushServed = true

@@ -1,12 +1,14 @@
+import { type Block, generateBlock } from './code-generation.js'
 import type { Step } from './graph.js'
 import { type Cycle, SEVERAL, type Series } from './series.js'
 
 /**
  * Runs, in a cycle, every node that a tick has marked, once each, in topological order.
  *
- * Nodes are numbered topologically, so "what runs next" is "the lowest marked number". The marks are a bitset of
- * 32 nodes a word; a second bitset has a bit for each word that may have marks, so a cycle costs what ticked and next
- * to nothing of what did not. A node marks only higher numbers: one pass forward is enough.
+ * Nodes are numbered topologically, so "what runs next" is "the lowest marked number", and since a node marks only
+ * higher numbers, one pass forward is enough. The marks are a bitset of 32 nodes a word. So that a cycle costs what
+ * ticked, and not what did not, larger graphs have a flag for every 8 words, a group, that may have marks, and one for
+ * every 64 groups: of a million nodes a pass looks at 62 flags, and inside those that are up.
  */
 export class Scheduler {
   /** Node that runs now, or ran last: who it was when a step throws. */
@@ -17,18 +19,45 @@ export class Scheduler {
   readonly #steps: Step[]
   readonly #outputs: Series[]
   readonly #marked: Int32Array
-  readonly #words: Int32Array
-  readonly #groups: number
+  /** Whether it has more than one group: with one, to look at the words costs less than to keep flags. */
+  readonly #hasFlags: boolean
+  readonly #groups: Uint8Array
+  readonly #groupsOfGroups: Uint8Array
+  /** Functions generated for words that run often; see `generateBlock`. */
+  readonly #blocks: (Block | undefined)[]
+  /** Runs of each word before a function is generated for it; 0 when there is none to come. */
+  readonly #runsLeft: Int32Array
+  readonly #compileAfter: number
 
-  constructor(cycle: Cycle, steps: Step[], outputs: Series[], targets: Int32Array<ArrayBuffer>) {
-    const groups = (steps.length + 1023) >>> 10
+  /** `compileAfter` is how often a word runs before a function is generated for it; `Infinity` for never. */
+  constructor(
+    cycle: Cycle,
+    steps: Step[],
+    outputs: Series[],
+    targets: Int32Array<ArrayBuffer>,
+    compileAfter: number,
+  ) {
+    const words = (steps.length + 31) >>> 5
+    const groups = (words + 7) >>> 3
     this.#cycle = cycle
     this.#steps = steps
     this.#outputs = outputs
     this.targets = targets
-    this.#groups = groups
-    this.#marked = new Int32Array(groups * 32)
-    this.#words = new Int32Array(groups)
+    this.#marked = new Int32Array(words)
+    this.#hasFlags = groups > 1
+    this.#groups = new Uint8Array(groups)
+    this.#groupsOfGroups = new Uint8Array((groups + 63) >>> 6)
+    this.#blocks = new Array(words).fill(undefined)
+    this.#compileAfter = Number.isFinite(compileAfter) ? compileAfter : 0
+    this.#runsLeft = new Int32Array(words).fill(this.#compileAfter)
+  }
+
+  /** Gives `node` another step. */
+  setStep(node: number, step: Step): void {
+    this.#steps[node] = step
+    // The function that calls the old one is generated anew, some runs later.
+    this.#blocks[node >>> 5] = undefined
+    this.#runsLeft[node >>> 5] = this.#compileAfter
   }
 
   /** Ticks `series` in this cycle and marks its consumers. */
@@ -37,23 +66,13 @@ export class Scheduler {
     series.value = value
     series.stamp = stamp
     series.time = now
-    this.#mark(series)
+    if (series.only >= 0) this.mark(series.only)
+    else this.#mark(series)
   }
 
   /** Makes `node` run in this cycle. */
   mark(node: number): void {
     this.#set(node >>> 5, 1 << node)
-  }
-
-  /** Whether any node is marked. */
-  get hasMarked(): boolean {
-    return this.#words.some((word) => word !== 0)
-  }
-
-  /** Forgets all marks. */
-  clear(): void {
-    this.#marked.fill(0)
-    this.#words.fill(0)
   }
 
   /** Makes ticks of `series`, of which `node` is a consumer, run it or not. Acts from the next tick on. */
@@ -77,41 +96,88 @@ export class Scheduler {
 
   /** Runs what is marked. After a throw it can be called again: it goes on behind the node that threw. */
   run(): void {
+    if (this.#hasFlags) this.#runFlagged()
+    else this.#runWords(0, this.#marked.length)
+  }
+
+  #runFlagged(): void {
+    const groups = this.#groups
+    const groupsOfGroups = this.#groupsOfGroups
+    for (let top = 0; top < groupsOfGroups.length; top++) {
+      if (groupsOfGroups[top] === 0) continue
+      const end = Math.min((top + 1) << 6, groups.length)
+      for (let group = top << 6; group < end; group++) {
+        if (groups[group] === 0) continue
+        this.#runWords(group << 3, Math.min((group + 1) << 3, this.#marked.length))
+        groups[group] = 0
+      }
+      groupsOfGroups[top] = 0
+    }
+  }
+
+  #runWords(start: number, end: number): void {
+    const marked = this.#marked
+    const blocks = this.#blocks
+    for (let word = start; word < end; word++) {
+      if (marked[word] === 0) continue
+      const block = blocks[word]
+      if (block === undefined) this.#runWord(word)
+      else block()
+    }
+  }
+
+  /** Runs the marked nodes of one word: what a generated block does, for any nodes. */
+  #runWord(word: number): void {
     const { stamp, now } = this.#cycle
     const marked = this.#marked
-    const words = this.#words
     const steps = this.#steps
     const outputs = this.#outputs
-    const groups = this.#groups
-    for (let group = 0; group < groups; group++) {
-      for (let live = words[group] as number; live !== 0; live = words[group] as number) {
-        const word = (group << 5) | lowestBit(live)
-        for (let bits = marked[word] as number; bits !== 0; bits = marked[word] as number) {
-          let node = (word << 5) | lowestBit(bits)
-          marked[word] = bits & (bits - 1)
-          for (;;) {
-            this.current = node
-            const value = (steps[node] as Step)()
-            if (value === undefined) break
-            const series = outputs[node] as Series
-            series.value = value
-            series.stamp = stamp
-            series.time = now
-            node++
-            if (series.only !== node) {
-              this.#mark(series)
-              break
-            }
-            // Its only consumer has the next number, so no marked node comes before it: run it without a mark, and
-            // take away the one that another of its inputs may have left.
-            // biome-ignore lint/style/noNonNullAssertion: inside the array by construction
-            marked[node >>> 5]! &= ~(1 << node)
-          }
+    for (let bits = marked[word] as number; bits !== 0; bits = marked[word] as number) {
+      let node = (word << 5) | lowestBit(bits)
+      marked[word] = bits & (bits - 1)
+      for (;;) {
+        this.current = node
+        const value = (steps[node] as Step)()
+        if (value === undefined) break
+        const series = outputs[node] as Series
+        series.value = value
+        series.stamp = stamp
+        series.time = now
+        node++
+        if (series.only !== node) {
+          this.#mark(series)
+          break
         }
-        words[group] = (words[group] as number) & ~(1 << word)
+        // Its only consumer has the next number, so no marked node comes before it: run it without a mark, and
+        // take away the one that another of its inputs may have left.
+        // biome-ignore lint/style/noNonNullAssertion: inside the array by construction
+        marked[node >>> 5]! &= ~(1 << node)
       }
     }
-    this.current = -1
+    const runsLeft = this.#runsLeft[word] as number
+    if (runsLeft > 0) {
+      this.#runsLeft[word] = runsLeft - 1
+      if (runsLeft === 1) this.#generate(word)
+    }
+  }
+
+  #generate(word: number): void {
+    this.#blocks[word] = generateBlock(
+      {
+        cycle: this.#cycle,
+        steps: this.#steps,
+        outputs: this.#outputs,
+        targets: this.targets,
+        marked: this.#marked,
+        hasFlags: this.#hasFlags,
+        groups: this.#groups,
+        groupsOfGroups: this.#groupsOfGroups,
+        threw: (node) => {
+          this.current = node
+        },
+      },
+      word,
+    )
   }
 
   #mark(series: Series): void {
@@ -124,8 +190,10 @@ export class Scheduler {
   #set(word: number, bits: number): void {
     // biome-ignore lint/style/noNonNullAssertion: inside the array by construction
     this.#marked[word]! |= bits
-    // biome-ignore lint/style/noNonNullAssertion: inside the array by construction
-    this.#words[word >>> 5]! |= 1 << word
+    if (this.#hasFlags) {
+      this.#groups[word >>> 3] = 1
+      this.#groupsOfGroups[word >>> 9] = 1
+    }
   }
 }
 

@@ -6,7 +6,7 @@ import type { Duration, Timestamp } from './time.js'
 
 /** Options of {@link simulate} and {@link simulateAsync}. */
 export interface SimulateOptions
-  extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime'> {
+  extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime' | 'compileAfter'> {
   /** Engine time of the first cycle, inclusive. @defaultValue 0 */
   readonly start?: Timestamp
   /** Engine time of the last cycle, inclusive; nothing later is run. @defaultValue no end */
@@ -68,7 +68,7 @@ export async function simulateAsync(
   let wake: () => void = () => undefined
   engine.onWork = () => wake()
   const onAbort = (): void => {
-    engine.stopRequested = true
+    engine.requestStop()
     wake()
   }
   signal?.addEventListener('abort', onAbort, { once: true })

@@ -58,9 +58,9 @@ export function timer(
         const instance = instanceOf(context)
         const { engine } = instance
         const skip: Refill = {
-          advance: () => {
+          advance: (event) => {
             const late = engine.present - engine.now
-            return engine.now + interval * Math.max(1, Math.ceil(late / interval))
+            event.time = engine.now + interval * Math.max(1, Math.ceil(late / interval))
           },
         }
         const skips = options.late === 'skip' && engine.isRealtime

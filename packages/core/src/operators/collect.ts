@@ -1,4 +1,5 @@
 import type { Edge } from '../graph.js'
+import { NextCycle } from '../next-cycle.js'
 import { node } from '../node.js'
 
 /** Ticks the values of those edges that ticked in the cycle, as one list in the order of `edges`. */
@@ -16,21 +17,25 @@ export function collect<T>(edges: readonly Edge<T>[]): Edge<readonly T[]> {
  */
 export function unroll<T>(x: Edge<readonly T[]>): Edge<T> {
   return node('unroll', { x }, ({ x }, context) => {
-    const alarm = context.alarm<undefined>()
-    let pending: T[] = []
+    const again = new NextCycle(context)
+    /** Lists that have not ticked to their end, the first of them from `next` on. */
+    const lists: (readonly T[])[] = []
     let next = 0
     return () => {
+      // One that comes in the cycle of another's last element waits, too, and so does not tick twice in it.
       let value: T | undefined
-      if (alarm.ticked) value = pending[next++]
-      if (x.ticked) {
-        const list = x.value
-        let from = 0
-        if (!alarm.ticked && next === pending.length && list.length > 0) value = list[from++]
-        for (; from < list.length; from++) pending.push(list[from] as T)
-      }
-      if (next < pending.length) alarm.schedule(0, undefined)
-      else if (next > 0) {
-        pending = []
+      if (again.ticked) value = take()
+      const mayStart = !again.ticked && lists.length === 0
+      if (x.ticked && x.value.length > 0) lists.push(x.value)
+      if (mayStart && lists.length > 0) value = take()
+      if (lists.length > 0) again.schedule(undefined)
+      return value
+    }
+    function take(): T {
+      const list = lists[0] as readonly T[]
+      const value = list[next++] as T
+      if (next === list.length) {
+        lists.shift()
         next = 0
       }
       return value
