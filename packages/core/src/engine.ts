@@ -95,7 +95,7 @@ export class Engine {
   #isDisturbed = false
 
   constructor(graph: Graph, options: EngineOptions) {
-    checkTimes(options)
+    checkOptions(options)
     if (running.has(graph)) {
       throw new GraphError(
         'REENTRANT_RUN',
@@ -458,12 +458,16 @@ export class Engine {
   }
 }
 
-function checkTimes({ start, end }: EngineOptions): void {
-  if (end >= start) return
-  throw new GraphError(
-    'INVALID_OPTION',
-    `a run starts at ${describeTime(start)} and ends at ${describeTime(end)}: give timestamps, the end not before the start`,
-  )
+function checkOptions({ start, end, compileAfter }: EngineOptions): void {
+  if (!(end >= start)) {
+    throw new GraphError(
+      'INVALID_OPTION',
+      `a run starts at ${describeTime(start)} and ends at ${describeTime(end)}: give timestamps, the end not before the start`,
+    )
+  }
+  if (compileAfter !== undefined && !(compileAfter >= 1)) {
+    throw new GraphError('INVALID_OPTION', `compileAfter is 1 or more, not ${compileAfter}`)
+  }
 }
 
 function spinning(time: Timestamp, limit: number): GraphError {

@@ -54,6 +54,10 @@ test.each([0, -1, Number.NaN])('a window of %d', (interval) => {
   expect(codeOf(() => history(x, interval))).toBe('INVALID_OPTION')
 })
 
+test.each([0, -1, Number.NaN])('code to be generated after %d runs', (compileAfter) => {
+  expect(codeOf(() => simulate(new Graph(), { compileAfter }))).toBe('INVALID_OPTION')
+})
+
 test('a start after the end, and times that are none', () => {
   const code = (start: number, end: number) => codeOf(() => simulate(new Graph(), { start, end }))
   expect(code(2, 1)).toBe('INVALID_OPTION')
