@@ -1,4 +1,5 @@
 import type { ChannelKind } from '@gw/protocol'
+import type { Slot, WiredChannel } from './wired-channel.js'
 
 /** How one channel is wired. */
 export interface ChannelDescription {
@@ -23,6 +24,33 @@ export interface ChannelDescription {
 export interface GatewayDescription {
   readonly modules: readonly { readonly name: string; readonly enabled: boolean }[]
   readonly channels: readonly ChannelDescription[]
+}
+
+/** @internal */
+export function describeChannel(channel: WiredChannel): ChannelDescription {
+  const { name, definition, isDynamic, keys, allSlots, states, isStaged } = channel
+  const parties = (of: (slot: Slot) => Iterable<string>): readonly string[] => [
+    ...new Set(
+      allSlots.flatMap((slot) =>
+        [...of(slot)].map((party) => (slot.key === undefined ? party : `${party}[${slot.key}]`)),
+      ),
+    ),
+  ]
+  const getters = parties((slot) => slot.askers.keys())
+  const isProvided = channel.isProvided
+  return {
+    name,
+    kind: definition.kind,
+    dynamic: isDynamic,
+    keys,
+    getters,
+    setters: parties((slot) => slot.providers.map(({ party }) => party)),
+    feedbacks: parties((slot) => slot.feedbacks),
+    states: states.map((state) => state.name),
+    sendable: allSlots.some((slot) => slot.isSendable),
+    staged: isStaged,
+    status: isProvided ? 'wired' : getters.length > 0 ? 'silent' : 'pruned',
+  }
 }
 
 /** The description as a graph in the language of Graphviz: modules are boxes, channels are ellipses, cut loops are dashed. */

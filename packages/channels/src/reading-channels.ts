@@ -1,0 +1,321 @@
+import { type Timestamp, timestampOf } from '@gw/core'
+import type { AnyChannels, Position, Query } from '@gw/protocol'
+import type { z } from 'zod'
+import type { Contract } from './contract.js'
+import { pathsOf } from './contract-problems.js'
+import { ChannelsError } from './errors.js'
+import type {
+  ChannelInfo,
+  ChannelTick,
+  NextOptions,
+  RecordFilter,
+  StateInfo,
+  SubscribeOptions,
+  Subscription,
+  WaitOptions,
+  Watch,
+  WatchOptions,
+} from './live.js'
+import type { ChannelLog, Tick } from './log.js'
+import type { Lookup } from './lookup.js'
+import type { Mint } from './mint.js'
+import { recordSchemaOf } from './paths.js'
+import { endedError, type Sender } from './sender.js'
+import type { StateStore } from './state.js'
+import { structsOf } from './struct.js'
+import { TickSubscription } from './subscription.js'
+import { timed } from './timed.js'
+import { channelOf, type WiredChannel } from './wired-channel.js'
+import type { Wiring } from './wiring.js'
+
+/** What the running channels need of the run behind them. */
+export interface ChannelsRun {
+  readonly contract: Contract<AnyChannels>
+  readonly wiring: Wiring
+  readonly sender: Sender
+  readonly mint: Mint
+  readonly lookup: Lookup | undefined
+  readonly ended: { readonly error?: unknown } | undefined
+  /** Whether what was can still be read after the end: of a simulation, which is read when it is over. */
+  readonly readableAfterEnd: boolean
+}
+
+/** The running channels as they are read, by plain names. */
+export class ReadingChannels {
+  protected readonly run: ChannelsRun
+  readonly #subscriptions = new Set<TickSubscription>()
+
+  constructor(run: ChannelsRun) {
+    this.run = run
+  }
+
+  get contract(): Contract<AnyChannels> {
+    return this.run.contract
+  }
+
+  get info(): readonly ChannelInfo[] {
+    return [...this.channels.values()].map(infoOf)
+  }
+
+  get states(): readonly StateInfo[] {
+    return [...this.run.wiring.states.values()]
+      .filter(({ channel }) => channel.isProvided)
+      .map(({ name, channel, options }) => ({
+        name,
+        channel: channel.name,
+        by: pathsOf(options.by),
+      }))
+  }
+
+  get fields(): { readonly [name: string]: unknown } {
+    return this.run.wiring.fields
+  }
+
+  last(name: string, key?: string): unknown {
+    const ticks = this.lastTicks(name, key)
+    return this.#answer(name, key, ticks)
+  }
+
+  lastTicks(name: string, key?: string): readonly Tick[] {
+    this.checkReadable()
+    const log = this.provided(name, key)
+    return log.lastTicks(key)
+  }
+
+  recentTicks(name: string, key?: string): readonly Tick[] {
+    this.checkReadable()
+    return this.provided(name, key).recent(key)
+  }
+
+  positionOf(name: string, key?: string): Position {
+    this.checkReadable()
+    return this.provided(name, key).positionOf(key)
+  }
+
+  async atLeast(
+    name: string,
+    key: string | undefined,
+    position: Position,
+    options: WaitOptions = {},
+  ): Promise<void> {
+    this.#checkRunning()
+    const log = this.provided(name, key)
+    const { epoch } = log.positionOf(key)
+    if (epoch !== position.epoch) {
+      throw new ChannelsError(
+        'POSITION_MISMATCH',
+        `"${name}" has begun anew since ${position.epoch}:${position.offset}: read it again`,
+        { channel: name },
+      )
+    }
+    const isReached = (): boolean => log.positionOf(key).offset >= position.offset
+    if (isReached()) return
+    await this.#wait(log, key, options, 'POSITION_TIMEOUT', () => (isReached() ? true : undefined))
+  }
+
+  async next(name: string, ...rest: readonly unknown[]): Promise<unknown> {
+    const [key, options] = keyAndOptions<WaitOptions>(rest)
+    return this.#answer(name, key, await this.nextTicks(name, key, options))
+  }
+
+  async nextTicks(
+    name: string,
+    key: string | undefined,
+    options: NextOptions = {},
+  ): Promise<readonly ChannelTick[]> {
+    this.#checkRunning()
+    const log = this.provided(name, key)
+    const isWhole = log.isBasket && key === undefined
+    const { matches } = options
+    return this.#wait(log, key, options, 'NEXT_TIMEOUT', (ticks) => {
+      if (isWhole) {
+        const isMeant = matches === undefined || ticks.some(matches)
+        return isMeant ? log.lastTicks(undefined) : undefined
+      }
+      const come = ticks.find((tick) => !tick.removed && matches?.(tick) !== false)
+      return come === undefined ? undefined : [come]
+    })
+  }
+
+  query(name: string, query?: Query, isVisible?: RecordFilter): readonly unknown[] {
+    const { store, channel } = this.#state(name)
+    return store.query(query, isVisible && ((record, key) => isVisible(record, channel.name, key)))
+  }
+
+  count(name: string, query?: Query, isVisible?: RecordFilter): number {
+    const { store, channel } = this.#state(name)
+    return store.count(query, isVisible && ((record, key) => isVisible(record, channel.name, key)))
+  }
+
+  lookup(id: string, name?: string, isVisible?: RecordFilter): unknown {
+    this.checkReadable()
+    const structs =
+      name === undefined ? undefined : structsOf(channelOf(this.channels, name).definition.schema)
+    return this.run.lookup?.find(id, structs, isVisible)
+  }
+
+  watch(
+    name: string,
+    key: string | undefined,
+    listener: (tick: ChannelTick) => void,
+    { from = 'now' }: WatchOptions = {},
+  ): Watch {
+    this.#checkRunning()
+    const log = this.#logFor(channelOf(this.channels, name), key)
+    const position = log.positionOf(key)
+    let initial: readonly ChannelTick[] = []
+    let recovered = true
+    if (from !== 'now') {
+      const missed =
+        from === 'snapshot'
+          ? log.lastTicks(key)
+          : 'time' in from
+            ? log.sinceTime(key, timeOf(from.time))
+            : log.since(key, from)
+      recovered = missed !== undefined
+      initial = missed ?? log.lastTicks(key)
+    }
+    const stop = log.listen(key, listener)
+    return { recovered, initial, position, stop }
+  }
+
+  subscribe(name: string, ...rest: readonly unknown[]): Subscription {
+    const [key, options = {}] = keyAndOptions<SubscribeOptions>(rest)
+    const { mode = 'nonCollapsing', maxBuffered = 10_000, signal, from = 'now' } = options
+    const subscription = new TickSubscription({
+      mode,
+      maxBuffered,
+      signal,
+      watch: (listener) => {
+        const watch = this.watch(name, key, listener, { from })
+        return {
+          ...watch,
+          stop: () => {
+            watch.stop()
+            this.#subscriptions.delete(subscription)
+          },
+        }
+      },
+    })
+    this.#subscriptions.add(subscription)
+    return subscription
+  }
+
+  /** @internal The run has ended: nothing more comes. */
+  close(ended: { readonly error?: unknown }): void {
+    const error = endedError(ended)
+    for (const { log } of this.channels.values()) log?.close(error)
+    for (const subscription of [...this.#subscriptions]) {
+      subscription.end(ended.error === undefined ? {} : { error })
+    }
+  }
+
+  protected get channels(): ReadonlyMap<string, WiredChannel> {
+    return this.run.wiring.channels
+  }
+
+  #state(name: string): { readonly store: StateStore<unknown>; readonly channel: WiredChannel } {
+    this.checkReadable()
+    const state = this.run.wiring.states.get(name)
+    if (state?.store === undefined) {
+      const names = this.states.map((other) => `"${other.name}"`).join(', ')
+      throw new ChannelsError(
+        'NO_STATE',
+        `there is no state ${JSON.stringify(name)}: ${names === '' ? 'the contract declares none' : `there are ${names}`}`,
+        { channel: name },
+      )
+    }
+    if (!state.channel.isProvided) throw noProvider(state.channel, undefined)
+    return { store: state.store, channel: state.channel }
+  }
+
+  /** The log of a channel of which somebody provides the key, or, of a whole basket, any key. */
+  protected provided(name: string, key: string | undefined): ChannelLog {
+    const channel = channelOf(this.channels, name)
+    const log = this.#logFor(channel, key)
+    const isProvided =
+      key === undefined || channel.isDynamic ? channel.isProvided : channel.slot(key).isProvided
+    if (!isProvided) throw noProvider(channel, key)
+    return log
+  }
+
+  #logFor(channel: WiredChannel, key: string | undefined): ChannelLog {
+    if (key !== undefined && !channel.isDynamic) channel.slot(key)
+    return channel.log as ChannelLog
+  }
+
+  #answer(name: string, key: string | undefined, ticks: readonly ChannelTick[]): unknown {
+    const channel = channelOf(this.channels, name)
+    if (!channel.isBasket || key !== undefined) return ticks[0]?.value
+    return Object.fromEntries(ticks.map((tick) => [tick.key, tick.value]))
+  }
+
+  #wait<R>(
+    log: ChannelLog,
+    key: string | undefined,
+    options: WaitOptions,
+    code: 'NEXT_TIMEOUT' | 'POSITION_TIMEOUT',
+    check: (ticks: readonly Tick[]) => R | undefined,
+  ): Promise<R> {
+    return timed(options, code, log.name, (done, fail) =>
+      log.wait({
+        key,
+        check: (ticks) => {
+          const result = check(ticks)
+          if (result !== undefined) done(result)
+          return result !== undefined
+        },
+        fail,
+      }),
+    )
+  }
+
+  protected checkReadable(): void {
+    const { ended, readableAfterEnd } = this.run
+    if (ended !== undefined && !readableAfterEnd) throw endedError(ended)
+  }
+
+  #checkRunning(): void {
+    const { ended } = this.run
+    if (ended !== undefined) throw endedError(ended)
+  }
+}
+
+function keyAndOptions<O>(rest: readonly unknown[]): [string | undefined, O | undefined] {
+  const [first, second] = rest
+  return typeof first === 'string' || second !== undefined
+    ? [first as string | undefined, second as O | undefined]
+    : [undefined, first as O | undefined]
+}
+
+function infoOf(channel: WiredChannel): ChannelInfo {
+  const { name, definition, isDynamic, isStaged, allSlots, log, keys } = channel
+  return {
+    name,
+    kind: definition.kind,
+    provided: channel.isProvided,
+    keys: isDynamic && log !== undefined ? ([...log.keys] as string[]) : keys,
+    dynamic: isDynamic,
+    sendable: allSlots.some((slot) => slot.isSendable),
+    staged: isStaged,
+    recordSchema: recordSchemaOf(definition.schema) as z.ZodType,
+    schema: definition.schema,
+    options: definition.options,
+  }
+}
+
+function noProvider(channel: WiredChannel, key: string | undefined): ChannelsError {
+  return new ChannelsError(
+    'NO_PROVIDER',
+    `nobody provides "${key === undefined ? channel.name : `${channel.name}/${key}`}": no module sets it, and the outside cannot send`,
+    { channel: channel.name, ...(key === undefined ? {} : { key }) },
+  )
+}
+
+function timeOf(text: string): Timestamp {
+  try {
+    return timestampOf(text)
+  } catch (cause) {
+    throw new ChannelsError('BAD_REQUEST', `${JSON.stringify(text)} is no ISO 8601 time`, { cause })
+  }
+}

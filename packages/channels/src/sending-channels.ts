@@ -1,0 +1,226 @@
+import { ChannelsError } from './errors.js'
+import type { BatchSend, SendOptions, SendReceipt, WaitOptions } from './live.js'
+import type { ChannelLog } from './log.js'
+import { ReadingChannels } from './reading-channels.js'
+import type { Flight, Target } from './sender.js'
+import { timed } from './timed.js'
+import { Validation } from './validation.js'
+import { channelOf, type Slot, unknownKey, type WiredChannel } from './wired-channel.js'
+
+/** The running channels as they are sent to, by plain names. */
+export class SendingChannels extends ReadingChannels {
+  send(name: string, input: unknown, key?: string, options?: SendOptions): unknown {
+    const flight = this.#sendOne(name, input, key, options, false)
+    return flight.records[0]
+  }
+
+  async sendAndWait(
+    name: string,
+    input: unknown,
+    key?: string,
+    options: SendOptions & WaitOptions = {},
+  ): Promise<unknown> {
+    const flight = this.#sendOne(name, input, key, options, true)
+    await this.#landed(flight, name, options)
+    return flight.records[0]
+  }
+
+  sendAll(
+    name: string,
+    inputs: readonly unknown[],
+    key?: string,
+    options?: SendOptions,
+  ): SendReceipt<unknown> {
+    const flight = this.#sendAll(name, inputs, key, options, false)
+    return this.#receipt(flight, name, key)
+  }
+
+  async sendAllAndWait(
+    name: string,
+    inputs: readonly unknown[],
+    key?: string,
+    options: SendOptions & WaitOptions = {},
+  ): Promise<SendReceipt<unknown>> {
+    const flight = this.#sendAll(name, inputs, key, options, true)
+    await this.#landed(flight, name, options)
+    return this.#receipt(flight, name, key)
+  }
+
+  sendBasket(
+    name: string,
+    inputs: { readonly [key: string]: unknown },
+    options?: SendOptions,
+  ): SendReceipt<unknown> {
+    const { sender, mint } = this.run
+    const channel = channelOf(this.channels, name)
+    const scope = `basket ${name}`
+    let flight = sender.repeated(scope, options ?? {})
+    if (flight === undefined) {
+      const validation = new Validation(mint)
+      const targets = Object.entries(inputs).map(([key, input]): Target => {
+        const target = this.#sendable(name, key)
+        return {
+          ...target,
+          value: validation.take(channel, channel.definition.schema, input, [key]),
+        }
+      })
+      validation.finish()
+      check(targets, options)
+      flight = sender.send(scope, targets.length === 0 ? [] : [targets], options)
+    }
+    const log = this.provided(name, undefined)
+    const { epoch, offset } = log.positionOf(undefined)
+    return {
+      records: flattenLists(channel, flight.records),
+      position: { epoch, offset: offset + log.inFlight },
+    }
+  }
+
+  sendBatch(
+    sends: readonly BatchSend[],
+    options: Omit<SendOptions, 'expect'> = {},
+  ): readonly SendReceipt<unknown>[] {
+    const { sender, mint } = this.run
+    const scope = 'batch'
+    let flight = sender.repeated(scope, options)
+    if (flight === undefined) {
+      const validation = new Validation(mint)
+      const seen = new Set<string>()
+      const targets = sends.map(({ channel: name, key, data }, i): Target => {
+        const target = this.#sendable(name, key)
+        const place = `${name}\0${key ?? ''}`
+        if (seen.has(place)) {
+          throw new ChannelsError(
+            'BAD_REQUEST',
+            `the batch sends to "${target.slot.name}" twice, and a cycle has one tick of it: send a list channel, or another batch`,
+            { channel: name },
+          )
+        }
+        seen.add(place)
+        const { channel } = target.slot
+        return {
+          ...target,
+          value: validation.take(channel, channel.definition.schema, data, [i, 'data']),
+        }
+      })
+      validation.finish()
+      check(targets, options)
+      flight = sender.send(scope, targets.length === 0 ? [] : [targets], options)
+    }
+    const done = flight
+    return sends.map(({ channel: name, key }, i) => {
+      const channel = channelOf(this.channels, name)
+      const receipt = sender.receipt(done, i, channel.log as ChannelLog, key)
+      return { records: flattenLists(channel, [done.records[i]]), position: receipt.position }
+    })
+  }
+
+  #sendOne(
+    name: string,
+    input: unknown,
+    key: string | undefined,
+    options: SendOptions | undefined,
+    mayWait: boolean,
+  ): Flight {
+    const { sender, mint } = this.run
+    const target = this.#sendable(name, key)
+    const scope = `one ${target.slot.name}\0${target.key ?? ''}`
+    const repeated = sender.repeated(scope, options ?? {})
+    if (repeated !== undefined) return repeated
+    const { channel } = target.slot
+    const validation = new Validation(mint)
+    const value = validation.take(channel, channel.definition.schema, input)
+    validation.finish()
+    const cycle = [{ ...target, value }]
+    check(cycle, options)
+    return sender.send(scope, [cycle], options, mayWait)
+  }
+
+  #sendAll(
+    name: string,
+    inputs: readonly unknown[],
+    key: string | undefined,
+    options: SendOptions | undefined,
+    mayWait: boolean,
+  ): Flight {
+    const { sender, mint } = this.run
+    const target = this.#sendable(name, key)
+    const scope = `all ${target.slot.name}\0${target.key ?? ''}`
+    const repeated = sender.repeated(scope, options ?? {})
+    if (repeated !== undefined) return repeated
+    const { channel } = target.slot
+    const { schema } = channel.definition
+    const validation = new Validation(mint)
+    const values = isList(channel)
+      ? [validation.take(channel, schema, inputs)]
+      : inputs.map((input, i) => validation.take(channel, schema, input, [i]))
+    validation.finish()
+    const isNothing = inputs.length === 0
+    const cycles = isNothing ? [] : values.map((value) => [{ ...target, value }])
+    check(cycles.flat(), options)
+    return sender.send(scope, cycles, options, mayWait)
+  }
+
+  #receipt(flight: Flight, name: string, key: string | undefined): SendReceipt<unknown> {
+    const channel = channelOf(this.channels, name)
+    const { position } = this.run.sender.receipt(
+      flight,
+      flight.records.length - 1,
+      channel.log as ChannelLog,
+      key,
+    )
+    return { records: flattenLists(channel, flight.records), position }
+  }
+
+  async #landed(flight: Flight, name: string, options: WaitOptions): Promise<void> {
+    if (!flight.isOver) {
+      await timed(options, 'POSITION_TIMEOUT', name, (done) => {
+        flight.whenOver(() => done(undefined))
+        return () => undefined
+      })
+    }
+    if (flight.error !== undefined) throw flight.error
+  }
+
+  /** @throws ChannelsError `NOT_SENDABLE`, `UNKNOWN_KEY`. */
+  #sendable(name: string, key: string | undefined): Omit<Target, 'value'> {
+    const channel = channelOf(this.channels, name)
+    if (channel.isDynamic) {
+      const slot = channel.slot(undefined)
+      this.#checkSendable(slot, key)
+      if (key === undefined || key === '') throw unknownKey(channel, undefined)
+      return { slot, key }
+    }
+    const slot = channel.slot(key)
+    this.#checkSendable(slot, key)
+    return { slot }
+  }
+
+  #checkSendable(slot: Slot, key: string | undefined): void {
+    if (slot.isSendable) return
+    throw new ChannelsError(
+      'NOT_SENDABLE',
+      `"${slot.name}" takes nothing from outside: declare it with send: true, or call addSendChannel`,
+      { channel: slot.channel.name, ...(key === undefined ? {} : { key }) },
+    )
+  }
+}
+
+/** Lets whoever sends look at what is about to be sent: the records of a list one by one. */
+function check(targets: readonly Target[], options: SendOptions | undefined): void {
+  if (options?.check === undefined) return
+  for (const { slot, key = slot.key, value } of targets) {
+    const { channel } = slot
+    const records = isList(channel) ? (value as readonly unknown[]) : [value]
+    for (const record of records) options.check(record, channel.name, key)
+  }
+}
+
+function isList({ definition }: WiredChannel): boolean {
+  return definition.schema.def.type === 'array'
+}
+
+/** The records of a list channel are those of its lists. */
+function flattenLists(channel: WiredChannel, values: readonly unknown[]): readonly unknown[] {
+  return isList(channel) ? values.flat() : values
+}
