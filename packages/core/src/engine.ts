@@ -248,19 +248,25 @@ export class Engine {
     else if (event.position === DUE) event.position = CANCELLED
   }
 
-  /** Schedules the event of a source at the time that its refill gave. */
+  /**
+   * Schedules the event of a source at the time that its refill gave. A row that its source had to wait for while the run
+   * went on is late: it ticks at the present time.
+   */
   scheduleRefilled(event: ScheduledEvent): void {
-    if (event.time === WAITING) this.waiting++
-    else event.instance.schedule(event, event.time)
+    if (event.time === WAITING) {
+      this.waiting++
+      return
+    }
+    if (event.time < this.cycle.now) event.time = Math.min(this.present, this.end)
+    event.instance.schedule(event, event.time)
   }
 
-  /** A source that was {@link WAITING} has its data: `read` puts it into its event, which ticks now if its time has passed. */
+  /** A source that was {@link WAITING} has its data: `read` puts it into its event. */
   resume(event: ScheduledEvent, read: () => void): void {
     if (this.#hasStopped || event.instance.hasStopped) return
     this.waiting--
     try {
       read()
-      if (event.time !== WAITING) event.time = Math.max(event.time, this.cycle.now)
       this.scheduleRefilled(event)
     } catch (error) {
       this.failure ??= { error }
