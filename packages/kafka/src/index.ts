@@ -1,3 +1,9 @@
+export {
+  type ConfluentOptions,
+  confluentJson,
+  type JsonSchema,
+  jsonSchemaOf,
+} from './confluent.js'
 export type { KafkaModule } from './connection.js'
 export { KafkaError, type KafkaErrorCode, type KafkaErrorDetails } from './errors.js'
 export { kafka } from './kafka.js'

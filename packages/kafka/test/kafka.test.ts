@@ -17,10 +17,15 @@ import { startBroker } from './broker/broker.js'
 
 const brokers = inject('brokers')
 
-const Order = struct('Order', { symbol: z.string(), quantity: z.number().positive() })
+const Order = struct('Order', {
+  symbol: z.string(),
+  quantity: z.number().positive(),
+  inner: z.object({ key: z.string() }).optional(),
+})
 const channels = defineChannels({
   orders: channel(Order, { send: true }),
   fills: channel(Order),
+  lone: channel(Order),
   batches: channel(z.array(Order), { send: true }),
   sides: basket(['buy', 'sell'], Order, { send: true }),
   books: dynamicBasket(Order),
@@ -121,6 +126,64 @@ describe.skipIf(brokers === undefined)('against a real broker', () => {
     source.channels.send('orders', { symbol: 'A', quantity: 1 })
     const sent = source.channels.send('orders', { symbol: 'B', quantity: 2 })
     await expect.poll(() => gateway.channels.last('fills'), { timeout: 20_000 }).toEqual(sent)
+  })
+
+  test('two topics of a channel become one, and one topic feeds two channels; keys and headers come from the record', async () => {
+    const [first, second] = [topic('orders'), topic('orders')]
+    const { gateway } = await start({
+      subscribe: { orders: { [first]: '', [second]: 'k' }, lone: { [first]: '' } },
+      subscribeProcessors: {
+        orders: (value, { headers }) => {
+          const order = value as { quantity: number }
+          if (order.quantity === 3) return undefined
+          return { ...order, symbol: headers.desk ?? 'none' }
+        },
+      },
+      groupId: randomUUID(),
+    })
+    const { gateway: source } = await start({
+      publish: { orders: { [first]: { attribute: 'inner.key' }, [second]: 'k' } },
+      publishProcessors: {
+        orders: (order, to) => (to === second ? { ...order, quantity: 9 } : order),
+      },
+      publishHeaders: { orders: ({ symbol }) => ({ desk: `of ${symbol}` }) },
+    })
+    const seen: unknown[] = []
+    gateway.channels.watch('orders', undefined, ({ value }) => seen.push(value))
+    for (const quantity of [2, 3]) {
+      source.channels.send('orders', { symbol: 'A', quantity, inner: { key: `n${quantity}` } })
+    }
+    await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(3)
+    expect(seen).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ symbol: 'of A', quantity: 2 }),
+        expect.objectContaining({ symbol: 'of A', quantity: 9 }),
+      ]),
+    )
+    await expect.poll(() => gateway.channels.last('lone')?.quantity, { timeout: 20_000 }).toBe(3)
+    expect((await recordsOf(broker, first, 2)).map(({ key }) => key)).toEqual(['n2', 'n3'])
+  })
+
+  test('null from a processor is a tombstone', async () => {
+    const name = topic('orders')
+    const { gateway } = await start({
+      publish: { orders: { [name]: { attribute: 'symbol' } } },
+      publishProcessors: { orders: (order) => (order.quantity > 1 ? order : null) },
+    })
+    gateway.channels.send('orders', { symbol: 'A', quantity: 2 })
+    gateway.channels.send('orders', { symbol: 'A', quantity: 1 })
+    expect(await recordsOf(broker, name, 2)).toMatchObject([{ key: 'A' }, { key: 'A', value: '' }])
+  })
+
+  test('a channel tells how the connections do', async () => {
+    const { gateway, module } = await start({
+      subscribe: { orders: { [topic('orders')]: '' } },
+      groupId: randomUUID(),
+      statusChannel: 'connections',
+    })
+    await expect.poll(() => module.status.consumer.state, { timeout: 20_000 }).toBe('running')
+    const last = gateway.channels.last('connections' as never) as unknown
+    expect(last).toMatchObject({ connection: 'consumer', state: 'running', message: '' })
   })
 
   test("the reference's envelope is written and read", async () => {

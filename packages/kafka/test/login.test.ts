@@ -14,10 +14,15 @@ const channels = defineChannels({
 })
 type Channels = (typeof channels)['channels']
 
-async function started(sasl: ConnectionOptions['sasl']) {
+async function started(
+  sasl: ConnectionOptions['sasl'],
+  ssl?: ConnectionOptions['ssl'],
+  address = broker ?? '',
+) {
   const topic = `orders-${randomUUID()}`
   const module = kafka<Channels>({
-    brokers: [broker ?? ''],
+    brokers: [address],
+    ...(ssl === undefined ? {} : { ssl }),
     ...(sasl === undefined ? {} : { sasl }),
     publish: { orders: { [topic]: '' } },
     subscribe: { copies: { [topic]: '' } },
@@ -60,4 +65,25 @@ describe.skipIf(broker === undefined)('a broker that asks who logs in', () => {
       await expect(gateway.stop()).rejects.toMatchObject({ cause: { code: 'TIMED_OUT' } })
     },
   )
+})
+
+const tls = inject('tls')
+
+describe.skipIf(tls === undefined)('a broker that speaks TLS', () => {
+  test('is spoken to both ways by who knows its certificate', async () => {
+    const { gateway } = await started(undefined, { ca: [tls?.certificate ?? ''] }, tls?.brokers)
+    const sent = gateway.channels.send('orders', { symbol: 'A' })
+    await expect
+      .poll(() => gateway.channels.last('copies')?.symbol, { timeout: 20_000 })
+      .toBe(sent.symbol)
+    await gateway.stop()
+  })
+
+  test('is not trusted by who does not: the status says why', async () => {
+    const { gateway, module } = await started(undefined, true, tls?.brokers)
+    await expect
+      .poll(() => module.status.consumer.message, { timeout: 20_000 })
+      .toMatch(/certificate/i)
+    await gateway.stop()
+  })
 })

@@ -18,6 +18,7 @@ const HERE = import.meta.dirname
 const POM = join(HERE, 'pom.xml')
 const READY = 'Kafka Server started'
 const START_MS = 90_000
+const STORE_PASSWORD = 'not-secret'
 
 /** Who may log in. */
 export const LOGIN = { username: 'gateway', password: 'a-secret' }
@@ -28,6 +29,10 @@ export interface Broker {
   readonly address: string
   /** The same broker, for those who log in as {@link LOGIN}: SASL with PLAIN or SCRAM-SHA-256. */
   readonly saslAddress: string
+  /** The same broker over TLS, with a certificate that only {@link certificate} vouches for. */
+  readonly tlsAddress: string
+  /** PEM. */
+  readonly certificate: string
   /** Ends it in order; data stays until {@link remove}. */
   stop(): Promise<void>
   /** Kills it with -9. */
@@ -52,9 +57,15 @@ export function missingForBroker(): string | undefined {
 export async function startBroker(): Promise<Broker> {
   const jars = await resolveJars()
   const folder = mkdtempSync(join(tmpdir(), 'gw-kafka-'))
-  const [port, saslPort, controllerPort] = [await freePort(), await freePort(), await freePort()]
+  const ports: Ports = {
+    plain: await freePort(),
+    sasl: await freePort(),
+    tls: await freePort(),
+    controller: await freePort(),
+  }
+  const certificate = await makeKeys(folder)
   const properties = join(folder, 'server.properties')
-  writeFileSync(properties, propertiesOf(join(folder, 'data'), port, saslPort, controllerPort))
+  writeFileSync(properties, propertiesOf(folder, ports))
   const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A')
   await promisify(execFile)('java', [
     ...jvmArguments(jars, '192m'),
@@ -78,8 +89,10 @@ export async function startBroker(): Promise<Broker> {
     clearTimeout(timeout)
   }
   return {
-    address: `127.0.0.1:${port}`,
-    saslAddress: `127.0.0.1:${saslPort}`,
+    address: `127.0.0.1:${ports.plain}`,
+    saslAddress: `127.0.0.1:${ports.sasl}`,
+    tlsAddress: `127.0.0.1:${ports.tls}`,
+    certificate,
     stop: () => kill('SIGTERM'),
     crash: () => kill('SIGKILL'),
     restart: async () => {
@@ -169,27 +182,57 @@ async function startServer(jars: string, properties: string): Promise<ChildProce
   return child
 }
 
-function propertiesOf(
-  data: string,
-  port: number,
-  saslPort: number,
-  controllerPort: number,
-): string {
+interface Ports {
+  readonly plain: number
+  readonly sasl: number
+  readonly tls: number
+  readonly controller: number
+}
+
+/** Makes the broker's key. @returns its certificate. */
+async function makeKeys(folder: string): Promise<string> {
+  const store = [
+    '-alias',
+    'broker',
+    '-keystore',
+    join(folder, 'keys.p12'),
+    '-storepass',
+    STORE_PASSWORD,
+  ]
+  await promisify(execFile)('keytool', [
+    '-genkeypair',
+    ...store,
+    ...['-keyalg', 'EC', '-validity', '30', '-storetype', 'PKCS12'],
+    ...['-dname', 'CN=127.0.0.1', '-ext', 'san=ip:127.0.0.1'],
+  ])
+  const { stdout } = await promisify(execFile)('keytool', ['-exportcert', '-rfc', ...store])
+  return stdout
+}
+
+function propertiesOf(folder: string, { plain, sasl, tls, controller }: Ports): string {
+  const listeners = [
+    `PLAINTEXT://127.0.0.1:${plain}`,
+    `SASL_PLAINTEXT://127.0.0.1:${sasl}`,
+    `SSL://127.0.0.1:${tls}`,
+  ].join(',')
   const settings = {
     'process.roles': 'broker,controller',
     'node.id': 1,
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},SASL_PLAINTEXT://127.0.0.1:${saslPort},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},SASL_PLAINTEXT://127.0.0.1:${saslPort}`,
+    'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+    listeners: `${listeners},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': listeners,
     'listener.security.protocol.map':
-      'PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
+      'PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT',
+    'ssl.keystore.location': join(folder, 'keys.p12'),
+    'ssl.keystore.type': 'PKCS12',
+    'ssl.keystore.password': STORE_PASSWORD,
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256',
     'listener.name.sasl_plaintext.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${LOGIN.username}="${LOGIN.password}";`,
     'listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config':
       'org.apache.kafka.common.security.scram.ScramLoginModule required;',
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
-    'log.dirs': data,
+    'log.dirs': join(folder, 'data'),
     'num.network.threads': 2,
     'num.io.threads': 4,
     'offsets.topic.replication.factor': 1,

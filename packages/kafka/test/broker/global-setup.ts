@@ -8,6 +8,8 @@ declare module 'vitest' {
     brokers: string | undefined
     /** Its address for those who log in; `undefined` where we did not start it. */
     saslBrokers: string | undefined
+    /** Its address over TLS, and the certificate; likewise. */
+    tls: { readonly brokers: string; readonly certificate: string } | undefined
   }
 }
 
@@ -17,8 +19,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   if (given !== undefined && given !== '') {
     project.provide('brokers', given)
     project.provide('saslBrokers', undefined)
+    project.provide('tls', undefined)
     process.stdout.write(
-      'Kafka login tests are skipped: they need a broker of their own, without KAFKA_BROKERS\n',
+      'Kafka login and TLS tests are skipped: they need a broker of their own, without KAFKA_BROKERS\n',
     )
     return () => Promise.resolve()
   }
@@ -27,10 +30,12 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     process.stdout.write(`Kafka tests are skipped: ${missing}; install it, or set KAFKA_BROKERS\n`)
     project.provide('brokers', undefined)
     project.provide('saslBrokers', undefined)
+    project.provide('tls', undefined)
     return () => Promise.resolve()
   }
   const broker: Broker = await startBroker()
   project.provide('brokers', broker.address)
   project.provide('saslBrokers', broker.saslAddress)
+  project.provide('tls', { brokers: broker.tlsAddress, certificate: broker.certificate })
   return () => broker.remove()
 }

@@ -44,6 +44,7 @@ export interface Committed {
   readonly partition: number
   readonly key: string | undefined
   readonly value: string
+  readonly bytes: Buffer
   readonly headers: Readonly<Record<string, string>>
 }
 
@@ -84,6 +85,7 @@ export async function committedRecords(broker: string, topic: string): Promise<C
           partition: batch.partition,
           key: key?.toString(),
           value: value?.toString() ?? '',
+          bytes: value ?? Buffer.alloc(0),
           headers: Object.fromEntries(
             Object.entries(headers ?? {}).map(([name, text]) => [name, String(text)]),
           ),
