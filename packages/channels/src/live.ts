@@ -192,6 +192,15 @@ export interface LiveChannels<C extends AnyChannels> {
   ): number
 
   /**
+   * Puts records into a state without ticking, as if they had been kept: for modules that restore a state from elsewhere. The
+   * records are those of an earlier run; they are not checked.
+   * @throws ChannelsError `NO_STATE`.
+   */
+  restoreState(state: string, records: Iterable<unknown>): void
+  /** Takes all records of some keys out of a state; a key is the values of `by`. @throws ChannelsError `NO_STATE`. */
+  forgetState(state: string, keys: Iterable<readonly unknown[]>): void
+
+  /**
    * Validates, completes and sends a record; an idle engine has run its cycle when this returns.
    * @throws ChannelsError `INVALID_RECORD` (nothing is sent), `NOT_SENDABLE`, `UNKNOWN_KEY`, `OVERLOADED`, `NOT_RUNNING`, `POSITION_MISMATCH`.
    */

@@ -147,6 +147,16 @@ export class ReadingChannels {
     return store.count(query, isVisible && ((record, key) => isVisible(record, channel.name, key)))
   }
 
+  restoreState(name: string, records: Iterable<unknown>): void {
+    const { store } = this.#state(name)
+    for (const record of records) store.add(record)
+  }
+
+  forgetState(name: string, keys: Iterable<readonly unknown[]>): void {
+    const { store } = this.#state(name)
+    for (const key of keys) store.remove(...key)
+  }
+
   lookup(id: string, name?: string, isVisible?: RecordFilter): unknown {
     this.checkReadable()
     const structs =

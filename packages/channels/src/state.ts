@@ -95,6 +95,17 @@ export class StateStore<T> implements StateView<T> {
     return places === undefined ? undefined : this.#newestAt(places)
   }
 
+  /** Takes out all records of a key. @returns whether there were any. */
+  remove(...key: readonly unknown[]): boolean {
+    const places = this.#keys.get(key)
+    if (places === undefined) return false
+    this.#keys.delete(this.#newestAt(places))
+    this.#keyOrder.remove()
+    if (typeof places === 'number') this.#clear(places)
+    else while (places.length > 0) this.#clear(places.shift())
+    return true
+  }
+
   /** With `isVisible`, as if there were no others than the records for which it says yes. */
   query(query: Query | TypedQuery<T> = {}, isVisible?: Visibility): readonly T[] {
     const plan = planQuery(query, this.#schema, this.#limits)
@@ -167,12 +178,17 @@ export class StateStore<T> implements StateView<T> {
       this.#keys.delete(record)
       this.#keyOrder.remove()
     }
+    this.#clear(place)
+    this.#evicted++
+  }
+
+  /** A place is free again. */
+  #clear(place: number): void {
     this.#arrivals.remove(place)
     for (const index of this.#indexList) index.remove(place)
     this.#records[place] = undefined
     this.#freePlaces.push(place)
     this.#size--
-    this.#evicted++
   }
 
   #newestAt(places: Places): T | undefined {

@@ -136,6 +136,35 @@ describe('a state', () => {
     ])
   })
 
+  test('a key that is taken out is as if it had never been', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd'), fc.nat(3), fc.boolean())),
+        (steps) => {
+          const options = { by: 'who', keep: 2, index: 'x' } as const
+          const state = stateOf(options, [])
+          let kept: Rec[] = []
+          for (const [who, x, isRemoval] of steps) {
+            if (isRemoval) {
+              expect(state.remove(who)).toBe(kept.some((one) => one.who === who))
+              kept = kept.filter((one) => one.who !== who)
+            } else {
+              const record = rec({ who, x })
+              state.add(record)
+              kept.push(record)
+            }
+          }
+          const fresh = stateOf(options, kept)
+          expect(state.query()).toEqual(fresh.query())
+          expect(state.size).toBe(fresh.size)
+          for (const x of [0, 1, 2, 3]) {
+            expect(state.query({ where: { x } })).toEqual(fresh.query({ where: { x } }))
+          }
+        },
+      ),
+    )
+  })
+
   test('shows new keys in order after it was read', () => {
     const state = stateOf(
       { by: 'x', maxRecords: 5 },

@@ -22,12 +22,12 @@ export function byPartition(tell: () => { readonly owned: readonly number[] }): 
 }
 
 /** All numbers of partitions, in order. */
-function numbersOf(partitions: Assignment): readonly number[] {
+export function numbersOf(partitions: Assignment): readonly number[] {
   return [...new Set(Object.values(partitions).flat())].sort((a, b) => a - b)
 }
 
 /** Those partitions of each topic whose numbers are among `mine`. */
-function partitionsIn(partitions: Assignment, mine: readonly number[]): Assignment {
+export function partitionsIn(partitions: Assignment, mine: readonly number[]): Assignment {
   return Object.fromEntries(
     Object.entries(partitions)
       .map(([topic, all]) => [topic, all.filter((partition) => mine.includes(partition))] as const)
@@ -35,9 +35,16 @@ function partitionsIn(partitions: Assignment, mine: readonly number[]): Assignme
   )
 }
 
-/** Spreads numbers over members, nobody more than one above another; what somebody had stays where that allows it. */
-function assignFairly(
-  members: readonly { readonly memberId: string; readonly had: readonly number[] }[],
+/** What a member would best be given: what it had before, then what it has copies of. */
+export interface Preference {
+  readonly memberId: string
+  readonly had: readonly number[]
+  readonly copies?: readonly number[]
+}
+
+/** Spreads numbers over members, nobody more than one above another, as they prefer it where that allows it. */
+export function assignFairly(
+  members: readonly Preference[],
   numbers: readonly number[],
 ): ReadonlyMap<string, readonly number[]> {
   const sorted = [...members].sort((a, b) => (a.memberId < b.memberId ? -1 : 1))
@@ -47,18 +54,18 @@ function assignFairly(
   // So many members may have one more than the others.
   let extra = numbers.length % sorted.length
   const left = new Set(numbers)
-  for (const { memberId, had } of sorted) {
+  const give = (memberId: string, number: number): void => {
     const mine = given.get(memberId) as number[]
-    for (const number of had) {
-      if (!left.has(number) || mine.length > floor) continue
-      if (mine.length === floor) {
-        if (extra === 0) continue
-        extra--
-      }
-      mine.push(number)
-      left.delete(number)
+    if (!left.has(number) || mine.length > floor) return
+    if (mine.length === floor && extra-- <= 0) {
+      extra = 0
+      return
     }
+    mine.push(number)
+    left.delete(number)
   }
+  for (const { memberId, had } of sorted) for (const number of had) give(memberId, number)
+  for (const { memberId, copies = [] } of sorted) for (const one of copies) give(memberId, one)
   for (const number of left) {
     const [, poorest] = [...given].reduce((a, b) => (b[1].length < a[1].length ? b : a))
     poorest.push(number)

@@ -12,7 +12,6 @@ import type {
   KafkaProducer,
   KafkaRecord,
   KafkaStatus,
-  KafkaTransactor,
   PartitionAssignor,
   ReceivedRecord,
 } from './kafka-client.js'
@@ -41,11 +40,16 @@ export interface KafkaModule<C extends AnyChannels> extends Module<C> {
 }
 
 /** What a cluster does beside consuming and producing. */
-export interface ConnectionHooks extends Pick<UnitsOptions, 'prepare' | 'finish' | 'undo'> {
+export interface ConnectionHooks
+  extends Pick<UnitsOptions, 'prepare' | 'begin' | 'finish' | 'undo'> {
   readonly assignor: PartitionAssignor
-  /** Where units are committed without transactions. */
-  readonly atLeastOnce: (producer: KafkaProducer) => KafkaTransactor
+  readonly onCommitted: (
+    partition: number,
+    produced: ReadonlyMap<string, bigint> | undefined,
+  ) => void
   readonly onAssigned: (assignment: Assignment, gone: readonly number[]) => void
+  /** Called when the group has been left, before the last work ends. */
+  readonly onLeft: () => Promise<void>
 }
 
 const MAX_PENDING_RECORDS = 100_000
@@ -204,6 +208,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     // The consumer ends while the engine still takes what was read: only that is committed.
     await this.#consumer?.close(drainTimeoutMs)
     this.#consumer = undefined
+    await this.#hooks?.onLeft()
     this.#stop.abort()
     await this.#units?.close()
     this.#stopPublishing?.()
@@ -228,16 +233,16 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
             trouble = message
             this.#report('producer', { state: message === '' ? 'running' : 'recovering', message })
           },
-          transactor:
-            !exactlyOnce && this.#hooks !== undefined
-              ? this.#hooks.atLeastOnce(this.#producer as KafkaProducer)
-              : client.transactor({
-                  transactionalId: `${groupId}-${partition}`,
-                  groupId,
-                  topics,
-                  partition,
-                  onRefused: (record, error) => this.#refused(record, error),
-                }),
+          isExact: exactlyOnce,
+          onCommitted: (produced) => this.#hooks?.onCommitted(partition, produced),
+          transactor: client.transactor({
+            transactionalId: `${groupId}-${partition}`,
+            groupId,
+            topics,
+            partition,
+            commitsOffsets: exactlyOnce,
+            onRefused: (record, error) => this.#refused(record, error),
+          }),
         }),
     })
   }

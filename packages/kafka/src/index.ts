@@ -1,3 +1,6 @@
+export { type ClusterModule, cluster } from './cluster.js'
+export type { ClusterMember } from './cluster-members.js'
+export type { ClusterOptions } from './cluster-options.js'
 export {
   type ConfluentOptions,
   confluentJson,
@@ -8,15 +11,27 @@ export type { KafkaModule } from './connection.js'
 export { KafkaError, type KafkaErrorCode, type KafkaErrorDetails } from './errors.js'
 export { kafka } from './kafka.js'
 export type {
+  Assignment,
+  Bounds,
   ConsumerOptions,
+  GroupMember,
   KafkaClient,
   KafkaConsumer,
   KafkaProducer,
+  KafkaReader,
   KafkaRecord,
   KafkaStatus,
+  KafkaTransactor,
+  NewTopic,
+  PartitionAssignor,
   ProducerOptions,
+  Progress,
+  ReaderOptions,
   ReceivedRecord,
+  TransactorOptions,
 } from './kafka-client.js'
 export { type ConnectionOptions, KafkajsClient } from './kafkajs-client.js'
 export type { KafkaOptions, KeyOption, TopicKeys } from './options.js'
+export { javaPartitioner, type Partitioner } from './partition-of-key.js'
 export { envelope, json, type Serde, type TickContext } from './serde.js'
+export { type AggregateOptions, aggregate, type Store, store } from './store.js'

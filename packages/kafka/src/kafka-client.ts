@@ -9,6 +9,40 @@ export interface KafkaClient {
   consumer(options: ConsumerOptions): KafkaConsumer
   /** A producer of transactions. */
   transactor(options: TransactorOptions): KafkaTransactor
+  /** Reads partitions from given places on, without a group. */
+  reader(options: ReaderOptions): KafkaReader
+  /** Makes the topics that do not exist, where that is wanted. @returns those that do not exist after all. */
+  ensureTopics(topics: readonly NewTopic[], create: boolean): Promise<readonly string[]>
+  /** What there is of each partition of a topic: from `low` up to, and without, `high`. */
+  bounds(topic: string): Promise<ReadonlyMap<number, Bounds>>
+  /** The first offset of each partition whose record is of that time or later; the end where there is none. */
+  offsetsAt(topic: string, timeMs: number): Promise<ReadonlyMap<number, bigint>>
+}
+
+/** How to make a topic; what is left out is as the broker has it. */
+export interface NewTopic {
+  readonly topic: string
+  readonly partitions?: number
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+export interface Bounds {
+  readonly low: bigint
+  readonly high: bigint
+}
+
+export interface ReaderOptions {
+  /** By topic and partition, the offset of the first record that is wanted. */
+  readonly from: ReadonlyMap<string, ReadonlyMap<number, bigint>>
+  /** Takes some records of one partition, in order; more come when the promise is kept. */
+  readonly onRecords: (records: readonly ReceivedRecord[]) => void | Promise<void>
+  /** Told how far a partition has been read: the offset of what comes next. */
+  readonly onPosition?: (topic: string, partition: number, next: bigint) => void
+  readonly onStatus?: (status: KafkaStatus) => void
+}
+
+export interface KafkaReader {
+  close(): Promise<void>
 }
 
 /** A record to produce. A `null` value is a tombstone. */
@@ -138,6 +172,8 @@ export interface TransactorOptions {
   /** Whose offsets are committed. */
   readonly topics: readonly string[]
   readonly partition: number
+  /** Whether the offsets are committed in the transaction; else whoever consumes commits them. @defaultValue true */
+  readonly commitsOffsets?: boolean
   /** Told of a record that the broker will never take; what is returned is produced in its place. */
   readonly onRefused: (record: KafkaRecord, error: Error) => KafkaRecord | undefined
 }
@@ -148,7 +184,8 @@ export interface KafkaTransactor {
   open(): Promise<Progress>
   /**
    * One transaction. When it fails, it may have happened or not: {@link open} tells.
+   * @returns by `TOPIC/PARTITION`, the offset behind the last record that was produced there.
    */
-  commit(records: readonly KafkaRecord[], progress: Progress): Promise<void>
+  commit(records: readonly KafkaRecord[], progress: Progress): Promise<ReadonlyMap<string, bigint>>
   close(): Promise<void>
 }

@@ -25,7 +25,7 @@ export function kafka<C extends AnyChannels>(options: KafkaOptions<C>): KafkaMod
 }
 
 /** @throws KafkaError `INVALID_OPTIONS`. */
-function checkOptions(options: KafkaOptions<AnyChannels>): void {
+export function checkOptions(options: KafkaOptions<AnyChannels>): void {
   if (options.brokers.length === 0 || options.brokers.some((broker) => !/^.+:\d+$/.test(broker))) {
     throw new KafkaError(
       'INVALID_OPTIONS',

@@ -1,7 +1,25 @@
 import type { Admin, Kafka } from 'kafkajs'
+import type { Bounds, NewTopic } from './kafka-client.js'
 
-/** Does something with an admin connection of its own, and closes it. */
+const TRIES = 5
+
+/**
+ * Does something with an admin connection of its own, and closes it. What the broker says will pass, such as a partition that
+ * has no leader yet, is tried again with fresh metadata, which kafkajs does not do by itself.
+ */
 export async function withAdmin<T>(kafka: Kafka, use: (admin: Admin) => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await once(kafka, use)
+    } catch (error) {
+      const { retriable } = error as { readonly retriable?: unknown }
+      if (retriable !== true || tries === TRIES) throw error
+      await new Promise((resolve) => setTimeout(resolve, 50 * 2 ** tries))
+    }
+  }
+}
+
+async function once<T>(kafka: Kafka, use: (admin: Admin) => Promise<T>): Promise<T> {
   const admin = kafka.admin()
   await admin.connect()
   try {
@@ -9,13 +27,6 @@ export async function withAdmin<T>(kafka: Kafka, use: (admin: Admin) => Promise<
   } finally {
     await admin.disconnect().catch(() => undefined)
   }
-}
-
-/** How to make a topic; what is left out is as the broker has it. */
-export interface NewTopic {
-  readonly topic: string
-  readonly partitions?: number
-  readonly settings?: Readonly<Record<string, string>>
 }
 
 /** Makes the topics that do not exist. @returns those that do not exist after all. */
@@ -37,5 +48,28 @@ export function ensureTopics(
       waitForLeaders: true,
     })
     return []
+  })
+}
+
+export function boundsOf(kafka: Kafka, topic: string): Promise<ReadonlyMap<number, Bounds>> {
+  return withAdmin(kafka, async (admin) => {
+    const offsets = await admin.fetchTopicOffsets(topic)
+    return new Map(
+      offsets.map(({ partition, low, high }) => [
+        partition,
+        { low: BigInt(low), high: BigInt(high) },
+      ]),
+    )
+  })
+}
+
+export function offsetsAt(
+  kafka: Kafka,
+  topic: string,
+  timeMs: number,
+): Promise<ReadonlyMap<number, bigint>> {
+  return withAdmin(kafka, async (admin) => {
+    const offsets = await admin.fetchTopicOffsetsByTimestamp(topic, timeMs)
+    return new Map(offsets.map(({ partition, offset }) => [partition, BigInt(offset)]))
   })
 }

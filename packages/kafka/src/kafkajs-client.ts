@@ -1,16 +1,22 @@
 import { Kafka, type KafkaConfig, logLevel } from 'kafkajs'
 import type {
+  Bounds,
   ConsumerOptions,
   KafkaClient,
   KafkaConsumer,
   KafkaProducer,
+  KafkaReader,
   KafkaTransactor,
+  NewTopic,
   ProducerOptions,
+  ReaderOptions,
   TransactorOptions,
 } from './kafka-client.js'
+import { boundsOf, ensureTopics, offsetsAt } from './kafkajs-admin.js'
 import { KafkajsConsumer } from './kafkajs-consumer.js'
 import { quietIdleConnections } from './kafkajs-idle.js'
 import { KafkajsProducer } from './kafkajs-producer.js'
+import { KafkajsReader } from './kafkajs-reader.js'
 import { KafkajsTransactor } from './kafkajs-transactor.js'
 
 /** How to reach the brokers; TLS and SASL options are those of kafkajs. */
@@ -49,6 +55,22 @@ export class KafkajsClient implements KafkaClient {
 
   transactor(options: TransactorOptions): KafkaTransactor {
     return new KafkajsTransactor(this.#transactional, options)
+  }
+
+  reader(options: ReaderOptions): KafkaReader {
+    return new KafkajsReader(this.#kafka, options)
+  }
+
+  ensureTopics(topics: readonly NewTopic[], create: boolean): Promise<readonly string[]> {
+    return ensureTopics(this.#kafka, topics, create)
+  }
+
+  bounds(topic: string): Promise<ReadonlyMap<number, Bounds>> {
+    return boundsOf(this.#kafka, topic)
+  }
+
+  offsetsAt(topic: string, timeMs: number): Promise<ReadonlyMap<number, bigint>> {
+    return offsetsAt(this.#kafka, topic, timeMs)
   }
 }
 

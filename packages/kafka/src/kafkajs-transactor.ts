@@ -46,17 +46,22 @@ export class KafkajsTransactor implements KafkaTransactor {
     return progress
   }
 
-  async commit(records: readonly KafkaRecord[], progress: Progress): Promise<void> {
+  async commit(
+    records: readonly KafkaRecord[],
+    progress: Progress,
+  ): Promise<ReadonlyMap<string, bigint>> {
     const transaction = this.#transaction ?? (await this.#producer?.transaction())
     this.#transaction = undefined
     if (transaction === undefined) throw new Error('the transactor is not open')
+    const produced = new Map<string, bigint>()
     for (const [topic, ofTopic] of byTopic(records)) {
       for (let at = 0; at < ofTopic.length; at += REQUEST_RECORDS) {
-        await this.#produce(transaction, topic, ofTopic.slice(at, at + REQUEST_RECORDS))
+        const some = ofTopic.slice(at, at + REQUEST_RECORDS)
+        await this.#produce(transaction, topic, some, produced)
       }
     }
-    const { groupId, partition } = this.#options
-    if (progress.size > 0) {
+    const { groupId, partition, commitsOffsets = true } = this.#options
+    if (commitsOffsets && progress.size > 0) {
       const topics = [...progress].map(([topic, offset]) => ({
         topic,
         partitions: [{ partition, offset: String(offset) }],
@@ -64,6 +69,7 @@ export class KafkajsTransactor implements KafkaTransactor {
       await transaction.sendOffsets({ consumerGroupId: groupId, topics })
     }
     await transaction.commit()
+    return produced
   }
 
   async close(): Promise<void> {
@@ -78,20 +84,30 @@ export class KafkajsTransactor implements KafkaTransactor {
     transaction: Transaction,
     topic: string,
     records: readonly KafkaRecord[],
+    produced: Map<string, bigint>,
   ): Promise<void> {
     try {
-      await transaction.send({ topic, acks: -1, messages: records.map(messageFor) })
+      const sent = await transaction.send({ topic, acks: -1, messages: records.map(messageFor) })
+      for (const { partition, baseOffset } of sent) {
+        const [only] = records
+        // Where one lands of several is known only when all go to one partition.
+        const count = records.length === 1 || only?.partition !== undefined ? records.length : 0
+        if (baseOffset !== undefined) {
+          produced.set(`${topic}/${partition}`, BigInt(baseOffset) + BigInt(count))
+        }
+      }
     } catch (error) {
       if (!isRefusal(error)) throw error
       const middle = records.length >> 1
       if (middle > 0) {
-        await this.#produce(transaction, topic, records.slice(0, middle))
-        await this.#produce(transaction, topic, records.slice(middle))
+        await this.#produce(transaction, topic, records.slice(0, middle), produced)
+        await this.#produce(transaction, topic, records.slice(middle), produced)
         return
       }
       const refusal = error instanceof Error ? error : new Error(messageOf(error))
       const instead = this.#options.onRefused(records[0] as KafkaRecord, refusal)
-      if (instead !== undefined) await this.#produce(transaction, instead.topic, [instead])
+      if (instead !== undefined)
+        await this.#produce(transaction, instead.topic, [instead], produced)
     }
   }
 }

@@ -85,7 +85,7 @@ function keyOf(tick: ChannelTick, key: KeyOption): string {
 }
 
 /** An attribute of a record, as a text; with dots, one inside others. */
-function attributeOf(record: unknown, path: string): string | undefined {
+export function attributeOf(record: unknown, path: string): string | undefined {
   let value = record
   for (const name of path.split('.')) {
     if (typeof value !== 'object' || value === null) return undefined

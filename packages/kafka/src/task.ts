@@ -6,6 +6,10 @@ export interface TaskOptions {
   readonly partition: number
   readonly transactor: KafkaTransactor
   readonly signal: AbortSignal
+  /** Whether the transactor commits offsets, so that they tell whether a unit was committed. */
+  readonly isExact: boolean
+  /** Told what a committed unit has produced; `undefined` when that is not known. */
+  readonly onCommitted?: (produced: ReadonlyMap<string, bigint> | undefined) => void
   /** Told what fails while it is tried again, and `''` when it works again. */
   readonly onTrouble: (message: string) => void
 }
@@ -52,6 +56,7 @@ export class Task {
    * @throws KafkaError `FENCED` when the group has moved on without us: what the unit did counts as not done; `CLOSED`.
    */
   async commit(records: readonly KafkaRecord[], consumed: Progress): Promise<void> {
+    const { isExact, transactor, onCommitted } = this.#options
     const before = await this.progress()
     const after = new Map([...before, ...consumed])
     let isDone = false
@@ -59,20 +64,22 @@ export class Task {
       await this.#try(async () => {
         if (!this.#isOpen) {
           const now = await this.#open()
-          if (consumed.size > 0 && isSame(now, after)) {
+          if (isExact && consumed.size > 0 && isSame(now, after)) {
             // It had been committed; only the answer was lost.
             this.#progress = now
             isDone = true
+            onCommitted?.(undefined)
             return
           }
-          if (!isSame(now, before)) {
+          if (isExact && !isSame(now, before)) {
             this.#progress = now
             throw this.#fenced('another member has taken records meanwhile')
           }
         }
-        await this.#options.transactor.commit(records, consumed)
+        const produced = await transactor.commit(records, consumed)
         this.#progress = after
         isDone = true
+        onCommitted?.(produced)
       })
     }
   }

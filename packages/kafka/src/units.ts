@@ -9,6 +9,8 @@ export interface UnitsOptions {
   readonly sendLoose: (record: KafkaRecord) => void
   /** Called before the first record of a task is taken, and again after it was fenced. */
   readonly prepare?: (task: Task) => Promise<void>
+  /** Called before the engine is given the records of a unit. */
+  readonly begin?: (task: Task) => void
   /** Called when the engine has run the records of a unit. @returns what is committed with it. */
   readonly finish?: (task: Task) => readonly KafkaRecord[]
   /** Called when a unit was not committed although the engine has taken it. */
@@ -109,6 +111,7 @@ export class Units {
         this.#made = this.#held
         this.#held = []
         try {
+          this.#options.begin?.(task)
           await work()
           return [...this.#made, ...(this.#options.finish?.(task) ?? [])]
         } catch (error) {

@@ -29,6 +29,10 @@ const record = (value: string, offset = '0'): ReceivedRecord => ({
   timestampMs: 0,
 })
 
+const unused = (): never => {
+  throw new Error('not used here')
+}
+
 /** A client without a broker: the test hands records in, and says what the producer takes. */
 function manual(taken = new Set<string>()) {
   const sent: KafkaRecord[] = []
@@ -58,9 +62,11 @@ function manual(taken = new Set<string>()) {
         close: () => delivered.catch(() => undefined),
       }
     },
-    transactor: () => {
-      throw new Error('no transactions here')
-    },
+    transactor: unused,
+    reader: unused,
+    ensureTopics: unused,
+    bounds: unused,
+    offsetsAt: unused,
   }
   return {
     client,

@@ -1,0 +1,284 @@
+import type { Checkpoints } from './checkpoint.js'
+import { KafkaError } from './errors.js'
+import type { KafkaClient, KafkaReader, KafkaRecord, ReceivedRecord } from './kafka-client.js'
+import type { Attribution, KeyedStore } from './store.js'
+
+export interface ChangelogOptions {
+  readonly client: KafkaClient
+  readonly topic: string
+  /** Topics whose partitions it follows. */
+  readonly inputs: readonly string[]
+  readonly stores: readonly KeyedStore[]
+  readonly checkpoints: Checkpoints | undefined
+  readonly signal: AbortSignal
+  /** Told what has come into a store from elsewhere. */
+  readonly onLoaded: (store: KeyedStore, partition: number) => void
+  /** Told which keys of a store have gone to elsewhere. */
+  readonly onDropped: (store: KeyedStore, keys: readonly string[]) => void
+}
+
+/** A copy of a partition of the changelog: JSON by key, up to an offset. */
+interface Copy {
+  next: bigint
+  readonly entries: Map<string, string>
+}
+
+const SETTINGS = {
+  'cleanup.policy': 'compact',
+  'min.cleanable.dirty.ratio': '0.1',
+  'segment.bytes': String(64 * 2 ** 20),
+}
+
+/**
+ * The stores of a cluster on a compacted topic: a record for each key that changed, on the partition whose work changed it. Who
+ * gets a partition reads it to its end, from a copy that it holds for others, or from its last checkpoint on.
+ */
+export class Changelog {
+  readonly #options: ChangelogOptions
+  readonly #stores: ReadonlyMap<string, KeyedStore>
+  /** Of the partitions that are ours: the offset up to which the stores have it, where that is known. */
+  readonly #next = new Map<number, bigint>()
+  readonly #copies = new Map<number, Copy>()
+  #reader: KafkaReader | undefined
+  #ready: Promise<void> | undefined
+  /** Partitions of the inputs, once known. */
+  partitions = 1
+
+  constructor(options: ChangelogOptions) {
+    this.#options = options
+    this.#stores = new Map(options.stores.map((store) => [store.name, store]))
+  }
+
+  attach(attribution: Attribution): void {
+    for (const store of this.#stores.values()) store.attach(attribution)
+  }
+
+  /** Partitions of others of which a copy is held here. */
+  get copies(): readonly number[] {
+    return [...this.#copies.keys()]
+  }
+
+  /** What has changed in a partition since this was asked last, as records. */
+  takeChanges(partition: number): readonly KafkaRecord[] {
+    const records: KafkaRecord[] = []
+    for (const [name, store] of this.#stores) {
+      for (const { key, value } of store.takeChanges(partition)) {
+        records.push({
+          topic: this.#options.topic,
+          partition,
+          key: JSON.stringify([name, key]),
+          value: value === undefined ? null : JSON.stringify(value),
+        })
+      }
+    }
+    return records
+  }
+
+  /** Partitions with changes that nobody has taken. */
+  get changedPartitions(): ReadonlySet<number> {
+    return new Set([...this.#stores.values()].flatMap((store) => [...store.changedPartitions]))
+  }
+
+  /** A unit has been committed; `undefined` when it is not known where. */
+  committed(partition: number, produced: ReadonlyMap<string, bigint> | undefined): void {
+    if (produced === undefined) {
+      this.#next.delete(partition)
+      return
+    }
+    const next = produced.get(`${this.#options.topic}/${partition}`)
+    if (next !== undefined) this.#next.set(partition, next)
+  }
+
+  /**
+   * Makes the topic if it is not there.
+   * @throws KafkaError `INVALID_OPTIONS` when topics do not have equally many partitions; what Kafka says when it is not there.
+   */
+  ready(): Promise<void> {
+    this.#ready ??= this.#prepare().catch((error: unknown) => {
+      this.#ready = undefined
+      throw error
+    })
+    return this.#ready
+  }
+
+  async #prepare(): Promise<void> {
+    const { client, topic, inputs } = this.#options
+    const counts = await Promise.all(
+      inputs.map(async (input) => [input, (await client.bounds(input)).size] as const),
+    )
+    const [first] = counts
+    if (first === undefined) return
+    const odd = counts.find(([, count]) => count !== first[1])
+    if (odd !== undefined) {
+      throw new KafkaError(
+        'INVALID_OPTIONS',
+        `topics of a cluster have equally many partitions: "${first[0]}" has ${first[1]}, "${odd[0]}" ${odd[1]}`,
+        { topic: odd[0] },
+      )
+    }
+    await client.ensureTopics([{ topic, partitions: first[1], settings: SETTINGS }], true)
+    const { size } = await client.bounds(topic)
+    if (size !== first[1]) {
+      throw new KafkaError(
+        'INVALID_OPTIONS',
+        `the changelog "${topic}" has ${size} partitions, its inputs ${first[1]}: give the group another name, or remove the topic and begin anew`,
+        { topic },
+      )
+    }
+    this.partitions = size
+  }
+
+  /** Has the stores hold a partition as the changelog has it. @returns how many records were read for it. */
+  async restore(partition: number): Promise<number> {
+    await this.ready()
+    this.drop(partition)
+    const { client, topic, checkpoints } = this.#options
+    const copy = this.#copies.get(partition)
+    let next: bigint | undefined
+    if (copy === undefined) {
+      next = await checkpoints?.read(partition, (key, json) => this.#load(partition, key, json))
+      if (next === undefined) this.drop(partition)
+    } else {
+      // It is read no further: what is missing is read below.
+      this.#copies.delete(partition)
+      for (const [key, json] of copy.entries) this.#load(partition, key, json)
+      next = copy.next
+    }
+    const { low, high } = (await client.bounds(topic)).get(partition) ?? { low: 0n, high: 0n }
+    if (next === undefined || next < low || next > high) {
+      // Somebody has made the topic anew.
+      if (next !== undefined) this.drop(partition)
+      next = low
+    }
+    const read = await this.#readTo(partition, next, high)
+    this.#next.set(partition, high)
+    for (const store of this.#stores.values()) this.#options.onLoaded(store, partition)
+    return read
+  }
+
+  /** Forgets a partition. */
+  drop(partition: number): void {
+    this.#next.delete(partition)
+    for (const store of this.#stores.values()) {
+      const keys = store.drop(partition)
+      if (keys.length > 0) this.#options.onDropped(store, keys)
+    }
+  }
+
+  /** Writes what the stores hold of a partition to its checkpoint. Nothing may change it meanwhile. */
+  async checkpoint(partition: number): Promise<void> {
+    const next = this.#next.get(partition)
+    if (next === undefined) return
+    let size = 0
+    for (const store of this.#stores.values()) for (const _ of store.of(partition)) size++
+    await this.#options.checkpoints?.write(partition, next, size, this.#linesOf(partition))
+  }
+
+  /** Holds copies of these partitions, and of no others. */
+  async follow(partitions: readonly number[]): Promise<void> {
+    const wanted = new Set(partitions)
+    const isSame = wanted.size === this.#copies.size && partitions.every((p) => this.#copies.has(p))
+    if (isSame) return
+    await this.#unfollow()
+    for (const partition of this.#copies.keys()) {
+      if (!wanted.has(partition)) this.#copies.delete(partition)
+    }
+    const { client, topic, checkpoints } = this.#options
+    const bounds = await client.bounds(topic)
+    for (const partition of wanted) {
+      if (this.#copies.has(partition)) continue
+      const entries = new Map<string, string>()
+      const { low, high } = bounds.get(partition) ?? { low: 0n, high: 0n }
+      let next = await checkpoints?.read(partition, (key, json) => entries.set(key, json))
+      if (next === undefined || next < low || next > high) {
+        entries.clear()
+        next = low
+      }
+      this.#copies.set(partition, { next, entries })
+    }
+    if (wanted.size === 0 || this.#options.signal.aborted) return
+    this.#reader = client.reader({
+      from: new Map([
+        [topic, new Map([...this.#copies].map(([partition, { next }]) => [partition, next]))],
+      ]),
+      onRecords: (records) => {
+        for (const record of records) this.#copy(record)
+      },
+      onPosition: (_, partition, next) => {
+        const copy = this.#copies.get(partition)
+        if (copy !== undefined) copy.next = next
+      },
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#unfollow()
+    const { checkpoints } = this.#options
+    if (checkpoints === undefined) return
+    for (const [partition, { next, entries }] of this.#copies) {
+      await checkpoints.write(partition, next, entries.size, entries)
+    }
+    this.#copies.clear()
+  }
+
+  async #unfollow(): Promise<void> {
+    const reader = this.#reader
+    this.#reader = undefined
+    await reader?.close()
+  }
+
+  #copy(record: ReceivedRecord): void {
+    const { partition, key, value, offset } = record
+    const copy = this.#copies.get(partition)
+    // One that was read before it is not wanted any more, or twice, changes nothing.
+    if (copy === undefined || key === null || BigInt(offset) < copy.next) return
+    if (value === null) copy.entries.delete(key)
+    else copy.entries.set(key, value.toString())
+    copy.next = BigInt(offset) + 1n
+  }
+
+  #load(partition: number, key: string, json: string | null): void {
+    const [name, own] = JSON.parse(key) as [string, string]
+    const store = this.#stores.get(name)
+    if (json === null) store?.unload(own)
+    else store?.load(own, JSON.parse(json) as unknown, partition)
+  }
+
+  async #readTo(partition: number, from: bigint, end: bigint): Promise<number> {
+    if (from >= end) return 0
+    const { client, topic, signal } = this.#options
+    let count = 0
+    let reader: KafkaReader | undefined
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const stopped = (): void =>
+          reject(new KafkaError('CLOSED', 'the Kafka module is stopped', { topic, partition }))
+        if (signal.aborted) return stopped()
+        signal.addEventListener('abort', stopped, { once: true })
+        reader = client.reader({
+          from: new Map([[topic, new Map([[partition, from]])]]),
+          onRecords: (records) => {
+            for (const { key, value } of records) {
+              if (key !== null) this.#load(partition, key, value === null ? null : value.toString())
+            }
+            count += records.length
+          },
+          onPosition: (_, _partition, next) => {
+            if (next >= end) resolve()
+          },
+        })
+      })
+    } finally {
+      await reader?.close()
+    }
+    return count
+  }
+
+  *#linesOf(partition: number): IterableIterator<readonly [string, string]> {
+    for (const [name, store] of this.#stores) {
+      for (const [key, value] of store.of(partition)) {
+        yield [JSON.stringify([name, key]), JSON.stringify(value)]
+      }
+    }
+  }
+}

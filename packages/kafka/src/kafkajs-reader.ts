@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto'
+import type { Consumer, Kafka } from 'kafkajs'
+import { Backoff, within } from './backoff.js'
+import { messageOf } from './errors.js'
+import type { KafkaReader, PartitionAssignor, ReaderOptions } from './kafka-client.js'
+import { kafkajsAssigner } from './kafkajs-assigner.js'
+import { receivedFrom } from './kafkajs-records.js'
+
+const DISCONNECT_MS = 5_000
+const BYTES_PER_PARTITION = 4 * 2 ** 20
+
+/**
+ * Reads chosen partitions with kafkajs, which knows only groups: as the one member of a group of its own that commits nothing
+ * and leaves nothing behind. Built anew when it fails, where it was.
+ */
+export class KafkajsReader implements KafkaReader {
+  readonly #kafka: Kafka
+  readonly #options: ReaderOptions
+  readonly #next: Map<string, Map<number, bigint>>
+  readonly #stop = new AbortController()
+  readonly #backoff = new Backoff()
+  readonly #running: Promise<void>
+  #consumer: Consumer | undefined
+
+  constructor(kafka: Kafka, options: ReaderOptions) {
+    this.#kafka = kafka
+    this.#options = options
+    this.#next = new Map([...options.from].map(([topic, from]) => [topic, new Map(from)]))
+    this.#running = this.#supervise()
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await within(this.#running, DISCONNECT_MS)
+  }
+
+  async #supervise(): Promise<void> {
+    const { signal } = this.#stop
+    const { onStatus } = this.#options
+    while (!signal.aborted) {
+      let reason: string
+      try {
+        reason = await this.#runOnce()
+      } catch (error) {
+        reason = messageOf(error)
+      }
+      const ended = this.#consumer?.disconnect().catch(() => undefined)
+      this.#consumer = undefined
+      if (ended !== undefined) await within(ended, DISCONNECT_MS)
+      if (signal.aborted) return
+      onStatus?.({ state: 'recovering', message: reason })
+      await this.#backoff.wait(signal)
+    }
+  }
+
+  async #runOnce(): Promise<string> {
+    const { onStatus, onPosition, onRecords } = this.#options
+    const consumer = this.#kafka.consumer({
+      groupId: `gw-reader-${randomUUID()}`,
+      partitionAssigners: [kafkajsAssigner(this.#assignor)],
+      sessionTimeout: 10_000,
+      heartbeatInterval: 500,
+      maxWaitTimeInMs: 100,
+      maxBytesPerPartition: BYTES_PER_PARTITION,
+      allowAutoTopicCreation: false,
+      retry: { initialRetryTime: 100, retries: 5, restartOnFailure: async () => false },
+    })
+    this.#consumer = consumer
+    const ended = new Promise<string>((resolve) => {
+      consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error.message))
+      this.#stop.signal.addEventListener('abort', () => resolve('closed'), { once: true })
+    })
+    await consumer.connect()
+    await consumer.subscribe({ topics: [...this.#next.keys()], fromBeginning: true })
+    consumer.on(consumer.events.GROUP_JOIN, () => {
+      for (const [topic, partitions] of this.#next) {
+        for (const [partition, next] of partitions) {
+          consumer.seek({ topic, partition, offset: String(next) })
+        }
+      }
+      this.#backoff.reset()
+      onStatus?.({ state: 'running', message: '' })
+    })
+    const read = (topic: string, partition: number, last: string): void => {
+      const next = BigInt(last) + 1n
+      this.#next.get(topic)?.set(partition, next)
+      onPosition?.(topic, partition, next)
+    }
+    // What holds no records, such as the mark of a transaction, is told only here.
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      if (payload.batchSize === 0) read(payload.topic, payload.partition, payload.lastOffset)
+    })
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      eachBatch: async ({ batch, heartbeat, isRunning, isStale, resolveOffset }) => {
+        if (!isRunning() || isStale()) return
+        const { topic, partition, messages } = batch
+        await onRecords(messages.map((message) => receivedFrom(topic, partition, message)))
+        resolveOffset(messages.at(-1)?.offset ?? batch.lastOffset())
+        read(topic, partition, batch.lastOffset())
+        await heartbeat()
+      },
+    })
+    return ended
+  }
+
+  get #assignor(): PartitionAssignor {
+    return {
+      name: 'gw-reader',
+      tell: () => undefined,
+      assign: ([member]) =>
+        member === undefined
+          ? {}
+          : {
+              [member.memberId]: Object.fromEntries(
+                [...this.#next].map(([topic, partitions]) => [topic, [...partitions.keys()]]),
+              ),
+            },
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import { type Edge, node } from '@gw/core'
+
+/** Values by key that a graph keeps. In a cluster it holds the keys of the partitions that this gateway has, and survives it. */
+export interface Store<T> {
+  readonly name: string
+  readonly size: number
+  get(key: string): T | undefined
+  /** Values are JSON; they are replaced, not changed. */
+  set(key: string, value: T): void
+  delete(key: string): void
+  entries(): IterableIterator<[key: string, value: T]>
+}
+
+/** Makes a store: give it to nodes, and to `cluster` so that it survives. Names are unique in a cluster. */
+export function store<T>(name: string): Store<T> {
+  return new KeyedStore<T>(name)
+}
+
+/** Options of {@link aggregate}. */
+export interface AggregateOptions<T, A> {
+  /** Key of a record. */
+  readonly by: (record: T) => string
+  /** What a key has before its first record. */
+  readonly initial: A
+  readonly step: (before: A, record: T) => A
+}
+
+/**
+ * Folds records by key into a store; ticks what the record's key has come to.
+ * @example
+ * ```ts
+ * const sums = store<number>('sums')
+ * aggregate(c.getChannel('orders'), sums, { by: (o) => o.symbol, initial: 0, step: (sum, o) => sum + o.quantity })
+ * ```
+ */
+export function aggregate<T, A>(
+  records: Edge<T>,
+  into: Store<A>,
+  { by, initial, step }: AggregateOptions<T, A>,
+): Edge<{ readonly key: string; readonly value: A; readonly record: T }> {
+  return node(`aggregate ${into.name}`, { records }, ({ records }) => () => {
+    const record = records.value
+    const key = by(record)
+    const value = step(into.get(key) ?? initial, record)
+    into.set(key, value)
+    return { key, value, record }
+  })
+}
+
+interface Entry<T> {
+  value: T
+  readonly partition: number
+}
+
+/** A key that has changed; `undefined` stands for one that has gone. */
+export interface Change {
+  readonly key: string
+  readonly value: unknown
+}
+
+/** Which partition changes belong to: that whose records the engine runs, else that of the key. */
+export interface Attribution {
+  partition: number | undefined
+  readonly partitionOf: (key: string) => number
+}
+
+/** A store that knows which partition a key belongs to, and what has changed since it was asked last. */
+export class KeyedStore<T = unknown> implements Store<T> {
+  readonly name: string
+  readonly #entries = new Map<string, Entry<T>>()
+  readonly #changed = new Map<number, Set<string>>()
+  #attribution: Attribution | undefined
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get(key: string): T | undefined {
+    return this.#entries.get(key)?.value
+  }
+
+  set(key: string, value: T): void {
+    const entry = this.#entries.get(key)
+    const partition = this.#attribution?.partition
+    if (entry !== undefined && (partition === undefined || partition === entry.partition)) {
+      entry.value = value
+      this.#note(key, entry.partition)
+      return
+    }
+    const home = partition ?? this.#attribution?.partitionOf(key) ?? 0
+    this.#entries.set(key, { value, partition: home })
+    this.#note(key, home)
+  }
+
+  delete(key: string): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    this.#entries.delete(key)
+    this.#note(key, entry.partition)
+  }
+
+  *entries(): IterableIterator<[key: string, value: T]> {
+    for (const [key, { value }] of this.#entries) yield [key, value]
+  }
+
+  /** The entries of a partition. */
+  *of(partition: number): IterableIterator<[key: string, value: T]> {
+    for (const [key, entry] of this.#entries) {
+      if (entry.partition === partition) yield [key, entry.value]
+    }
+  }
+
+  /** Begins a run in a cluster, empty. */
+  attach(attribution: Attribution): void {
+    this.#entries.clear()
+    this.#changed.clear()
+    this.#attribution = attribution
+  }
+
+  /** Puts in what was kept elsewhere. */
+  load(key: string, value: T, partition: number): void {
+    this.#entries.set(key, { value, partition })
+  }
+
+  /** Takes out what is gone elsewhere. */
+  unload(key: string): void {
+    this.#entries.delete(key)
+  }
+
+  /** Partitions of which something has changed. */
+  get changedPartitions(): Iterable<number> {
+    return this.#changed.keys()
+  }
+
+  /** What has changed of a partition since this was asked last: each key once. */
+  takeChanges(partition: number): readonly Change[] {
+    const keys = this.#changed.get(partition)
+    if (keys === undefined) return []
+    this.#changed.delete(partition)
+    return [...keys].map((key) => ({ key, value: this.#entries.get(key)?.value }))
+  }
+
+  /** Forgets a partition. @returns the keys that have gone. */
+  drop(partition: number): readonly string[] {
+    this.#changed.delete(partition)
+    const keys: string[] = []
+    for (const [key, entry] of this.#entries) if (entry.partition === partition) keys.push(key)
+    for (const key of keys) this.#entries.delete(key)
+    return keys
+  }
+
+  #note(key: string, partition: number): void {
+    if (this.#attribution === undefined) return
+    const keys = this.#changed.get(partition)
+    if (keys === undefined) this.#changed.set(partition, new Set([key]))
+    else keys.add(key)
+  }
+}

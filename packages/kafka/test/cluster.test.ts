@@ -1,0 +1,230 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { channel, defineChannels, defineModule, Gateway, struct } from '@gw/channels'
+import { node } from '@gw/core'
+import { aggregate, type ClusterModule, type ClusterOptions, cluster, store } from '@gw/kafka'
+import { afterAll, afterEach, describe, expect, inject, test } from 'vitest'
+import { z } from 'zod'
+import { createTopic, produce } from './broker/topics.js'
+
+const brokers = inject('brokers')
+const broker = brokers ?? ''
+
+const Order = struct('Order', { symbol: z.string(), quantity: z.number().positive() })
+const Total = struct('Total', { symbol: z.string(), sum: z.number() })
+const channels = defineChannels({
+  orders: channel(Order, { send: true }),
+  totals: channel(Total, { state: { by: 'symbol' } }),
+  allTotals: channel(Total),
+})
+type Channels = (typeof channels)['channels']
+
+interface Member {
+  readonly gateway: Gateway<Channels>
+  readonly module: ClusterModule<Channels>
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'gw-cluster-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe.skipIf(brokers === undefined)('a cluster', () => {
+  const open = new Set<Gateway<Channels>>()
+
+  afterEach(async () => {
+    await Promise.all([...open].map((gateway) => gateway.stop()))
+    open.clear()
+  })
+
+  async function start(
+    topic: string,
+    groupId: string,
+    more: Partial<ClusterOptions<Channels>> = {},
+  ): Promise<Member> {
+    const sums = store<number>('sums')
+    const totals = defineModule(channels, 'totals', (c) => {
+      const folded = aggregate(c.getChannel('orders'), sums, {
+        by: ({ symbol }) => symbol,
+        initial: 0,
+        step: (sum, { quantity }) => sum + quantity,
+      })
+      c.setChannel(
+        'totals',
+        node('total', { folded }, ({ folded }, context) => () => {
+          const { key, value } = folded.value
+          return Total.make(context, { symbol: key, sum: value })
+        }),
+      )
+    })
+    const module = cluster<Channels>({
+      brokers: [broker],
+      groupId,
+      by: { orders: 'symbol' },
+      subscribe: { orders: { [topic]: '' } },
+      stores: [sums],
+      exactlyOnce: true,
+      sessionTimeoutMs: 6_000,
+      relay: { totals: 'allTotals' },
+      ...more,
+    })
+    const gateway = new Gateway({ channels, modules: [totals, module] })
+    await gateway.start()
+    open.add(gateway)
+    return { gateway, module }
+  }
+
+  async function stop({ gateway }: Member): Promise<void> {
+    open.delete(gateway)
+    await gateway.stop()
+  }
+
+  const symbols = Array.from({ length: 20 }, (_, i) => `s${i}`)
+  const round = (topic: string) =>
+    produce(
+      broker,
+      topic,
+      symbols.map((symbol, i) => ({
+        key: symbol,
+        value: JSON.stringify({ symbol, quantity: i + 1 }),
+      })),
+    )
+  const expected = (rounds: number): unknown =>
+    symbols
+      .map((symbol, i) => [symbol, (i + 1) * rounds])
+      .sort(([a], [b]) => ((a as string) < (b as string) ? -1 : 1))
+  const totalsOf = async ({ module }: Member): Promise<unknown> =>
+    ((await module.query('totals')) as readonly z.output<typeof Total>[]).map(({ symbol, sum }) => [
+      symbol,
+      sum,
+    ])
+  const settled = (members: readonly Member[], partitions: number) =>
+    expect
+      .poll(
+        () =>
+          members
+            .flatMap(({ module }) => module.ready)
+            .sort()
+            .join() === Array.from({ length: partitions }, (_, i) => i).join() &&
+          members.every(({ module }) => module.members.length === members.length),
+        { timeout: 10_000 },
+      )
+      .toBe(true)
+
+  test('shares the partitions; each answers for all; who comes and who goes hands over the state', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 4)
+    const first = await start(topic, groupId)
+    await round(topic)
+    await expect.poll(() => totalsOf(first), { timeout: 20_000 }).toEqual(expected(1))
+    const second = await start(topic, groupId)
+    await settled([first, second], 4)
+    expect(first.module.ready).toHaveLength(2)
+    await round(topic)
+    for (const member of [first, second]) {
+      await expect.poll(() => totalsOf(member), { timeout: 20_000 }).toEqual(expected(2))
+    }
+    const some = await second.module.query('totals', {
+      where: { sum: { gt: 10 } },
+      sort: '-sum',
+      offset: 1,
+      limit: 2,
+      select: ['symbol'],
+    } as never)
+    expect(some).toEqual([{ symbol: 's18' }, { symbol: 's17' }])
+    await stop(first)
+    await settled([second], 4)
+    await round(topic)
+    await expect.poll(() => totalsOf(second), { timeout: 20_000 }).toEqual(expected(3))
+  })
+
+  test('a record is sent to whoever owns its key, and what it changes is committed when that answers', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 4)
+    const members = [await start(topic, groupId), await start(topic, groupId)]
+    const [first, second] = members as [Member, Member]
+    await settled(members, 4)
+    const heard: string[] = []
+    first.gateway.channels.watch('allTotals', undefined, ({ value }) =>
+      heard.push((value as { symbol: string }).symbol),
+    )
+    for (const symbol of symbols) {
+      const sent = await first.module.send('orders', { symbol, quantity: 5 })
+      expect(sent).toMatchObject({ id: expect.any(String), symbol, quantity: 5 })
+      expect(await second.module.get('sums', symbol)).toBe(5)
+    }
+    expect(first.module.received + second.module.received).toBe(0)
+    expect(await totalsOf(second)).toHaveLength(20)
+    expect(second.gateway.channels.count('totals')).toBeGreaterThan(0)
+    expect(second.gateway.channels.count('totals')).toBeLessThan(20)
+    await expect.poll(() => [...heard].sort(), { timeout: 20_000 }).toEqual([...symbols].sort())
+    await expect(first.module.send('orders', { symbol: 's1', quantity: -1 })).rejects.toMatchObject(
+      {
+        code: 'INVALID_RECORD',
+      },
+    )
+    await expect(second.module.send('orders', { quantity: 1 })).rejects.toMatchObject({
+      code: 'INVALID_RECORD',
+      channel: 'orders',
+    })
+    await stop(second)
+    await settled([first], 4)
+    for (const symbol of symbols) expect(await first.module.get('sums', symbol)).toBe(5)
+  })
+
+  test('a checkpoint leaves only the tail to be read; a damaged one does no harm', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 2)
+    const checkpoints = { folder: join(folder, groupId) }
+    const first = await start(topic, groupId, { checkpoints })
+    await round(topic)
+    await expect.poll(() => totalsOf(first), { timeout: 20_000 }).toEqual(expected(1))
+    await stop(first)
+    const second = await start(topic, groupId, { checkpoints })
+    await settled([second], 2)
+    expect(second.module.restored).toBe(0)
+    expect(await totalsOf(second)).toEqual(expected(1))
+    await stop(second)
+    rmSync(checkpoints.folder, { recursive: true })
+    const third = await start(topic, groupId, { checkpoints })
+    await settled([third], 2)
+    // A sum and a total of each symbol.
+    expect(third.module.restored).toBe(40)
+    expect(await totalsOf(third)).toEqual(expected(1))
+  })
+
+  test('a copy that stands by is up to date: whoever takes over reads nothing again', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 2)
+    const members = [
+      await start(topic, groupId, { standbys: 1 }),
+      await start(topic, groupId, { standbys: 1 }),
+    ]
+    const [first, second] = members as [Member, Member]
+    await settled(members, 2)
+    expect(first.module.members.map(({ standsBy }) => standsBy.length)).toEqual([1, 1])
+    await round(topic)
+    await expect.poll(() => totalsOf(first), { timeout: 20_000 }).toEqual(expected(1))
+    const before = second.module.restored
+    // The copy follows within a fetch; what it lacks is read when it takes over.
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await stop(first)
+    await settled([second], 2)
+    expect(second.module.restored - before).toBe(0)
+    expect(await totalsOf(second)).toEqual(expected(1))
+  })
+
+  test('topics with unequal partitions are named, and nothing is taken', async () => {
+    const [topic, other, groupId] = [randomUUID(), randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 2)
+    await createTopic(broker, other, 3)
+    const { module } = await start(topic, groupId, {
+      subscribe: { orders: { [topic]: '', [other]: '' } },
+    })
+    await round(topic)
+    await expect
+      .poll(() => module.status.consumer.message, { timeout: 20_000 })
+      .toContain('equally many partitions')
+    expect(module.received).toBe(0)
+  })
+})
