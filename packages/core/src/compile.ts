@@ -134,14 +134,17 @@ export function compile(graph: Graph, cycle: Cycle): Program {
   return new Program(neededNodes(graph), graph.nodes.length, cycle)
 }
 
-/** Depth first from the sinks, inputs before readers, without recursion: a chain may be a million nodes long. */
-export function neededNodes(graph: Graph): NodeSpec[] {
+/**
+ * Depth first from the sinks, or from all nodes, inputs before readers, without recursion: a chain may be a million
+ * nodes long.
+ */
+export function neededNodes(graph: Graph, fromAll = false): NodeSpec[] {
   const sorted: NodeSpec[] = []
   const state = new Uint8Array(graph.nodes.length)
   const stack: NodeSpec[] = []
   const nextInput: number[] = []
   for (const sink of graph.nodes) {
-    if (!sink.sink || state[sink.id] !== UNSEEN) continue
+    if (!(sink.sink || fromAll) || state[sink.id] !== UNSEEN) continue
     stack.push(sink)
     nextInput.push(0)
     state[sink.id] = OPEN

@@ -50,6 +50,7 @@ export function feedback<T>(graph: Graph, name = 'feedback'): Feedback<T> {
         name: `${name}.bind`,
         inputs: [edge],
         outputs: 0,
+        feeds: spec,
         setup: ([input], _outputs, context: NodeContext) => {
           const instance = instanceOf(context)
           let next: NextCycle | undefined

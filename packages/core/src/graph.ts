@@ -29,6 +29,8 @@ export interface NodeDeclaration {
   readonly outputs?: number
   /** Whether the node runs although nobody reads its outputs. @defaultValue `outputs === 0` */
   readonly sink?: boolean
+  /** The node that ticks, in the next cycle, what this one takes: a feedback is drawn so. */
+  readonly feeds?: NodeSpec
   readonly setup: Setup
 }
 
@@ -40,10 +42,13 @@ export interface NodeSpec {
   readonly name: string
   /** Names of the scopes around the declaration and the node's own, joined by `/`. */
   readonly path: string
+  /** Names of those scopes, outermost first. */
+  readonly scopes: readonly string[]
   readonly inputs: readonly Edge<unknown>[]
   readonly passive: readonly boolean[] | undefined
   readonly outputs: number
   readonly sink: boolean
+  readonly feeds: NodeSpec | undefined
   readonly setup: Setup
 }
 
@@ -72,17 +77,21 @@ export class Edge<out T> {
 export class Graph {
   /** @internal */
   readonly nodes: NodeSpec[] = []
+  #scopes: readonly string[] = []
   #scope = ''
   #beforeRun: (() => void)[] = []
 
   /** Runs `build` with `name` in front of the paths of all nodes that it declares; errors and descriptions show it. */
   scope<R>(name: string, build: () => R): R {
     const outer = this.#scope
+    const scopes = this.#scopes
     this.#scope = outer === '' ? name : `${outer}/${name}`
+    this.#scopes = [...scopes, name]
     try {
       return build()
     } finally {
       this.#scope = outer
+      this.#scopes = scopes
     }
   }
 
@@ -104,7 +113,15 @@ export class Graph {
    * @throws GraphError `GRAPH_MISMATCH` when an input belongs to another graph, `NOT_AN_EDGE` when it is no edge.
    */
   add(declaration: NodeDeclaration): NodeSpec {
-    const { name, inputs = [], passive, outputs = 1, sink = outputs === 0, setup } = declaration
+    const {
+      name,
+      inputs = [],
+      passive,
+      outputs = 1,
+      sink = outputs === 0,
+      feeds,
+      setup,
+    } = declaration
     const path = this.#scope === '' ? name : `${this.#scope}/${name}`
     for (let i = 0; i < inputs.length; i++) {
       const input = inputs[i]
@@ -127,10 +144,12 @@ export class Graph {
       id: this.nodes.length,
       name,
       path,
+      scopes: this.#scopes,
       inputs,
       passive,
       outputs,
       sink,
+      feeds,
       setup,
     }
     this.nodes.push(spec)

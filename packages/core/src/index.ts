@@ -13,6 +13,15 @@ export {
 } from './clock.js'
 export type { Cursor, Rows } from './cursor.js'
 export {
+  type DescribedEdge,
+  type DescribedNode,
+  type DescribeOptions,
+  describe,
+  type GraphDescription,
+  type NodeKind,
+} from './describe.js'
+export { type DrawOptions, toDot, toMermaid } from './draw.js'
+export {
   type DynamicInputs,
   dynamic,
   dynamicOutputs,

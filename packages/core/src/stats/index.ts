@@ -10,6 +10,7 @@ export {
   emaVar,
 } from './ema.js'
 export { type ArgOptions, argmax, argmin, max, min } from './extremes.js'
+export { corrMatrix, covMatrix, type Matrix } from './matrices.js'
 export {
   type KurtOptions,
   kurt,
