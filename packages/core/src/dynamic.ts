@@ -177,6 +177,10 @@ class DynamicNode<K, T> implements InstanceHost {
     context.onStop(() => this.#stopAll())
   }
 
+  get sharedPath(): string {
+    return this.#context.sharedPath
+  }
+
   step(): void {
     this.#isRunning = true
     if (this.#ended.length > 0) this.#announceEnded()

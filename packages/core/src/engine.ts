@@ -8,7 +8,7 @@ import {
   type ScheduledEvent,
   WAITING,
 } from './event-queue.js'
-import type { Graph, NodeSpec } from './graph.js'
+import type { Graph, NodeSpec, Step } from './graph.js'
 import { Instance } from './instance.js'
 import type { Tick } from './outputs.js'
 import type { Cycle, Series } from './series.js'
@@ -16,6 +16,22 @@ import { isoOf, type Timestamp } from './time.js'
 
 /** What to do about a node that threw: `rethrow` ends the run, `continue` goes on without that node's tick. */
 export type NodeFailureAction = 'rethrow' | 'continue'
+
+/** How far a run has come. */
+export interface RunProgress {
+  /** Engine time of the last cycle. */
+  readonly now: Timestamp
+  /** Cycles run so far. */
+  readonly cycles: number
+}
+
+/** What measures a run, see `Profiler`. */
+export interface EngineProfiler {
+  /** The step of a node, measured. */
+  timedStep(path: string, name: string, step: Step): Step
+  /** What runs the nodes of a cycle, measured. */
+  timedCycle(cycle: Cycle, propagate: () => void): () => void
+}
 
 /** Bounds and hooks of an engine; the drivers `simulate` and `realtime` fill them in. */
 export interface EngineOptions {
@@ -34,6 +50,10 @@ export interface EngineOptions {
    * @defaultValue 1_000
    */
   readonly compileAfter?: number
+  /** Asked after each cycle: the run ends with the first cycle after which it says yes. */
+  readonly until?: (run: RunProgress) => boolean
+  /** Measures the run: a `Profiler`. */
+  readonly profiler?: EngineProfiler
 }
 
 /** Values that came from outside and wait for a cycle. */
@@ -60,12 +80,15 @@ export class Engine {
   readonly cycle: Cycle
   readonly onNodeFailure: (error: GraphError, node: NodeSpec) => NodeFailureAction
   readonly compileAfter: number
+  readonly profiler: EngineProfiler | undefined
   /** Whether a cycle runs at this moment. */
   inCycle = false
   /** Sources that wait for data: simulated time stands still meanwhile. */
   waiting = 0
-  /** What a source failed with while no cycle ran: the driver ends the run with it. */
+  /** What failed beside the cycles: the driver ends the run with it. */
   failure: { readonly error: unknown } | undefined
+  /** What is still closing after {@link stop}; a driver that can waits for it. */
+  readonly closing: Promise<unknown>[] = []
   /** Called when a push or resumed source has brought work, so that the driver looks for it. */
   onWork: () => void = () => undefined
 
@@ -108,23 +131,39 @@ export class Engine {
     this.isRealtime = options.realtime
     this.onNodeFailure = options.onNodeFailure ?? (() => 'rethrow')
     this.compileAfter = options.compileAfter ?? 1_000
+    this.profiler = options.profiler
     this.#present = options.present
     this.#maxCyclesAtOneTime = options.maxCyclesAtOneTime ?? 1_000_000
     this.cycle = { stamp: 0, now: options.start }
     running.add(graph)
     try {
-      this.#root = new Instance(this, graph)
-      this.#root.start()
+      const root = new Instance(this, graph)
+      this.#root = root
+      if (this.profiler !== undefined) {
+        const propagate = root.propagate.bind(root)
+        root.propagate = this.profiler.timedCycle(this.cycle, propagate)
+      }
+      root.start()
     } catch (error) {
       running.delete(graph)
       throw error
     }
+    const { until } = options
+    if (until !== undefined) this.#stopWhen(until)
   }
 
   /** Ends the run after the cycle that runs, or before the next one. */
   requestStop(): void {
     this.#stopRequested = true
     this.#isDisturbed = true
+  }
+
+  /** Ends the run, as {@link requestStop} does, with an error. */
+  fail(error: unknown): void {
+    if (this.#hasStopped) return
+    this.failure ??= { error }
+    this.requestStop()
+    this.onWork()
   }
 
   /** Whether the run is to end. */
@@ -263,11 +302,24 @@ export class Engine {
 
   /** A source that was {@link WAITING} has its data: `read` puts it into its event. */
   resume(event: ScheduledEvent, read: () => void): void {
-    if (this.#hasStopped || event.instance.hasStopped) return
-    this.waiting--
-    try {
+    this.release(event.instance, () => {
       read()
       this.scheduleRefilled(event)
+    })
+  }
+
+  /** Something is waited for: simulated time stands still until it is released. */
+  hold(): void {
+    this.waiting++
+    this.#isDisturbed = true
+  }
+
+  /** What was waited for is there: `work` schedules what comes of it, unless its instance has stopped. */
+  release(instance: Instance, work: () => void): void {
+    if (this.#hasStopped) return
+    this.waiting--
+    try {
+      if (!instance.hasStopped) work()
     } catch (error) {
       this.failure ??= { error }
     }
@@ -450,6 +502,13 @@ export class Engine {
       refill.advance(event)
       this.scheduleRefilled(event)
     }
+  }
+
+  #stopWhen(until: (run: RunProgress) => boolean): void {
+    this.afterCycle(() => {
+      if (until(this)) this.requestStop()
+      else this.#stopWhen(until)
+    })
   }
 
   #endCycle(): void {

@@ -27,6 +27,7 @@ export type GraphErrorCode =
   | 'OUT_OF_STEP'
   | 'SNAP_NOT_VALID'
   | 'PUSH_IN_CYCLE'
+  | 'CALL_OVERFLOW'
   | 'ADAPTER_FAILED'
   | 'TIMED_OUT'
   | 'SPINNING'

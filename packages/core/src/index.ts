@@ -1,4 +1,13 @@
 export {
+  type Adapter,
+  type AdapterContext,
+  type AdapterOptions,
+  type AdapterStatus,
+  adapter,
+  type StatusLevel,
+  type StopAdapter,
+} from './adapter.js'
+export {
   type BasketOutput,
   type BasketView,
   basketNode,
@@ -30,7 +39,7 @@ export {
   type SubGraphInputs,
   snap,
 } from './dynamic.js'
-export type { NodeFailureAction } from './engine.js'
+export type { NodeFailureAction, RunProgress } from './engine.js'
 export { GraphError, type GraphErrorCode, type GraphErrorDetails } from './errors.js'
 export { type Feedback, feedback } from './feedback.js'
 export { type DelayedEdge, delayedEdge, dependsOn, Edge, Graph } from './graph.js'
@@ -72,6 +81,7 @@ export { firstN } from './operators/first-n.js'
 export { type GateOptions, gate } from './operators/gate.js'
 export { and, not, or } from './operators/logic.js'
 export { map } from './operators/map.js'
+export { type MapAsyncOptions, mapAsync } from './operators/map-async.js'
 export {
   abs,
   arccos,
@@ -123,6 +133,7 @@ export { type SameShape, type SyncOptions, sampleBasket, sync } from './operator
 export { times, timesNs } from './operators/times.js'
 export { wrapFeedback } from './operators/wrap-feedback.js'
 export { type GraphOutputOptions, type GraphOutputs, graphOutput, type Tick } from './outputs.js'
+export { type CycleProfile, type NodeProfile, type ProfileReport, Profiler } from './profiler.js'
 export { type CurveOptions, type CurveTick, curve, type PullOptions, pull } from './pull.js'
 export {
   batch,
@@ -137,6 +148,7 @@ export { type RealtimeOptions, type Run, realtime } from './realtime.js'
 export type { Input } from './series.js'
 export {
   END_OF_TIME,
+  type RunOptions,
   type RunResult,
   type SimulateAsyncOptions,
   type SimulateOptions,

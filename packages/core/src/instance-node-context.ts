@@ -22,6 +22,16 @@ export class InstanceNodeContext implements NodeContext {
     return this.instance.pathOf(this.#node)
   }
 
+  /** @internal The path of the node without the keys of the sub-graphs that it is in. */
+  get sharedPath(): string {
+    return this.instance.sharedPathOf(this.#node)
+  }
+
+  /** @internal What ends the run when the node fails outside of its step; see `Instance.failureOf`. */
+  failureOf(cause: unknown): GraphError | undefined {
+    return this.instance.failureOf(this.#node, cause)
+  }
+
   /** @internal Makes the node run in this cycle, which is being formed. */
   run(): void {
     this.instance.mark(this.#node)

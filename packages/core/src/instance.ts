@@ -10,6 +10,8 @@ import type { Timestamp } from './time.js'
 
 /** What runs an instance inside its own turn: the node that made a sub-graph. */
 export interface InstanceHost {
+  /** The path that all instances of the node share. */
+  readonly sharedPath: string
   /** The path of the node, with what tells its instances apart. */
   pathOf(instance: Instance): string
   /** Something ticked in `instance`: it has to run in this cycle. */
@@ -25,6 +27,7 @@ export class Instance {
   readonly #graph: Graph
   readonly #program: Program
   readonly #scheduler: Scheduler
+  #onStart: (() => void)[] = []
   readonly #onStop: (() => void)[] = []
   /** Of a sub-graph, the events that wait in the engine's queue: they are taken out with it. */
   readonly #events: Set<ScheduledEvent> | undefined
@@ -54,14 +57,38 @@ export class Instance {
   }
 
   pathOf(node: number): string {
-    const { path } = this.#program.nodes[node] as NodeSpec
+    const { path } = this.#specOf(node)
     return this.path === '' ? path : `${this.path}/${path}`
+  }
+
+  /** The path of a node without the keys that tell the instances of one graph apart. */
+  sharedPathOf(node: number): string {
+    const { path } = this.#specOf(node)
+    return this.host === undefined ? path : `${this.host.sharedPath}[*]/${path}`
+  }
+
+  /** What ends the run when a node fails outside of its step; `undefined` when the run's policy is to go on. */
+  failureOf(node: number, cause: unknown): GraphError | undefined {
+    const spec = this.#specOf(node)
+    const error = this.#failed(spec, cause)
+    return this.engine.onNodeFailure(error, spec) === 'rethrow' ? error : undefined
   }
 
   /** Sets up all nodes. What a sub-graph schedules for the present time ticks in this cycle. */
   start(): void {
-    this.#setUp()
-    this.#isSettingUp = false
+    try {
+      this.#setUp()
+      this.#isSettingUp = false
+      for (const callback of this.#onStart) callback()
+    } catch (error) {
+      try {
+        this.stop()
+      } catch {
+        // The error of the setup came first, and it is the one to report.
+      }
+      throw error
+    }
+    this.#onStart = []
     for (const event of this.#initial) this.engine.applyInCycle(event)
     this.#initial.length = 0
   }
@@ -178,6 +205,11 @@ export class Instance {
     }
   }
 
+  /** Calls back when all nodes have been set up. */
+  onStart(callback: () => void): void {
+    this.#onStart.push(callback)
+  }
+
   /** Calls back when the instance stops, in the reverse order of registration. */
   onStop(callback: () => void): void {
     this.#onStop.push(callback)
@@ -203,28 +235,29 @@ export class Instance {
 
   #setUp(): void {
     const { nodes } = this.#program
-    try {
-      for (let i = 0; i < nodes.length; i++) {
-        const node = nodes[i] as NodeSpec
-        try {
-          const step = node.setup(
-            this.#program.inputSeries(i),
-            this.#program.outputSeries(i),
-            new InstanceNodeContext(this, i),
-          )
-          if (step !== undefined) this.#steps[i] = this.#untilFirstValue(i, step)
-        } catch (error) {
-          throw this.#failed(node, error)
-        }
-      }
-    } catch (error) {
+    for (let i = 0; i < nodes.length; i++) {
+      const node = nodes[i] as NodeSpec
       try {
-        this.stop()
-      } catch {
-        // The error of the setup came first, and it is the one to report.
+        const step = node.setup(
+          this.#program.inputSeries(i),
+          this.#program.outputSeries(i),
+          new InstanceNodeContext(this, i),
+        )
+        if (step !== undefined) this.#steps[i] = this.#untilFirstValue(i, this.#measured(i, step))
+      } catch (error) {
+        throw this.#failed(node, error)
       }
-      throw error
     }
+  }
+
+  #specOf(node: number): NodeSpec {
+    return this.#program.nodes[node] as NodeSpec
+  }
+
+  #measured(node: number, step: Step): Step {
+    const { profiler } = this.engine
+    if (profiler === undefined) return step
+    return profiler.timedStep(this.sharedPathOf(node), this.#specOf(node).name, step)
   }
 
   /** An async step returns nothing but promises: its first value shows it, and later ones need no look. */
@@ -239,9 +272,8 @@ export class Instance {
   }
 
   #nodeThrew(cause: unknown): void {
-    const node = this.#program.nodes[this.#scheduler.current] as NodeSpec
-    const error = this.#failed(node, cause)
-    if (this.engine.onNodeFailure(error, node) === 'rethrow') throw error
+    const error = this.failureOf(this.#scheduler.current, cause)
+    if (error !== undefined) throw error
   }
 
   #failed(node: NodeSpec, cause: unknown): GraphError {

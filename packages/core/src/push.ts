@@ -34,6 +34,8 @@ export interface PushSource<In, Out = In> {
    * `PUSH_IN_CYCLE` from inside a cycle.
    */
   push(value: In): void
+  /** Whether its graph is running, so that values may be pushed. */
+  readonly running: boolean
   /** Values that wait for a cycle. */
   readonly pending: number
   /** Values dropped by the overflow policy in this run. */
@@ -144,6 +146,9 @@ export function push(graph: Graph, mode: PushMode, options: PushOptions = {}): P
         )
       }
       source.push(value)
+    },
+    get running() {
+      return source?.isOpen === true
     },
     get pending() {
       return source?.pending ?? 0

@@ -1,18 +1,19 @@
 import { type Clock, wallClock } from './clock.js'
-import { Engine, type EngineOptions } from './engine.js'
+import { Engine } from './engine.js'
 import type { Graph } from './graph.js'
-import { END_OF_TIME, type RunResult } from './simulate.js'
+import { END_OF_TIME, type RunOptions, type RunResult, throwFirst } from './simulate.js'
 import type { Duration, Timestamp } from './time.js'
 
 /** Options of {@link realtime}. */
-export interface RealtimeOptions
-  extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime' | 'compileAfter'> {
+export interface RealtimeOptions extends RunOptions {
   /** The time that the run follows. @defaultValue the wall's */
   readonly clock?: Clock
   /** Engine time of the first cycle; what lies in the past is caught up first. @defaultValue the clock's now */
   readonly start?: Timestamp
   /** Engine time after which the run ends. @defaultValue no end */
   readonly end?: Timestamp
+  /** Span after which to end, in place of `end`. */
+  readonly duration?: Duration
   /** Ends the run after the current cycle when aborted. */
   readonly signal?: AbortSignal
   /** How long cycles may run on end before I/O gets its turn. @defaultValue 8 */
@@ -65,8 +66,9 @@ class RealtimeRun implements Run {
   #wakeTime = Number.POSITIVE_INFINITY
 
   constructor(graph: Graph, options: RealtimeOptions) {
-    const { clock = wallClock(), end = END_OF_TIME, budgetMs = 8, signal } = options
+    const { clock = wallClock(), duration, budgetMs = 8, signal } = options
     const start = options.start ?? clock.now()
+    const end = options.end ?? (duration === undefined ? END_OF_TIME : start + duration)
     this.#clock = clock
     this.#budgetMs = budgetMs
     this.#signal = signal
@@ -184,12 +186,20 @@ class RealtimeRun implements Run {
     } catch (error) {
       first ??= { error }
     }
-    if (first !== undefined) {
+    this.failure = first?.error
+    const { outputs, cycles, now, closing } = this.#engine
+    const settle = (): void => {
+      if (first === undefined) return this.#resolve({ outputs, cycles, now })
       this.failure = first.error
-      return this.#reject(first.error)
+      this.#reject(first.error)
     }
-    const { outputs, cycles, now } = this.#engine
-    this.#resolve({ outputs: outputs, cycles, now })
+    if (closing.length === 0) return settle()
+    Promise.allSettled(closing)
+      .then(throwFirst)
+      .catch((error) => {
+        first ??= { error }
+      })
+      .then(settle)
   }
 }
 

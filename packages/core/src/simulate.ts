@@ -4,9 +4,14 @@ import type { Graph } from './graph.js'
 import type { GraphOutputs } from './outputs.js'
 import type { Duration, Timestamp } from './time.js'
 
+/** Options of all kinds of runs. */
+export type RunOptions = Pick<
+  EngineOptions,
+  'until' | 'profiler' | 'onNodeFailure' | 'maxCyclesAtOneTime' | 'compileAfter'
+>
+
 /** Options of {@link simulate} and {@link simulateAsync}. */
-export interface SimulateOptions
-  extends Pick<EngineOptions, 'onNodeFailure' | 'maxCyclesAtOneTime' | 'compileAfter'> {
+export interface SimulateOptions extends RunOptions {
   /** Engine time of the first cycle, inclusive. @defaultValue 0 */
   readonly start?: Timestamp
   /** Engine time of the last cycle, inclusive; nothing later is run. @defaultValue no end */
@@ -75,7 +80,7 @@ export async function simulateAsync(
   if (signal?.aborted === true) onAbort()
   let failure: { readonly error: unknown } | undefined
   try {
-    for (;;) {
+    while (engine.failure === undefined) {
       const deadline = performance.now() + SLICE_MS
       engine.runScheduled(() => performance.now() < deadline)
       if (engine.stopRequested) break
@@ -83,7 +88,6 @@ export async function simulateAsync(
         await new Promise<void>((resolve) => {
           wake = resolve
         })
-        if (engine.failure !== undefined) throw engine.failure.error
       } else if (hasNext(engine)) {
         await new Promise<void>((resolve) => setTimeout(resolve))
       } else {
@@ -94,9 +98,16 @@ export async function simulateAsync(
     failure = { error }
   }
   signal?.removeEventListener('abort', onAbort)
-  return finish(engine, () => {
-    if (failure !== undefined) throw failure.error
-  })
+  let result: RunResult | undefined
+  try {
+    result = finish(engine, () => {
+      if (failure !== undefined) throw failure.error
+    })
+  } finally {
+    const closed = await Promise.allSettled(engine.closing)
+    if (result !== undefined) throwFirst(closed)
+  }
+  return result
 }
 
 /** How long a simulated run goes on before timers and I/O of the process get a turn. */
@@ -120,6 +131,7 @@ function finish(engine: Engine, work: () => void): RunResult {
   let failure: { readonly error: unknown } | undefined
   try {
     work()
+    if (engine.failure !== undefined) throw engine.failure.error
   } catch (error) {
     failure = { error }
   }
@@ -130,4 +142,9 @@ function finish(engine: Engine, work: () => void): RunResult {
   }
   if (failure !== undefined) throw failure.error
   return { outputs: engine.outputs, cycles: engine.cycles, now: engine.now }
+}
+
+/** Throws the error of the first that was rejected, if any was. */
+export function throwFirst(settled: readonly PromiseSettledResult<unknown>[]): void {
+  for (const each of settled) if (each.status === 'rejected') throw each.reason
 }
