@@ -87,7 +87,7 @@ class ApiKeyAuthenticator implements Authenticator {
     const looks = keys.map((key) => this.#look(key, credentials))
     for (const { key } of looks) if (key !== undefined) return admit(key)
     const session = cookie === undefined ? undefined : this.#sessionOf(cookie)
-    if (session !== undefined) return hasOrigin(credentials) ? session : NO_ORIGIN
+    if (session !== undefined) return session
     return refusal(looks, () => this.#count(looks, credentials))
   }
 
@@ -144,7 +144,7 @@ class ApiKeyAuthenticator implements Authenticator {
     const identity = identityOf(key)
     const { expiresAtMs = Number.POSITIVE_INFINITY } = identity
     const endsAtMs = Math.min(session?.endsAtMs ?? 0, expiresAtMs)
-    return { ok: true, identity: { ...identity, expiresAtMs: endsAtMs } }
+    return { ok: true, identity: { ...identity, expiresAtMs: endsAtMs }, isByCookie: true }
   }
 
   #newRing(): KeyRing {
@@ -171,12 +171,6 @@ const LIMITED = {
   detail: 'too many failed attempts: try again later',
 } as const
 
-const NO_ORIGIN: AuthResult = {
-  ok: false,
-  code: 'ORIGIN_REFUSED',
-  detail: 'a session needs the header Origin here, which browsers send; programs send a key',
-}
-
 /** Says no without saying why. */
 function refusal(looks: readonly Look[], onRefused: () => void): AuthResult {
   const retryAfterMs = Math.max(0, ...looks.map((look) => ('waitMs' in look ? look.waitMs : 0)))
@@ -196,11 +190,4 @@ function isSame(before: StoredKey, now: StoredKey | undefined, nowMs: number): b
     JSON.stringify(now.scopes) === JSON.stringify(before.scopes) &&
     refusalOf(now, nowMs) === undefined
   )
-}
-
-/** A session acts for a person in a browser, which names the page that asks wherever asking changes something or opens a socket. */
-function hasOrigin(credentials: Credentials): boolean {
-  const isRead = credentials.method === 'GET' || credentials.method === 'HEAD'
-  const opensSocket = credentials.header('upgrade') !== undefined
-  return (isRead && !opensSocket) || credentials.header('origin') !== undefined
 }

@@ -1,11 +1,12 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { formatScope } from '@gw/protocol'
 import { ApiKeyError } from './errors.js'
 import { readStoredKeys } from './file-store.js'
 import { createKey, revokeKey } from './key-file.js'
 import { isMistypedKey, keyId } from './key-format.js'
 import { KeyRing, refusalOf } from './key-ring.js'
 import { hashKey } from './key-store.js'
-import { formatScope, parseScope } from './scope-text.js'
+import { scopeOf } from './scope-text.js'
 
 const USAGE = `Keys of a gateway, in a file that the gateway reads again when it changes: apiKey({ store: fileStore(FILE) })
 
@@ -93,7 +94,7 @@ function create(terminal: Terminal, file: string, values: Values): number {
   if (name === undefined || name.trim() === '') throw new UsageError('give the key a name: --name')
   const { key, stored } = createKey(file, {
     name,
-    ...(scope === undefined ? {} : { scopes: scope.map(parseScope) }),
+    ...(scope === undefined ? {} : { scopes: scope.map(scopeOf) }),
     ...(notBefore === undefined ? {} : { notBefore: timeOf(notBefore) }),
     ...(expires === undefined ? {} : { expiresAt: timeOf(expires) }),
   })

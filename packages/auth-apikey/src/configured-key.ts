@@ -1,8 +1,7 @@
-import type { Scope } from '@gw/protocol'
+import { isScope, type Scope } from '@gw/protocol'
 import { ApiKeyError } from './errors.js'
 import { keyId } from './key-format.js'
 import { hashKey, type StoredKey } from './key-store.js'
-import { isScope } from './stored-keys.js'
 
 /** A key of the configuration. */
 export interface NamedKey {

@@ -1,8 +1,6 @@
-import type { Operation, Scope } from '@gw/protocol'
+import { isScope } from '@gw/protocol'
 import { ApiKeyError } from './errors.js'
 import type { StoredKey } from './key-store.js'
-
-const OPERATIONS: ReadonlySet<unknown> = new Set<Operation>(['read', 'send', 'stage', 'control'])
 
 /** The content of a file of keys. */
 export interface StoredKeys {
@@ -58,27 +56,10 @@ function keyProblem({ id, name, hash, scopes, createdAt, ...rest }: Fields): str
     : 'a scope is {"operations":["read"|"send"|"stage"|"control"],"channels"?:[...],"keys"?:[...]}'
 }
 
-/** Whether a value is a scope, with nothing else in it. */
-export function isScope(value: unknown): value is Scope {
-  if (!isRecord(value)) return false
-  const { operations, channels, keys, ...rest } = value
-  return (
-    Object.keys(rest).length === 0 &&
-    Array.isArray(operations) &&
-    operations.length > 0 &&
-    operations.every((operation) => OPERATIONS.has(operation)) &&
-    [channels, keys].every((patterns) => patterns === undefined || isTexts(patterns))
-  )
-}
-
 type Fields = Readonly<Record<string, unknown>>
 
 function isRecord(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isTexts(value: unknown): boolean {
-  return Array.isArray(value) && value.every((text) => typeof text === 'string')
 }
 
 function isTime(value: unknown): boolean {

@@ -192,21 +192,11 @@ describe('a session', () => {
     expect(attempts).toEqual([])
   })
 
-  test('opens sockets and changes things only for pages that say where they are from', () => {
+  test('says that it came by a cookie, and a key beside it is no cookie', () => {
     const auth = apiKey({ key: 'k', onFailure })
     const cookie = cookieOf(auth, 'k')
-    const upgrade = { upgrade: 'websocket' }
-    const origin = { origin: 'http://10.0.0.9' }
-    expect(decide(auth, request({ cookie, method: 'GET' }))).toMatchObject({ ok: true })
-    for (const asked of [{ headers: upgrade }, { method: 'POST' }]) {
-      expect(decide(auth, request({ cookie, ...asked }))).toMatchObject({
-        code: 'ORIGIN_REFUSED',
-      })
-      const headers = { ...asked.headers, ...origin }
-      expect(decide(auth, request({ cookie, ...asked, headers }))).toMatchObject({ ok: true })
-    }
-    const key = request({ key: 'k', cookie, headers: upgrade })
-    expect(decide(auth, key)).toMatchObject({ ok: true })
+    expect(decide(auth, request({ cookie }))).toMatchObject({ ok: true, isByCookie: true })
+    expect(decide(auth, request({ key: 'k', cookie }))).not.toHaveProperty('isByCookie')
   })
 
   test('is refused to wrong keys, and guessing at the login page is limited too', () => {

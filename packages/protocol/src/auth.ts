@@ -43,7 +43,15 @@ export interface Credentials {
 
 /** Outcome of a check: an identity, or a refusal with what the client is told. */
 export type AuthResult =
-  | { readonly ok: true; readonly identity: Identity }
+  | {
+      readonly ok: true
+      readonly identity: Identity
+      /**
+       * A cookie let it in, which browsers send by themselves: pages that change something or open the stream have to be of
+       * the server's own origin, or of one that it lists. @defaultValue false
+       */
+      readonly isByCookie?: boolean
+    }
   | {
       readonly ok: false
       readonly code: ErrorCode

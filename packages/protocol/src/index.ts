@@ -77,3 +77,4 @@ export {
   type TypedQuery,
   type Where,
 } from './query.js'
+export { formatScope, isScope, parseScope } from './scope.js'

@@ -93,7 +93,9 @@ function loginPath(service: Service, c: GatewayContext, error: unknown): string 
   if (!(error instanceof WebServerError) || error.code !== 'UNAUTHORIZED') return undefined
   if (c.req.path.startsWith('/api') || c.req.method !== 'GET') return undefined
   if (c.req.header('accept')?.includes('text/html') !== true) return undefined
-  return hasLogin(service) ? '/login' : undefined
+  if (!hasLogin(service)) return undefined
+  const { pathname, search } = new URL(c.req.url)
+  return `/login?${new URLSearchParams({ next: pathname + search })}`
 }
 
 function refuse(service: Service, c: GatewayContext, error: unknown): Response {

@@ -76,6 +76,16 @@ const CASES: Readonly<
       console.log(right.ok && !wrong.ok ? 'works' : 'broken')`,
     closure: ['@gw/protocol'],
   },
+  'auth-oidc': {
+    program: `import { oidc } from '@gw/auth-oidc'
+      const none = () => undefined
+      const header = () => 'Bearer eyJ.eyJ.x'
+      const auth = oidc({ issuer: 'http://127.0.0.1:1', audience: 'gateway', onFailure: none })
+      const nobody = await auth.authenticate({ header: none, query: none, cookie: none })
+      const unknown = await auth.authenticate({ header, query: none, cookie: none })
+      console.log(!nobody.ok && unknown.code === 'AUTH_UNAVAILABLE' ? 'works' : 'broken')`,
+    closure: ['@gw/protocol', 'jose', 'oauth4webapi', 'openid-client'],
+  },
   kafka: {
     peers: ['zod', '@gw/channels'],
     program: `import { kafka } from '@gw/kafka'

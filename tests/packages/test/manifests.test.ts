@@ -16,6 +16,7 @@ const DEPENDENCIES: Readonly<Record<(typeof PACKAGES)[number], readonly string[]
     'ws',
   ],
   'auth-apikey': ['@gw/protocol'],
+  'auth-oidc': ['@gw/protocol', 'jose', 'openid-client'],
   kafka: ['@gw/channels', '@gw/core', '@gw/protocol', 'kafkajs'],
   client: ['@gw/protocol'],
 }

@@ -13,6 +13,7 @@ export const PACKAGES = [
   'channels',
   'server-hono',
   'auth-apikey',
+  'auth-oidc',
   'kafka',
   'client',
 ] as const

@@ -1,6 +1,4 @@
-import type { Logger } from '@gw/channels'
 import {
-  type Authenticator,
   type AuthResult,
   type Credentials,
   type Identity,
@@ -8,6 +6,8 @@ import {
   type Operation,
 } from '@gw/protocol'
 import { WebServerError } from '../errors.js'
+import type { Settings } from '../options.js'
+import { isOriginAllowed } from './origin.js'
 
 /** Who comes in where no authenticator is set. */
 const EVERYBODY: Identity = { name: 'anonymous' }
@@ -68,13 +68,17 @@ function cookieOf(text: string | undefined, name: string): string | undefined {
   return undefined
 }
 
-/** Whom to ask, and where to tell that somebody could not answer. */
-interface Asked {
-  readonly authenticators: readonly Authenticator[]
-  readonly log: Logger
-}
+/** Whom to ask, which pages may, and where to tell that somebody could not answer. */
+type Asked = Pick<Settings, 'authenticators' | 'origins' | 'cors' | 'log'>
 
 type Refusal = AuthResult & { readonly ok: false }
+
+const NO_ORIGIN: Refusal = {
+  ok: false,
+  code: 'ORIGIN_REFUSED',
+  detail:
+    'with a cookie this is for pages of this origin, or of those in the option origins, which browsers name in the header Origin; programs send a key',
+}
 
 const UNAVAILABLE: Refusal = {
   ok: false,
@@ -103,7 +107,9 @@ function ask(
   const authenticator = asked.authenticators[refusals.length]
   if (authenticator === undefined) return refused(refusals)
   const next = (result: AuthResult): AuthResult | Promise<AuthResult> =>
-    result.ok ? result : ask(asked, credentials, [...refusals, result])
+    result.ok
+      ? fromPage(asked, credentials, result)
+      : ask(asked, credentials, [...refusals, result])
   const failed = (error: unknown): AuthResult | Promise<AuthResult> => {
     asked.log.error({ err: error }, `the authenticator ${authenticator.name} failed`)
     return next(UNAVAILABLE)
@@ -115,6 +121,16 @@ function ask(
     return failed(error)
   }
   return result instanceof Promise ? result.then(next, failed) : next(result)
+}
+
+/** Lets in by a cookie only what a page of the right origin asks; reading alone is harmless, since the answer stays unread. */
+function fromPage(asked: Asked, credentials: Credentials, result: AuthResult): AuthResult {
+  if (!result.ok || result.isByCookie !== true) return result
+  const isRead = credentials.method === 'GET' || credentials.method === 'HEAD'
+  if (isRead && credentials.header('upgrade') === undefined) return result
+  const origin = credentials.header('origin')
+  const isOurs = origin !== undefined && isOriginAllowed(asked, origin, credentials.header('host'))
+  return isOurs ? result : NO_ORIGIN
 }
 
 function refused(refusals: readonly Refusal[]): AuthResult {

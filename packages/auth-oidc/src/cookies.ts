@@ -1,0 +1,28 @@
+/** A cookie that scripts cannot read and other sites' requests do not carry; Secure where the page is. */
+export function cookieText(
+  request: Request,
+  {
+    name,
+    value,
+    path = '/',
+    maxAgeSeconds,
+  }: {
+    readonly name: string
+    readonly value: string
+    readonly path?: string
+    readonly maxAgeSeconds: number
+  },
+): string {
+  const isSecure =
+    request.url.startsWith('https:') || request.headers.get('x-forwarded-proto') === 'https'
+  return `${name}=${value}; HttpOnly; Max-Age=${maxAgeSeconds}; Path=${path}; SameSite=Lax${isSecure ? '; Secure' : ''}`
+}
+
+/** Value of a cookie of a request. */
+export function cookieOf(request: Request, name: string): string | undefined {
+  for (const pair of (request.headers.get('cookie') ?? '').split(';')) {
+    const [key, value] = pair.trim().split('=', 2)
+    if (key === name) return value
+  }
+  return undefined
+}

@@ -1,0 +1,123 @@
+import type { Authenticator, AuthPage, AuthResult, Credentials, Identity } from '@gw/protocol'
+import { backChannelPage, type Logout } from './back-channel.js'
+import { BearerTokens, bearerToken, TokenRefused } from './bearer.js'
+import { LOGIN_PATH, Login, SESSION_COOKIE } from './login.js'
+import { type OidcOptions, type OidcSettings, settingsOf } from './options.js'
+import { Provider, ProviderUnavailable } from './provider.js'
+import { type Session, Sessions } from './sessions.js'
+
+/**
+ * Lets in whom a provider of OpenID Connect vouches for: by an access token that is a JWT, in `Authorization: Bearer`, or,
+ * with `login`, by the session of somebody who has logged in there. Nothing is asked of the provider before it is
+ * needed, so a gateway starts while it is down; who cannot be checked then is answered 503 `AUTH_UNAVAILABLE`.
+ * @throws OidcError `INVALID_OPTION`, `INVALID_SCOPE`
+ * @example `webServer({ auth: oidc({ issuer: 'https://id.example', audience: 'gateway', groups: { traders: ['read', 'send:orders'] } }) })`
+ */
+export function oidc(options: OidcOptions): Authenticator {
+  return new OidcAuthenticator(settingsOf(options))
+}
+
+type RevocationListener = (identityName: string, credential?: string) => void
+
+class OidcAuthenticator implements Authenticator {
+  readonly name = 'oidc'
+  readonly cookieName: string = SESSION_COOKIE
+  readonly pages: readonly AuthPage[] = []
+  readonly loginLink?: { readonly path: string; readonly label: string }
+  readonly #settings: OidcSettings
+  readonly #tokens: BearerTokens
+  readonly #sessions = new Sessions()
+  readonly #listeners = new Set<RevocationListener>()
+
+  constructor(settings: OidcSettings) {
+    const provider = new Provider(settings)
+    this.#settings = settings
+    this.#tokens = new BearerTokens(settings, provider)
+    const { login } = settings
+    if (login === undefined) return
+    this.pages = [
+      ...new Login(settings, login, provider, this.#sessions).pages,
+      backChannelPage(settings, provider, login.clientId, (logout) => this.#logout(logout)),
+    ]
+    this.loginLink = {
+      path: LOGIN_PATH,
+      label: `Log in with ${login.label ?? settings.issuer.host}`,
+    }
+  }
+
+  authenticate(credentials: Credentials): AuthResult | Promise<AuthResult> {
+    const token = bearerToken(credentials.header('authorization'))
+    if (token !== undefined) {
+      const known = this.#tokens.remembered(token)
+      return known === undefined ? this.#verify(token, credentials) : { ok: true, identity: known }
+    }
+    const cookie = credentials.cookie(SESSION_COOKIE)
+    const session = cookie === undefined ? undefined : this.#sessions.find(cookie)
+    if (session === undefined) return REFUSED
+    return { ok: true, identity: session.identity, isByCookie: true }
+  }
+
+  onRevoked(listener: RevocationListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  logout(cookie: string): void {
+    const session = this.#sessions.end(cookie)
+    if (session !== undefined) this.#revoke(session)
+  }
+
+  async #verify(token: string, { address, path }: Credentials): Promise<AuthResult> {
+    try {
+      return { ok: true, identity: await this.#tokens.verify(token) }
+    } catch (error) {
+      if (!(error instanceof TokenRefused || error instanceof ProviderUnavailable)) throw error
+      const reason = causesOf(error)
+      const onRefused = (): void => this.#settings.onFailure({ address, path, reason })
+      return { ...(error instanceof TokenRefused ? REFUSED : UNAVAILABLE), onRefused }
+    }
+  }
+
+  /** The provider says that somebody has gone: their sessions end, and the sockets that they and their tokens have opened. */
+  #logout({ subject, sid }: Logout): void {
+    const ended = this.#sessions.endAll(
+      (session) =>
+        (subject === undefined || session.subject === subject) &&
+        (sid === undefined || session.sid === sid),
+    )
+    for (const session of ended) this.#revoke(session)
+    const gone = new Set<Identity>()
+    this.#tokens.forget((identity) => {
+      const isMeant =
+        sid === undefined ? identity.claims?.sub === subject : identity.claims?.sid === sid
+      if (isMeant) gone.add(identity)
+      return isMeant
+    })
+    for (const { name, credential } of gone) this.#tell(name, credential)
+    // Sockets may have been opened long ago, with tokens that are not remembered any more.
+    if (subject !== undefined && this.#settings.nameClaim === 'sub') this.#tell(subject, sid)
+  }
+
+  #revoke({ identity }: Session): void {
+    this.#tell(identity.name, identity.credential)
+  }
+
+  #tell(name: string, credential: string | undefined): void {
+    for (const listener of this.#listeners) listener(name, credential)
+  }
+}
+
+const REFUSED = { ok: false, code: 'UNAUTHORIZED', detail: 'unauthorized' } as const
+
+const UNAVAILABLE = {
+  ok: false,
+  code: 'AUTH_UNAVAILABLE',
+  detail: 'the provider of identities cannot be asked now: try again later',
+  retryAfterMs: 1_000,
+} as const
+
+function causesOf(error: Error): string {
+  return error.cause instanceof Error && error.cause.message !== error.message
+    ? `${error.message}: ${error.cause.message}`
+    : error.message
+}
