@@ -5,7 +5,7 @@ import type { OidcSettings } from './options.js'
 import { type Provider, ProviderUnavailable } from './provider.js'
 
 /** Where the provider tells of people that have logged out: it may be registered there. */
-export const BACK_CHANNEL_PATH: string = pathOf('auth', 'oidc', 'backchannel-logout')
+const BACK_CHANNEL_PATH: string = pathOf('auth', 'oidc', 'backchannel-logout')
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 const MAX_BYTES = 16 * 1_024

@@ -22,7 +22,7 @@ import type { Sessions } from './sessions.js'
 /** Where a login begins: the login page links here. */
 export const LOGIN_PATH: string = pathOf('auth', 'oidc', 'login')
 /** Where the provider sends browsers back to: it has to be registered there. */
-export const CALLBACK_PATH: string = pathOf('auth', 'oidc', 'callback')
+const CALLBACK_PATH: string = pathOf('auth', 'oidc', 'callback')
 /** Name of the session's cookie. */
 export const SESSION_COOKIE = 'gw_session'
 
