@@ -95,7 +95,10 @@ describe('the page of the description', () => {
   test('sends a person without a key to the login page, and others away', async () => {
     const served = await serve({ auth: SESSIONS })
     const asPerson = await served.get('/docs', { headers: { accept: 'text/html,*/*' } })
-    expect([asPerson.status, asPerson.headers.get('location')]).toEqual([303, '/login?next=%2Fdocs'])
+    expect([asPerson.status, asPerson.headers.get('location')]).toEqual([
+      303,
+      '/login?next=%2Fdocs',
+    ])
     expect((await served.get('/docs')).status).toBe(403)
     expect((await served.get('/docs?token=k')).status).toBe(200)
     const api = await served.get('last/orders', { headers: { accept: 'text/html' } })
