@@ -8,6 +8,7 @@ type DeadLetterShape = {
   readonly node: z.ZodString
   readonly time: z.ZodString
   readonly cause: z.ZodString
+  readonly status: z.ZodDefault<z.ZodEnum<{ kept: 'kept'; resent: 'resent'; dropped: 'dropped' }>>
   readonly inputs: z.ZodArray<
     z.ZodObject<{
       readonly channel: z.ZodString
@@ -27,6 +28,8 @@ export const DeadLetter: Struct<DeadLetterShape> = struct('DeadLetter', {
   time: z.string(),
   /** What the node threw. */
   cause: z.string(),
+  /** Whether it is still kept, to be sent again or dropped. */
+  status: z.enum(['kept', 'resent', 'dropped']).default('kept'),
   /** What ticked, in that cycle, on the channels that the node is computed from. */
   inputs: z.array(
     z.object({ channel: z.string(), key: z.string().optional(), value: z.unknown() }),
@@ -39,7 +42,8 @@ export const DEAD_LETTERS = 'deadLetters'
 
 /**
  * The channel that dead letters tick on, for a contract: `defineChannels({ orders, deadLetters: deadLetterChannel() })`.
- * It has a state by `id`, so that they can be listed from outside.
+ * It has a state by `id`, so that they can be listed from outside: `query('deadLetters', { where: { status: 'kept' } })`. A letter
+ * that is sent again or dropped ticks anew, with its `status`.
  */
 export function deadLetterChannel(): Channel<
   typeof DeadLetter,
@@ -52,17 +56,23 @@ export function deadLetterChannel(): Channel<
   }) as never
 }
 
+/** What dead letters need of the run. */
+interface DeadLettersOptions {
+  readonly max: number
+  readonly resend: (letter: DeadLetter) => void
+  /** Ticks a letter that came, or whose status has changed. */
+  readonly tell: (letter: DeadLetter) => void
+}
+
 /** The dead letters of a run: the newest thousand, by option. */
 export class DeadLetters {
   readonly #letters = new Map<string, DeadLetter>()
-  readonly #max: number
-  readonly #resend: (letter: DeadLetter) => void
+  readonly #options: DeadLettersOptions
   #count = 0
 
   /** @internal */
-  constructor(max: number, resend: (letter: DeadLetter) => void) {
-    this.#max = max
-    this.#resend = resend
+  constructor(options: DeadLettersOptions) {
+    this.#options = options
   }
 
   /** Failures so far, of `skip` and `deadLetter` alike. */
@@ -80,13 +90,14 @@ export class DeadLetters {
    * @throws ChannelsError `UNKNOWN_ID`, `NOT_SENDABLE`, `OVERLOADED`, `NOT_RUNNING`.
    */
   resend(id: string): void {
-    this.#resend(this.#get(id))
-    this.#letters.delete(id)
+    const letter = this.#get(id)
+    this.#options.resend(letter)
+    this.#end(letter, 'resent')
   }
 
   /** Forgets a letter. @throws ChannelsError `UNKNOWN_ID`. */
   drop(id: string): void {
-    this.#letters.delete(this.#get(id).id)
+    this.#end(this.#get(id), 'dropped')
   }
 
   /** @internal */
@@ -97,8 +108,14 @@ export class DeadLetters {
   /** @internal */
   add(letter: DeadLetter): void {
     this.#letters.set(letter.id, letter)
-    const [oldest] = this.#letters.keys()
-    if (this.#letters.size > this.#max && oldest !== undefined) this.#letters.delete(oldest)
+    this.#options.tell(letter)
+    const [oldest] = this.#letters.values()
+    if (this.#letters.size > this.#options.max && oldest !== undefined) this.#end(oldest, 'dropped')
+  }
+
+  #end(letter: DeadLetter, status: 'resent' | 'dropped'): void {
+    this.#letters.delete(letter.id)
+    this.#options.tell({ ...letter, status })
   }
 
   #get(id: string): DeadLetter {

@@ -14,6 +14,7 @@ export interface FailingRun {
   readonly mint: Mint
   /** Engine time. */
   readonly now: Timestamp
+  readonly ended: { readonly error?: unknown } | undefined
   /** @throws ChannelsError when nothing may be sent now. */
   checkSending(): void
 }
@@ -42,7 +43,11 @@ export class Failures {
     this.#burying = new Set(
       modules.filter(({ module }) => module.onError === 'deadLetter').map(({ scope }) => scope),
     )
-    this.deadLetters = new DeadLetters(options.maxDeadLetters, (letter) => this.#resend(letter))
+    this.deadLetters = new DeadLetters({
+      max: options.maxDeadLetters,
+      resend: (letter) => this.#resend(letter),
+      tell: (letter) => this.#tell(letter),
+    })
   }
 
   /** Where the contract shows dead letters, the gateway itself provides them. */
@@ -74,15 +79,24 @@ export class Failures {
   explain(error: unknown): unknown {
     const { code, message, time } = error as Partial<GraphError>
     if (code !== 'SPINNING') return error
-    const spinning = this.#run.wiring
-      .loops()
-      .filter(({ keyLog, channel }) => keyLog?.input?.time === time || channel.isDynamic)
-      .map((slot) => `"${slot.name}"`)
-    if (spinning.length === 0) return error
+    const ticks = ({ keyLog, channel }: Slot): boolean =>
+      keyLog?.input?.time === time || channel.isDynamic
+    const loops = this.#run.wiring.loops().filter(ticks)
+    const all = [...this.#run.wiring.channels.values()].flatMap(({ allSlots }) => allSlots)
+    // What an alarm or the outside drives is no loop of the wiring.
+    const spinning =
+      loops.length > 0 ? loops : all.filter(({ keyLog }) => keyLog?.input?.time === time)
+    const [first] = spinning
+    if (first === undefined) return error
+    const names = spinning.map(({ name }) => `"${name}"`).join(', ')
+    const what =
+      loops.length > 0
+        ? `the loop over ${names} ticks`
+        : `${names} tick${spinning.length === 1 ? 's' : ''}`
     return new ChannelsError(
       'SPINNING',
-      `the loop over ${spinning.join(', ')} ticks again at once, for ever: give it a delay, or a way to end. ${message ?? ''}`,
-      { channel: spinning[0]?.slice(1, -1) as string, cause: error },
+      `${what} again at once, for ever: give it a delay, or a way to end. ${message ?? ''}`,
+      { channel: first.channel.name, cause: error },
     )
   }
 
@@ -98,12 +112,13 @@ export class Failures {
       }),
     )
     this.deadLetters.add(letter)
+  }
+
+  /** Ticks a letter where the contract shows dead letters. */
+  #tell(letter: DeadLetter): void {
     const slot = this.#run.wiring.channels.get(DEAD_LETTERS)?.slots.get(undefined)
-    if (
-      slot?.takesDeadLetters === true &&
-      slot.sendOutput !== undefined &&
-      this.#run.border.hasRoom(1)
-    ) {
+    if (slot?.takesDeadLetters !== true || slot.sendOutput === undefined) return
+    if (this.#run.ended === undefined && this.#run.border.hasRoom(1)) {
       this.#run.border.push({ entries: [{ output: slot.sendOutput, value: letter }] })
     }
   }

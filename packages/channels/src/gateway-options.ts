@@ -100,7 +100,7 @@ export interface SimulationResult<C extends AnyChannels> extends RunResult {
 
 /** @throws ChannelsError `INVALID_OPTION`. */
 export function checkOptions<C extends AnyChannels>(options: GatewayOptions<C>): void {
-  const { idBase, limits = {}, startTimeoutMs, stopTimeoutMs } = options
+  const { idBase, limits = {}, budgetMs, startTimeoutMs, stopTimeoutMs } = options
   if (idBase !== undefined && !isIdBase(idBase)) {
     throw new ChannelsError('INVALID_OPTION', `idBase is 18 digits, not ${JSON.stringify(idBase)}`)
   }
@@ -109,6 +109,7 @@ export function checkOptions<C extends AnyChannels>(options: GatewayOptions<C>):
   for (const [name, value] of Object.entries({
     ...rest,
     ...query,
+    budgetMs,
     startTimeoutMs,
     stopTimeoutMs,
   })) {

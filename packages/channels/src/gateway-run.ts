@@ -6,8 +6,9 @@ import { describeChannel, type GatewayDescription } from './description.js'
 import { connectFailed, definitionsWith, dynamicKeysOf } from './dynamic-channels.js'
 import { ChannelsError } from './errors.js'
 import { Failures } from './failures.js'
+import { type HistoryLimits, MemoryHistory } from './history.js'
 import { RunningChannels } from './live-channels.js'
-import { type HistoryLimits, LogBook } from './log.js'
+import { LogBook } from './log.js'
 import { Lookup } from './lookup.js'
 import { giveMint, type Mint, mintOf } from './mint.js'
 import type { Module } from './module.js'
@@ -25,7 +26,6 @@ export interface RunOptions {
   /** The enabled ones, in order. */
   readonly modules: readonly Module<never>[]
   readonly disabledModules: readonly string[]
-  readonly userGraph: ((channels: ModuleChannels) => void) | undefined
   readonly isRealtime: boolean
   /** The present time at the border; in simulation the engine's. */
   readonly now: (() => Timestamp) | undefined
@@ -65,7 +65,7 @@ export class GatewayRun {
   #context: NodeContext | undefined
 
   constructor(options: RunOptions) {
-    const { contract, isRealtime } = options
+    const { contract, isRealtime, history } = options
     this.#options = options
     this.contract = contract
     this.readableAfterEnd = !isRealtime
@@ -91,7 +91,7 @@ export class GatewayRun {
     this.wiring.finish((slot) => this.#failures.takesResends(slot))
     const book = new LogBook({
       epoch: options.epoch,
-      history: options.history,
+      openHistory: history && (() => new MemoryHistory(history)),
       lookup: this.lookup,
       onListenerFailed: (channel, error) =>
         options.onProblem(`a listener to "${channel}" failed and is not called again`, error),
@@ -210,16 +210,6 @@ export class GatewayRun {
         }
       })
     }
-    const { userGraph } = this.#options
-    if (userGraph === undefined) return
-    const me: WiredModule = { module: { name: 'graph' }, scope: 'graph', blockUntil: undefined }
-    this.graph.scope('graph', () => {
-      try {
-        userGraph(new ModuleChannels(this.wiring, me))
-      } catch (cause) {
-        throw connectFailed('graph', cause)
-      }
-    })
   }
 
   #addDynamicStates(me: WiredModule): void {
@@ -274,8 +264,15 @@ export class GatewayRun {
       this.#options.onProblem(`a listener to stagings of "${channel.name}" failed`, error),
     )
     const output = channel.stageEvents?.output
-    if (output !== undefined && this.ended === undefined) {
-      this.border.push({ entries: [{ output, value: event }] })
+    if (output === undefined || this.ended !== undefined) return
+    if (this.border.hasRoom(1)) this.border.push({ entries: [{ output, value: event }] })
+    else {
+      const error = new ChannelsError(
+        'OVERLOADED',
+        'too much waits for the engine, so the graph is not told of a change of a staging',
+        { channel: channel.name },
+      )
+      this.#options.onProblem(error.message, error)
     }
   }
 }

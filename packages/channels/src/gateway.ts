@@ -1,5 +1,6 @@
 import { isoOf, type Run, type RunResult, realtime, simulateAsync, wallClock } from '@gw/core'
 import { type AnyChannels, QUERY_LIMITS } from '@gw/protocol'
+import type { Channels } from './channels.js'
 import type { Contract } from './contract.js'
 import type { DeadLetters } from './dead-letters.js'
 import type { GatewayDescription } from './description.js'
@@ -235,9 +236,8 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     return new GatewayRun({
       ...of,
       contract: channels as unknown as Contract<AnyChannels>,
-      modules: this.#modules,
+      modules: graph === undefined ? this.#modules : [...this.#modules, graphModule(graph)],
       disabledModules: this.#disabled,
-      userGraph: graph === undefined ? undefined : (own) => graph(own.typed<C>()),
       epoch: newEpoch(),
       blockUntil: timeOf(blockSetChannelsUntil),
       history: of.isRealtime
@@ -330,7 +330,9 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   async #close(): Promise<void> {
     this.#isReady = false
     const deadline = this.#stopDeadline
-    const errors: unknown[] = [...(await this.#lifecycle.stop(deadline))]
+    // What hangs at the stop must leave time to write what is left.
+    const stopDeadline = (performance.now() + deadline) / 2
+    const errors: unknown[] = [...(await this.#lifecycle.stop(stopDeadline))]
     const run = this.#run
     if (run !== undefined) {
       run.isClosing = true
@@ -351,6 +353,11 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   get #stopDeadline(): number {
     return performance.now() + (this.#options.stopTimeoutMs ?? 10_000)
   }
+}
+
+/** The user's own graph is wired as a module that comes last. */
+function graphModule<C extends AnyChannels>(connect: (channels: Channels<C>) => void): Module<C> {
+  return { name: 'graph', connect }
 }
 
 /** Differs from that of every other run. */

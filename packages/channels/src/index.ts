@@ -34,6 +34,7 @@ export type {
   ChannelInfo,
   ChannelTick,
   Health,
+  LastOptions,
   LiveChannels,
   LiveGateway,
   NextOptions,

@@ -62,6 +62,12 @@ export interface WaitOptions {
   readonly signal?: AbortSignal
 }
 
+/** Options of {@link LiveChannels.last}. */
+export interface LastOptions extends WaitOptions {
+  /** Position to wait for. */
+  readonly atLeast: Position
+}
+
 /** Options of {@link LiveChannels.nextTicks}. */
 export interface NextOptions extends WaitOptions {
   /** Waits for a tick for which it says yes; others pass by, none is missed. @defaultValue any tick */
@@ -151,6 +157,13 @@ export interface LiveChannels<C extends AnyChannels> {
    */
   last<K extends ChannelName<C>>(name: K): AnswerOf<C, K> | undefined
   last<K extends BasketName<C>>(name: K, key: KeyOf<C, K>): ValueOf<C, K> | undefined
+  /** The same once the channel or key has reached a position: what was sent there is seen. @throws as {@link atLeast}. */
+  last<K extends ChannelName<C>>(name: K, options: LastOptions): Promise<AnswerOf<C, K> | undefined>
+  last<K extends BasketName<C>>(
+    name: K,
+    key: KeyOf<C, K>,
+    options: LastOptions,
+  ): Promise<ValueOf<C, K> | undefined>
   /** The ticks behind {@link last}, with position and JSON: one, or of a whole basket one for each key. */
   lastTicks(name: string, key?: string): readonly ChannelTick[]
   /** The ticks of the recent past, as far as the history holds them, the oldest first; with those that removed a key. */

@@ -2,25 +2,19 @@ import type { Input, Timestamp } from '@gw/core'
 import type { ChannelKind, Position } from '@gw/protocol'
 import type { z } from 'zod'
 import { ChannelsError } from './errors.js'
+import type { TickHistory } from './history.js'
 import type { ChannelTick } from './live.js'
 import type { Lookup, Place } from './lookup.js'
 import { measureJson } from './measure-json.js'
 import { acceptsNullAt } from './paths.js'
 import { type Struct, structsOf } from './struct.js'
 
-/** How far back the history of a channel reaches. */
-export interface HistoryLimits {
-  readonly maxTicks: number
-  /** Of the records as JSON, estimated. */
-  readonly maxBytes: number
-}
-
 /** What the logs of a run share. */
 export interface LogBookOptions {
   /** New for each run. */
   readonly epoch: string
-  /** Ticks kept of each channel, and their size; `undefined` keeps none. */
-  readonly history: HistoryLimits | undefined
+  /** Opens the history of a channel; `undefined` keeps none. */
+  readonly openHistory: ((channel: string) => TickHistory) | undefined
   /** Gets what ticks, to be found by id. */
   readonly lookup: Lookup | undefined
   /** Told of a listener that threw; it is not called again. */
@@ -178,11 +172,7 @@ export class ChannelLog {
   readonly #structs: readonly Struct[]
   readonly #book: LogBook
   readonly #keys = new Map<string | undefined, KeyLog>()
-  readonly #history: Tick[] = []
-  #historyHead = 0
-  #historyBytes = 0
-  #sizes: number[] = []
-  #forgotten: Timestamp | undefined
+  readonly #history: TickHistory | undefined
   #listeners: readonly Listener[] = []
   #waiters: readonly Waiter[] = []
   readonly #inFlight: InFlight[] = []
@@ -197,7 +187,8 @@ export class ChannelLog {
     this.#schema = schema
     this.#structs = structsOf(schema)
     this.#book = book
-    this.isObserved = book.options.history !== undefined
+    this.#history = book.options.openHistory?.(name)
+    this.isObserved = this.#history !== undefined
   }
 
   /** Records that were sent and have not come out yet. */
@@ -258,8 +249,13 @@ export class ChannelLog {
   ): void {
     const tick = new Tick(this, keyLog, value, time, removed)
     if (!removed) keyLog.setLast(tick)
-    const { history, lookup } = this.#book.options
-    if (history !== undefined) this.#remember(tick, history)
+    const { lookup } = this.#book.options
+    if (this.#history !== undefined) {
+      this.#history.add(
+        tick,
+        measureJson(value, (path) => this.#refuseAt(path)),
+      )
+    }
     if (lookup !== undefined && !removed) lookup.add(keyLog.place, value)
     const sent = this.#inFlight[0]
     if (sent !== undefined && sent.value === value) {
@@ -283,7 +279,7 @@ export class ChannelLog {
     const missing = now.offset - position.offset
     if (missing === 0) return []
     const isWhole = this.isBasket && key === undefined
-    const ticks = this.#recent().filter((tick) =>
+    const ticks = this.#kept.filter((tick) =>
       isWhole
         ? tick.total > position.offset
         : tick.key === key && tick.epoch === position.epoch && tick.offset > position.offset,
@@ -293,16 +289,14 @@ export class ChannelLog {
 
   /** Ticks from `time` on; `undefined` when the history does not reach back. */
   sinceTime(key: string | undefined, time: Timestamp): readonly Tick[] | undefined {
-    if (this.#book.options.history === undefined) return undefined
-    if (this.#forgotten !== undefined && this.#forgotten >= time) return undefined
-    return this.#recent().filter(
-      (tick) => tick.time >= time && (key === undefined || tick.key === key),
-    )
+    const forgotten = this.#history?.forgotten ?? Number.NEGATIVE_INFINITY
+    if (this.#history === undefined || forgotten >= time) return undefined
+    return this.#kept.filter((tick) => tick.time >= time && (key === undefined || tick.key === key))
   }
 
   /** Ticks that the history holds, the oldest first. */
   recent(key: string | undefined): readonly Tick[] {
-    const ticks = this.#recent()
+    const ticks = this.#kept
     return key === undefined ? ticks : ticks.filter((tick) => tick.key === key)
   }
 
@@ -389,34 +383,14 @@ export class ChannelLog {
 
   #updateObserved(): void {
     this.isObserved =
-      this.#book.options.history !== undefined ||
+      this.#history !== undefined ||
       this.#listeners.length > 0 ||
       this.#waiters.length > 0 ||
       this.#inFlight.length > 0
   }
 
-  #remember(tick: Tick, { maxTicks, maxBytes }: HistoryLimits): void {
-    const bytes = measureJson(tick.value, (path) => this.#refuseAt(path))
-    this.#history.push(tick)
-    this.#sizes.push(bytes)
-    this.#historyBytes += bytes
-    while (
-      this.#history.length - this.#historyHead > maxTicks ||
-      (this.#historyBytes > maxBytes && this.#history.length > this.#historyHead)
-    ) {
-      this.#forgotten = (this.#history[this.#historyHead] as Tick).time
-      this.#historyBytes -= this.#sizes[this.#historyHead] as number
-      this.#historyHead++
-    }
-    if (this.#historyHead > 1_024 && this.#historyHead * 2 > this.#history.length) {
-      this.#history.splice(0, this.#historyHead)
-      this.#sizes = this.#sizes.slice(this.#historyHead)
-      this.#historyHead = 0
-    }
-  }
-
-  #recent(): Tick[] {
-    return this.#history.slice(this.#historyHead)
+  get #kept(): readonly Tick[] {
+    return this.#history?.ticks ?? []
   }
 
   /** NaN and infinities go out as null, which a field must be declared to hold. */

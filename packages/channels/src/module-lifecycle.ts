@@ -4,6 +4,8 @@ import type { Logger } from './logger.js'
 import type { Module } from './module.js'
 
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
+/** What a module gets after others have used up the time. */
+const GRACE_MS = 50
 
 /** Starts, stops and flushes the modules of a gateway, each within a bound. */
 export class ModuleLifecycle {
@@ -80,7 +82,7 @@ export class ModuleLifecycle {
         `was not ${what} in time, and was left alone`,
       )
       try {
-        const leftMs = Math.max(1, deadline - performance.now())
+        const leftMs = Math.max(GRACE_MS, deadline - performance.now())
         await bounded((signal) => act(module, signal), leftMs, late).inTime
       } catch (cause) {
         const error =

@@ -7,6 +7,7 @@ import { ChannelsError } from './errors.js'
 import type {
   ChannelInfo,
   ChannelTick,
+  LastOptions,
   NextOptions,
   RecordFilter,
   StateInfo,
@@ -71,9 +72,10 @@ export class ReadingChannels {
     return this.run.wiring.fields
   }
 
-  last(name: string, key?: string): unknown {
-    const ticks = this.lastTicks(name, key)
-    return this.#answer(name, key, ticks)
+  last(name: string, ...rest: readonly unknown[]): unknown {
+    const [key, options] = keyAndOptions<LastOptions>(rest)
+    if (options === undefined) return this.#answer(name, key, this.lastTicks(name, key))
+    return this.atLeast(name, key, options.atLeast, options).then(() => this.last(name, key))
   }
 
   lastTicks(name: string, key?: string): readonly Tick[] {
@@ -192,6 +194,11 @@ export class ReadingChannels {
   subscribe(name: string, ...rest: readonly unknown[]): Subscription {
     const [key, options = {}] = keyAndOptions<SubscribeOptions>(rest)
     const { mode = 'nonCollapsing', maxBuffered = 10_000, signal, from = 'now' } = options
+    if (!(maxBuffered >= 1)) {
+      throw new ChannelsError('INVALID_OPTION', `maxBuffered is 1 or more, not ${maxBuffered}`, {
+        channel: name,
+      })
+    }
     const subscription = new TickSubscription({
       mode,
       maxBuffered,

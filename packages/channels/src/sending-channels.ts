@@ -53,7 +53,7 @@ export class SendingChannels extends ReadingChannels {
   ): SendReceipt<unknown> {
     const { sender, mint } = this.run
     const channel = channelOf(this.channels, name)
-    const scope = `basket ${name}`
+    const scope = `basket ${name}\0${Object.keys(inputs).join('\0')}`
     let flight = sender.repeated(scope, options ?? {})
     if (flight === undefined) {
       const validation = new Validation(mint)
@@ -81,7 +81,7 @@ export class SendingChannels extends ReadingChannels {
     options: Omit<SendOptions, 'expect'> = {},
   ): readonly SendReceipt<unknown>[] {
     const { sender, mint } = this.run
-    const scope = 'batch'
+    const scope = `batch ${sends.map(({ channel, key = '' }) => `${channel}\0${key}`).join('\0')}`
     let flight = sender.repeated(scope, options)
     if (flight === undefined) {
       const validation = new Validation(mint)

@@ -98,7 +98,12 @@ export class Staging {
     for (const id of ids ?? []) {
       if (!this.#areas.has(id)) throw misuse(this.channel, `Staging ID not found: ${id}`)
     }
-    this.#makeRoom(1, records.length * Math.max(1, ids === undefined ? 1 : this.#areas.size))
+    const isToAll = ids?.length === 0
+    const opensOne =
+      this.#areas.size === 0 ||
+      (isToAll && records.some(({ id }) => this.#all().every((area) => holds(area, id))))
+    const copies = ids === undefined ? 1 : isToAll ? Math.max(1, this.#areas.size) : ids.length
+    this.#makeRoom(opensOne ? 1 : 0, records.length * copies)
     const touched = new Set<string>()
     for (const record of records) {
       for (const area of this.#areasFor(record, ids)) {
@@ -188,9 +193,7 @@ export class Staging {
       return newest.length > 0 ? newest : [this.#open()]
     }
     if (ids.length > 0) return this.#named(ids)
-    const lacking = this.#all().filter(
-      ({ records }) => !records.some((other) => other.id === record.id),
-    )
+    const lacking = this.#all().filter((area) => !holds(area, record.id))
     return lacking.length > 0 ? lacking : [this.#open()]
   }
 
@@ -256,6 +259,10 @@ export class Staging {
   #answer(ids: readonly string[]): StageAnswer<unknown> {
     return Object.fromEntries(ids.map((id) => [id, [...(this.#areas.get(id)?.records ?? [])]]))
   }
+}
+
+function holds({ records }: Area, id: unknown): boolean {
+  return records.some((record) => record.id === id)
 }
 
 function misuse(channel: string, message: string): ChannelsError {

@@ -10,7 +10,7 @@ export interface SubscriptionOptions {
   readonly watch: (listener: (tick: ChannelTick) => void) => Watch
 }
 
-/** Ticks that wait for their reader, in order; beyond the bound the oldest go. */
+/** Ticks that wait for their reader, in order; beyond the bound the oldest go, and are counted. */
 export class TickSubscription implements Subscription<unknown> {
   dropped = 0
   readonly recovered: boolean
@@ -18,8 +18,10 @@ export class TickSubscription implements Subscription<unknown> {
   readonly #isLastOnly: boolean
   readonly #watch: Watch
   readonly #signal: AbortSignal | undefined
+  /** Of all ticks, or in the mode lastValue of the last one of each key; oldest first. */
   #buffer: ChannelTick[] = []
   #head = 0
+  readonly #latest = new Map<string | undefined, ChannelTick>()
   #ended: { readonly error?: unknown } | undefined
   #readers: {
     readonly resolve: (result: IteratorResult<ChannelTick>) => void
@@ -42,15 +44,8 @@ export class TickSubscription implements Subscription<unknown> {
   }
 
   next(): Promise<IteratorResult<ChannelTick>> {
-    const tick = this.#buffer[this.#head]
-    if (tick !== undefined) {
-      this.#head++
-      if (this.#head > 1_024 && this.#head * 2 > this.#buffer.length) {
-        this.#buffer = this.#buffer.slice(this.#head)
-        this.#head = 0
-      }
-      return Promise.resolve({ done: false, value: tick })
-    }
+    const tick = this.#shift()
+    if (tick !== undefined) return Promise.resolve({ done: false, value: tick })
     if (this.#ended !== undefined) {
       const { error } = this.#ended
       this.#ended = {}
@@ -64,6 +59,7 @@ export class TickSubscription implements Subscription<unknown> {
   return(): Promise<IteratorResult<ChannelTick>> {
     this.#buffer = []
     this.#head = 0
+    this.#latest.clear()
     this.end()
     return Promise.resolve({ done: true, value: undefined })
   }
@@ -95,12 +91,30 @@ export class TickSubscription implements Subscription<unknown> {
       return
     }
     if (this.#isLastOnly) {
-      const at = this.#buffer.findIndex((other, i) => i >= this.#head && other.key === tick.key)
-      if (at !== -1) this.#buffer.splice(at, 1)
-    } else if (this.#buffer.length - this.#head >= this.#maxBuffered) {
-      this.#head++
-      this.dropped++
+      this.#latest.delete(tick.key)
+      this.#latest.set(tick.key, tick)
+      if (this.#latest.size <= this.#maxBuffered) return
+    } else {
+      this.#buffer.push(tick)
+      if (this.#buffer.length - this.#head <= this.#maxBuffered) return
     }
-    this.#buffer.push(tick)
+    this.#shift()
+    this.dropped++
+  }
+
+  #shift(): ChannelTick | undefined {
+    if (this.#isLastOnly) {
+      const [first] = this.#latest.values()
+      if (first !== undefined) this.#latest.delete(first.key)
+      return first
+    }
+    const tick = this.#buffer[this.#head]
+    if (tick === undefined) return undefined
+    this.#head++
+    if (this.#head > 1_024 && this.#head * 2 > this.#buffer.length) {
+      this.#buffer = this.#buffer.slice(this.#head)
+      this.#head = 0
+    }
+    return tick
   }
 }

@@ -46,6 +46,8 @@ function gatewayOf(
     channels,
     logger: quiet,
     clock: manualClock(T0),
+    // However slow the machine is, all that follows from a call has happened when it returns.
+    budgetMs: Number.POSITIVE_INFINITY,
     ...options,
     modules: modules as Module<C>[],
   })
@@ -174,6 +176,19 @@ describe('starting and stopping', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true])
   })
 
+  test('a module that cannot say its keys or channels is named', async () => {
+    const fail = (): never => {
+      throw new Error('no')
+    }
+    for (const part of ['dynamicKeys', 'dynamicChannels', 'connect'] as const) {
+      await expect(gatewayOf([{ name: 'bad', [part]: fail }]).start()).rejects.toMatchObject({
+        code: 'MODULE_FAILED',
+        module: 'bad',
+        message: 'module "bad" could not be connected: no',
+      })
+    }
+  })
+
   test('a module that hangs at the start is given up after its time', async () => {
     const hanging = noting('hanging', [], { start: () => new Promise<void>(() => undefined) })
     const gateway = gatewayOf([hanging], { startTimeoutMs: 5 })
@@ -201,6 +216,24 @@ describe('starting and stopping', () => {
     await expect(gateway.stop()).rejects.toMatchObject({ code: 'MODULE_FAILED', module: 'fails' })
     expect(notes).toContain('stop a')
     expect(gateway.health.live).toBe(false)
+  })
+
+  test('a module that hangs at the stop leaves time for the others, and to write what is left', async () => {
+    const notes: string[] = []
+    const signals: boolean[] = []
+    const slow = noting('slow', notes, {
+      flush: async (signal) => {
+        await new Promise<void>((resolve) => setTimeout(resolve, 5))
+        signals.push(signal.aborted)
+      },
+    })
+    const hangs = noting('hangs', notes, { stop: () => new Promise<void>(() => undefined) })
+    const gateway = gatewayOf([slow, hangs], { stopTimeoutMs: 400 })
+    await gateway.start()
+    const stopping = gateway.stop()
+    await expect(stopping).rejects.toMatchObject({ code: 'MODULE_TIMEOUT', module: 'hangs' })
+    expect(notes).toContain('stop slow')
+    expect(signals).toEqual([false])
   })
 
   test('a stop while it starts is heeded', async () => {
@@ -503,8 +536,15 @@ describe('the error policy of a module', () => {
     deadLetters.resend(letter?.id as string)
     expect(live.positionOf('orders').offset).toBe(2)
     expect(deadLetters.list().map(({ cause }) => cause)).toEqual(['always', 'negative: -1'])
+    const kept = () => live.query('deadLetters', { where: { status: 'kept' } })
+    expect(kept()).toEqual(deadLetters.list())
+    expect(live.query('deadLetters', { where: { status: 'resent' } })).toEqual([
+      { ...letter, status: 'resent' },
+    ])
     for (const { id } of deadLetters.list()) deadLetters.drop(id)
     expect(deadLetters.list()).toEqual([])
+    expect(kept()).toEqual([])
+    expect(live.count('deadLetters', { where: { status: 'dropped' } })).toBe(2)
     expect(() => deadLetters.drop('x')).toThrow(expect.objectContaining({ code: 'UNKNOWN_ID' }))
     await gateway.stop()
   })

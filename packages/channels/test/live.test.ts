@@ -11,7 +11,7 @@ import {
   timer,
   timestampOf,
 } from '@gw/core'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, expectTypeOf, test, vi } from 'vitest'
 import { z } from 'zod'
 import {
   basket,
@@ -57,6 +57,7 @@ async function started(options: Partial<GatewayOptions<C>> = {}): Promise<Gatewa
     channels,
     clock: manualClock(START),
     logger: quiet,
+    budgetMs: Number.POSITIVE_INFINITY,
     ...options,
     modules: [total, ...(options.modules ?? [])] as Module<C>[],
   })
@@ -277,6 +278,28 @@ describe('sending', () => {
     expect(live.positionOf('orders').offset).toBe(4)
   })
 
+  test('forgets message ids when their time is over', async () => {
+    const { channels: live } = await started({ limits: { messageIdMs: 1 } })
+    live.send('orders', order(1), undefined, { messageId: 'a' })
+    const start = performance.now()
+    await vi.waitFor(() => expect(performance.now()).toBeGreaterThan(start + 1))
+    live.send('orders', order(2), undefined, { messageId: 'a' })
+    expect(live.positionOf('orders').offset).toBe(2)
+  })
+
+  test('a message id of a batch or basket is that of the same channels and keys', async () => {
+    const { channels: live } = await started()
+    const options = { messageId: 'a' }
+    const first = live.sendBatch([{ channel: 'orders', data: order(1) }], options)
+    expect(live.sendBatch([{ channel: 'orders', data: order(2) }], options)).toEqual(first)
+    const [other] = live.sendBatch([{ channel: 'prices', key: 'A', data: { value: 1 } }], options)
+    expect(other?.records).toMatchObject([{ value: 1 }])
+    const both = live.sendBasket('prices', { A: { value: 2 }, B: { value: 3 } }, options)
+    expect(live.sendBasket('prices', { A: { value: 4 }, B: { value: 4 } }, options)).toEqual(both)
+    expect(live.sendBasket('prices', { B: { value: 5 } }, options).records).toHaveLength(1)
+    expect(live.last('prices')).toMatchObject({ A: { value: 2 }, B: { value: 5 } })
+  })
+
   test('with an expected position is refused when the channel has moved', async () => {
     const { channels: live } = await started()
     const { position } = live.sendAll('orders', [order(1)])
@@ -470,11 +493,18 @@ describe('waiting', () => {
     const reached = live.atLeast('orders', undefined, { epoch, offset: 2 })
     live.sendAll('orders', [order(1), order(2)])
     await reached
+    const later = live.last('orders', { atLeast: { epoch, offset: 3 } })
+    live.send('orders', order(3))
+    expect(await later).toMatchObject({ quantity: 3 })
+    const ofKey = live.last('prices', 'A', { atLeast: { epoch, offset: 1 } })
+    live.send('prices', { value: 7 }, 'A')
+    expect(await ofKey).toMatchObject({ value: 7 })
+    expectTypeOf(ofKey).resolves.toEqualTypeOf<z.output<typeof Price> | undefined>()
     await expect(
       live.atLeast('orders', undefined, { epoch: 'other', offset: 1 }),
     ).rejects.toMatchObject({ code: 'POSITION_MISMATCH' })
     await expect(
-      live.atLeast('orders', undefined, { epoch, offset: 3 }, { timeoutMs: 1 }),
+      live.last('orders', { atLeast: { epoch, offset: 4 }, timeoutMs: 1 }),
     ).rejects.toMatchObject({ code: 'POSITION_TIMEOUT' })
   })
 })
@@ -741,6 +771,26 @@ describe('subscribing', () => {
       live.send('prices', { value }, key)
     const seen = [await last.next(), await last.next()].map(({ value }) => value.value.value)
     expect(seen).toEqual([2, 3])
+  })
+
+  test('is bounded in the mode lastValue too, by the number of keys that wait', async () => {
+    const { channels: live } = await started()
+    const last = live.subscribe('living', { mode: 'lastValue', maxBuffered: 2 })
+    for (const key of ['a', 'b', 'a', 'c']) live.send('living', { value: 1 }, key)
+    expect([await last.next(), await last.next()].map(({ value }) => value.key)).toEqual(['a', 'c'])
+    expect(last.dropped).toBe(1)
+    expect(() => live.subscribe('orders', { maxBuffered: 0 })).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION' }),
+    )
+  })
+
+  test('asked several times before anything comes, answers in order', async () => {
+    const { channels: live } = await started()
+    const ticks = live.subscribe('orders')
+    const asked = [ticks.next(), ticks.next()]
+    for (const quantity of [1, 2]) live.send('orders', order(quantity))
+    const got = await Promise.all(asked)
+    expect(got.map(({ value }) => value.value.quantity)).toEqual([1, 2])
   })
 
   test('resumes from a position', async () => {

@@ -45,6 +45,7 @@ beforeEach(async () => {
   ticks = []
   const clock = manualClock(0)
   gateway = new Gateway<C>({
+    budgetMs: Number.POSITIVE_INFINITY,
     channels,
     clock,
     modules: [follower] as unknown as Module<C>[],
@@ -119,6 +120,21 @@ describe('adding', () => {
     for (let i = 0; i < 4; i++) live().stageAdd('orders', undefined)
     expect(() => live().stageAdd('orders', record('a'), [])).not.toThrow()
     expect(() => live().stageAdd('orders', record('b'), [])).toThrow(
+      expect.objectContaining({ code: 'OVERLOADED' }),
+    )
+  })
+
+  test('needs no room for a staging where it opens none', () => {
+    const ids = Array.from(
+      { length: 5 },
+      () => Object.keys(live().stageAdd('orders', undefined))[0],
+    )
+    const newest = ids[4] as string
+    expect(live().stageAdd('orders', record('a'))).toMatchObject({ [newest]: [{ id: 'a' }] })
+    expect(Object.keys(live().stageAdd('orders', record('b'), [ids[0] as string]))).toEqual([
+      ids[0],
+    ])
+    expect(() => live().stageAdd('orders', undefined)).toThrow(
       expect.objectContaining({ code: 'OVERLOADED' }),
     )
   })

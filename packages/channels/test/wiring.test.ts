@@ -434,6 +434,32 @@ describe('loops', () => {
       message: expect.stringMatching(/the loop over "a", "b" ticks again/),
     })
   })
+
+  test('a spin that is no loop of the wiring names the channels that tick in it', async () => {
+    const spin = loose('spin', (c) =>
+      c.setChannel(
+        'a',
+        source(c.graph, 'alarms', (context) => {
+          const alarm = context.alarm<number>()
+          alarm.schedule(0, 1)
+          return () => {
+            alarm.schedule(0, alarm.value + 1)
+            return alarm.value
+          }
+        }),
+      ),
+    )
+    const gateway = new Gateway({
+      channels,
+      modules: [spin, set('c', [[1, 1]])] as never,
+      limits: { cyclesAtOneTime: 1_000 },
+    })
+    await expect(gateway.simulate({ start: T0 })).rejects.toMatchObject({
+      code: 'SPINNING',
+      channel: 'a',
+      message: expect.stringMatching(/^"a" ticks again/),
+    })
+  })
 })
 
 describe('blocked channels', () => {
@@ -621,6 +647,21 @@ describe('modules', () => {
     expect(outputs.get('mine')).toEqual([[T0 + 1, 1]])
     expect(live.last('b')).toBe(3)
   })
+})
+
+test("a graph of one's own is told from a module of the same name", async () => {
+  const gateway = new Gateway({
+    channels,
+    modules: [set('a', []), get('graph', 'a')] as never,
+    graph: (c) => {
+      c.getChannel('a')
+    },
+  })
+  await gateway.simulate({ start: T0 })
+  expect(gateway.description.channels.find(({ name }) => name === 'a')?.getters).toEqual([
+    'graph',
+    'graph#2',
+  ])
 })
 
 test('the description names who gets and sets what', async () => {

@@ -47,6 +47,8 @@ export async function running<C extends AnyChannels>(
     channels,
     clock: manualClock(T0),
     logger: keepingLogger().logger,
+    // However slow the machine is, all that follows from a call has happened when it returns.
+    budgetMs: Number.POSITIVE_INFINITY,
     ...options,
     modules: modules as readonly Module<never>[] as readonly Module<C>[],
   })
