@@ -1,4 +1,4 @@
-import { count, curve, type Edge, graphOutput, map, node, seconds } from '@gw/core'
+import { count, curve, type Edge, graphOutput, map, node, seconds, source } from '@gw/core'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import {
