@@ -170,6 +170,34 @@ describe('the process', () => {
     await other.stop()
   })
 
+  test('ends with code 0 when all departures have been replayed', async () => {
+    const other = await startDemo(['--no-auth', '--from', '2001-06-30T23:50', '--speed', '6000'])
+    expect(await other.ended).toBe(0)
+    expect(other.output()).toContain('all departures have been replayed')
+  })
+
+  test('goes on after the last departure when told to, with times shifted by the span of the data', async () => {
+    const other = await startDemo([
+      '--no-auth',
+      '--from',
+      '2001-06-30T23:50',
+      '--speed',
+      '6000',
+      '--at-end',
+      'loop',
+    ])
+    const lastDeparture = async (): Promise<{ scheduled: string; timestamp: string }> => {
+      const answer = await fetch(`${other.url}/api/v1/next/flights`)
+      const [flight] = (await answer.json()) as { scheduled: string; timestamp: string }[]
+      return flight ?? { scheduled: '', timestamp: '' }
+    }
+    let flight = await lastDeparture()
+    while (flight.scheduled < '2001-07-01T02:00') flight = await lastDeparture()
+    expect(flight.scheduled).toMatch(/^2001-07-01T/)
+    expect(flight.timestamp).toMatch(/^2001-07-01T/)
+    await other.stop()
+  })
+
   test('ends when its parent has gone, and frees the port', async () => {
     const program = join(import.meta.dirname, '../dist/main.js')
     const parent = spawn(
