@@ -1,4 +1,4 @@
-import { GraphError, refusePromise } from './errors.js'
+import { GraphError } from './errors.js'
 import { Edge, type Graph, outputOf } from './graph.js'
 import type { NodeContext, Output } from './node-context.js'
 import { type Input, type Series, SharedInput } from './series.js'
@@ -134,12 +134,7 @@ export function sink<I extends InputDeclarations>(
     inputs: edges,
     ...(passives === undefined ? {} : { passive: passives }),
     outputs: 0,
-    setup: (series, _outputs, context) => {
-      const step = setup(view(series) as InputsOf<I>, context)
-      return () => {
-        refusePromise(step())
-      }
-    },
+    setup: (series, _outputs, context) => setup(view(series) as InputsOf<I>, context),
   })
 }
 

@@ -114,16 +114,16 @@ class Moments extends TwoStacks {
   /** Of the samples of the result: sum of weights, and of weighted squared distances from the mean. */
   weight = 0
   squares = 0
-  readonly #result: (moments: Moments) => number
-  #weight = 0
-  #mean = 0
-  #squares = 0
+  private readonly resultOf: (moments: Moments) => number
+  private backWeight = 0
+  private backMean = 0
+  private backSquares = 0
   /** What is kept of each state: weight, mean and squares. */
-  #kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * 3)
+  private kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * 3)
 
   constructor(slides: boolean, hasWeights: boolean, result: (moments: Moments) => number) {
     super(hasWeights ? 2 : 1, slides)
-    this.#result = result
+    this.resultOf = result
   }
 
   /** NaN with a weight of no more than `ddof`. */
@@ -132,43 +132,43 @@ class Moments extends TwoStacks {
   }
 
   protected empty(): void {
-    this.#weight = 0
-    this.#mean = 0
-    this.#squares = 0
+    this.backWeight = 0
+    this.backMean = 0
+    this.backSquares = 0
   }
 
   protected fold(x: number, weight: number): void {
     if (weight <= 0) return
-    this.#weight += weight
-    const distance = x - this.#mean
+    this.backWeight += weight
+    const distance = x - this.backMean
     // In this order the first sample is the mean exactly, and equal ones do not move it.
-    this.#mean += distance * (weight / this.#weight)
-    this.#squares += weight * distance * (x - this.#mean)
+    this.backMean += distance * (weight / this.backWeight)
+    this.backSquares += weight * distance * (x - this.backMean)
   }
 
   protected keep(place: number): void {
-    this.#kept[place * 3] = this.#weight
-    this.#kept[place * 3 + 1] = this.#mean
-    this.#kept[place * 3 + 2] = this.#squares
+    this.kept[place * 3] = this.backWeight
+    this.kept[place * 3 + 1] = this.backMean
+    this.kept[place * 3 + 2] = this.backSquares
   }
 
   protected reserve(places: number): void {
-    this.#kept = new Float64Array(places * 3)
+    this.kept = new Float64Array(places * 3)
   }
 
   protected combine(place: number): number {
-    this.weight = this.#weight
-    this.squares = this.#squares
+    this.weight = this.backWeight
+    this.squares = this.backSquares
     if (place >= 0) {
-      const weight = this.#kept[place * 3] as number
-      const distance = this.#mean - (this.#kept[place * 3 + 1] as number)
+      const weight = this.kept[place * 3] as number
+      const distance = this.backMean - (this.kept[place * 3 + 1] as number)
       this.weight += weight
-      this.squares += this.#kept[place * 3 + 2] as number
-      if (weight > 0 && this.#weight > 0) {
-        this.squares += (distance * distance * weight * this.#weight) / this.weight
+      this.squares += this.kept[place * 3 + 2] as number
+      if (weight > 0 && this.backWeight > 0) {
+        this.squares += (distance * distance * weight * this.backWeight) / this.weight
       }
     }
-    return this.#result(this)
+    return this.resultOf(this)
   }
 }
 
@@ -193,18 +193,18 @@ const KEPT = 6
  * Moments", Sandia SAND2008-6212, 2008.
  */
 class HigherMoments extends TwoStacks {
-  readonly #result: (moments: CentralMoments) => number
-  readonly #back: CentralMoments = { count: 0, weight: 0, mean: 0, m2: 0, m3: 0, m4: 0 }
-  readonly #both: CentralMoments = { count: 0, weight: 0, mean: 0, m2: 0, m3: 0, m4: 0 }
-  #kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * KEPT)
+  private readonly resultOf: (moments: CentralMoments) => number
+  private readonly back: CentralMoments = { count: 0, weight: 0, mean: 0, m2: 0, m3: 0, m4: 0 }
+  private readonly both: CentralMoments = { count: 0, weight: 0, mean: 0, m2: 0, m3: 0, m4: 0 }
+  private kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * KEPT)
 
   constructor(slides: boolean, hasWeights: boolean, result: (m: CentralMoments) => number) {
     super(hasWeights ? 2 : 1, slides)
-    this.#result = result
+    this.resultOf = result
   }
 
   protected empty(): void {
-    const back = this.#back
+    const back = this.back
     back.count = 0
     back.weight = 0
     back.mean = 0
@@ -214,12 +214,12 @@ class HigherMoments extends TwoStacks {
   }
 
   protected fold(x: number, weight: number): void {
-    merge(this.#back, 1, Math.max(weight, 0), x, 0, 0, 0)
+    merge(this.back, 1, Math.max(weight, 0), x, 0, 0, 0)
   }
 
   protected keep(place: number): void {
-    const { count, weight, mean, m2, m3, m4 } = this.#back
-    const kept = this.#kept
+    const { count, weight, mean, m2, m3, m4 } = this.back
+    const kept = this.kept
     const at = place * KEPT
     kept[at] = count
     kept[at + 1] = weight
@@ -230,23 +230,23 @@ class HigherMoments extends TwoStacks {
   }
 
   protected reserve(places: number): void {
-    this.#kept = new Float64Array(places * KEPT)
+    this.kept = new Float64Array(places * KEPT)
   }
 
   protected combine(place: number): number {
-    if (place < 0) return this.#result(this.#back)
-    const kept = this.#kept
+    if (place < 0) return this.resultOf(this.back)
+    const kept = this.kept
     const at = place * KEPT
-    const both = this.#both
+    const both = this.both
     both.count = kept[at] as number
     both.weight = kept[at + 1] as number
     both.mean = kept[at + 2] as number
     both.m2 = kept[at + 3] as number
     both.m3 = kept[at + 4] as number
     both.m4 = kept[at + 5] as number
-    const { count, weight, mean, m2, m3, m4 } = this.#back
+    const { count, weight, mean, m2, m3, m4 } = this.back
     merge(both, count, weight, mean, m2, m3, m4)
-    return this.#result(both)
+    return this.resultOf(both)
   }
 }
 

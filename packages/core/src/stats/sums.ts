@@ -63,22 +63,22 @@ function product(x: Edge<number>, weights: Edge<number>): Edge<number> {
 }
 
 class Count implements Statistic<number> {
-  #count = 0
+  private count = 0
 
   add(): void {
-    this.#count++
+    this.count++
   }
 
   remove(): void {
-    this.#count--
+    this.count--
   }
 
   clear(): void {
-    this.#count = 0
+    this.count = 0
   }
 
   result(): number {
-    return this.#count
+    return this.count
   }
 }
 
@@ -95,10 +95,10 @@ function errorOfSum(a: number, b: number, sum: number): number {
 /** Sum with the errors of its additions carried along (A. Neumaier, ZAMM 54, 1974), hence as good as in twice the precision. */
 class Sum extends TwoStacks {
   protected count = 0
-  #sum = 0
-  #error = 0
-  #sums: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
-  #errors: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
+  private sum = 0
+  private error = 0
+  private sums: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
+  private errors: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
 
   constructor(slides: boolean) {
     super(1, slides)
@@ -120,32 +120,32 @@ class Sum extends TwoStacks {
   }
 
   protected empty(): void {
-    this.#sum = 0
-    this.#error = 0
+    this.sum = 0
+    this.error = 0
   }
 
   protected fold(x: number): void {
-    const sum = this.#sum + x
-    this.#error += errorOfSum(this.#sum, x, sum)
-    this.#sum = sum
+    const sum = this.sum + x
+    this.error += errorOfSum(this.sum, x, sum)
+    this.sum = sum
   }
 
   protected keep(place: number): void {
-    this.#sums[place] = this.#sum
-    this.#errors[place] = this.#error
+    this.sums[place] = this.sum
+    this.errors[place] = this.error
   }
 
   protected reserve(places: number): void {
-    this.#sums = new Float64Array(places)
-    this.#errors = new Float64Array(places)
+    this.sums = new Float64Array(places)
+    this.errors = new Float64Array(places)
   }
 
   protected combine(place: number): number {
-    if (place < 0) return this.#sum + this.#error
-    const front = this.#sums[place] as number
-    const sum = front + this.#sum
-    const error = (this.#errors[place] as number) + this.#error
-    return sum + (error + errorOfSum(front, this.#sum, sum))
+    if (place < 0) return this.sum + this.error
+    const front = this.sums[place] as number
+    const sum = front + this.sum
+    const error = (this.errors[place] as number) + this.error
+    return sum + (error + errorOfSum(front, this.sum, sum))
   }
 }
 
@@ -159,78 +159,78 @@ class Mean extends Sum {
 const LEAST_WEIGHT = 1e-9
 
 class WeightedMean implements Statistic<number> {
-  readonly #products: Sum
-  readonly #weights: Sum
+  private readonly productSums: Sum
+  private readonly weights: Sum
 
   constructor(slides: boolean) {
-    this.#products = new Sum(slides)
-    this.#weights = new Sum(slides)
+    this.productSums = new Sum(slides)
+    this.weights = new Sum(slides)
   }
 
   add(x: number, weight: number): void {
     const product = x * weight
-    this.#products.add(product, 1, product)
-    this.#weights.add(weight, 1, weight)
+    this.productSums.add(product, 1, product)
+    this.weights.add(weight, 1, weight)
   }
 
   remove(): void {
-    this.#products.remove()
-    this.#weights.remove()
+    this.productSums.remove()
+    this.weights.remove()
   }
 
   clear(): void {
-    this.#products.clear()
-    this.#weights.clear()
+    this.productSums.clear()
+    this.weights.clear()
   }
 
   result(): number {
-    const weight = this.#weights.result()
-    return weight > LEAST_WEIGHT ? this.#products.result() / weight : Number.NaN
+    const weight = this.weights.result()
+    return weight > LEAST_WEIGHT ? this.productSums.result() / weight : Number.NaN
   }
 }
 
 class Product extends TwoStacks {
-  #count = 0
-  #product = 1
-  #products: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
+  private count = 0
+  private product = 1
+  private productSums: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
 
   constructor(slides: boolean) {
     super(1, slides)
   }
 
   override add(x: number, weight: number, y: number): void {
-    this.#count++
+    this.count++
     super.add(x, weight, y)
   }
 
   override remove(): void {
-    this.#count--
+    this.count--
     super.remove()
   }
 
   override clear(): void {
-    this.#count = 0
+    this.count = 0
     super.clear()
   }
 
   protected empty(): void {
-    this.#product = 1
+    this.product = 1
   }
 
   protected fold(x: number): void {
-    this.#product *= x
+    this.product *= x
   }
 
   protected keep(place: number): void {
-    this.#products[place] = this.#product
+    this.productSums[place] = this.product
   }
 
   protected reserve(places: number): void {
-    this.#products = new Float64Array(places)
+    this.productSums = new Float64Array(places)
   }
 
   protected combine(place: number): number {
-    if (this.#count === 0) return Number.NaN
-    return place < 0 ? this.#product : (this.#products[place] as number) * this.#product
+    if (this.count === 0) return Number.NaN
+    return place < 0 ? this.product : (this.productSums[place] as number) * this.product
   }
 }

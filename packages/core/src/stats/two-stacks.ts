@@ -18,22 +18,22 @@ export const FIRST_PLACES = 16
  */
 export abstract class TwoStacks implements Statistic<number> {
   /** Samples of the front, whose states are kept in the places from `head` on. */
-  #front = 0
-  #size = 0
-  #head = 0
-  #mask = FIRST_PLACES - 1
-  #samples: Float64Array
-  readonly #fields: number
-  readonly #slides: boolean
+  private front = 0
+  private size = 0
+  private head = 0
+  private mask = FIRST_PLACES - 1
+  private samples: Float64Array
+  private readonly fields: number
+  private readonly slides: boolean
 
   /**
    * `fields` is how many of x, weight and y, in this order, the statistic needs. A window that does not slide lets
    * nothing go: then the running state is enough.
    */
   constructor(fields: 1 | 2 | 3, slides: boolean) {
-    this.#fields = fields
-    this.#slides = slides
-    this.#samples = new Float64Array(FIRST_PLACES * fields)
+    this.fields = fields
+    this.slides = slides
+    this.samples = new Float64Array(FIRST_PLACES * fields)
   }
 
   /** Makes the running state that of no samples. */
@@ -48,66 +48,66 @@ export abstract class TwoStacks implements Statistic<number> {
   protected abstract combine(place: number): number
 
   add(x: number, weight: number, y: number): void {
-    if (this.#slides) this.#push(x, weight, y)
+    if (this.slides) this.push(x, weight, y)
     this.fold(x, weight, y)
   }
 
   remove(): void {
-    if (this.#front === 0) this.#flip()
-    this.#head = (this.#head + 1) & this.#mask
-    this.#front--
-    this.#size--
+    if (this.front === 0) this.flip()
+    this.head = (this.head + 1) & this.mask
+    this.front--
+    this.size--
   }
 
   clear(): void {
-    this.#size = 0
-    this.#front = 0
+    this.size = 0
+    this.front = 0
     this.empty()
   }
 
   result(): number {
-    return this.combine(this.#front === 0 ? -1 : this.#head)
+    return this.combine(this.front === 0 ? -1 : this.head)
   }
 
-  #push(x: number, weight: number, y: number): void {
-    if (this.#size > this.#mask) this.#grow()
-    const at = ((this.#head + this.#size++) & this.#mask) * this.#fields
-    const samples = this.#samples
+  private push(x: number, weight: number, y: number): void {
+    if (this.size > this.mask) this.grow()
+    const at = ((this.head + this.size++) & this.mask) * this.fields
+    const samples = this.samples
     samples[at] = x
-    if (this.#fields > 1) samples[at + 1] = weight
-    if (this.#fields > 2) samples[at + 2] = y
+    if (this.fields > 1) samples[at + 1] = weight
+    if (this.fields > 2) samples[at + 2] = y
   }
 
-  #flip(): void {
+  private flip(): void {
     this.empty()
-    for (let i = this.#size - 1; i >= 0; i--) {
-      this.#foldAt((this.#head + i) & this.#mask)
-      this.keep((this.#head + i) & this.#mask)
+    for (let i = this.size - 1; i >= 0; i--) {
+      this.foldAt((this.head + i) & this.mask)
+      this.keep((this.head + i) & this.mask)
     }
     this.empty()
-    this.#front = this.#size
+    this.front = this.size
   }
 
-  #foldAt(place: number): void {
-    const at = place * this.#fields
-    const samples = this.#samples
+  private foldAt(place: number): void {
+    const at = place * this.fields
+    const samples = this.samples
     const x = samples[at] as number
-    const weight = this.#fields > 1 ? (samples[at + 1] as number) : 1
-    this.fold(x, weight, this.#fields > 2 ? (samples[at + 2] as number) : x)
+    const weight = this.fields > 1 ? (samples[at + 1] as number) : 1
+    this.fold(x, weight, this.fields > 2 ? (samples[at + 2] as number) : x)
   }
 
   /** Doubles the room. The front is empty afterwards: all samples are folded into the back. */
-  #grow(): void {
-    const old = this.#samples
-    const split = this.#head * this.#fields
-    this.#samples = new Float64Array(old.length * 2)
-    this.#samples.set(old.subarray(split))
-    this.#samples.set(old.subarray(0, split), old.length - split)
-    this.#mask = this.#mask * 2 + 1
-    this.#head = 0
-    this.#front = 0
+  private grow(): void {
+    const old = this.samples
+    const split = this.head * this.fields
+    this.samples = new Float64Array(old.length * 2)
+    this.samples.set(old.subarray(split))
+    this.samples.set(old.subarray(0, split), old.length - split)
+    this.mask = this.mask * 2 + 1
+    this.head = 0
+    this.front = 0
     this.empty()
-    for (let i = 0; i < this.#size; i++) this.#foldAt(i)
-    this.reserve(this.#mask + 1)
+    for (let i = 0; i < this.size; i++) this.foldAt(i)
+    this.reserve(this.mask + 1)
   }
 }

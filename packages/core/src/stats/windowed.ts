@@ -93,7 +93,6 @@ export function windowed<R>(
     const minWindow = minWindowOf(options, context.now)
     let mustRecalc = false
     return () => {
-      const { now } = context
       if (reset?.ticked === true) window.clear()
       if (recalc?.ticked === true) mustRecalc = true
       if (sampler.ticked) {
@@ -101,9 +100,10 @@ export function windowed<R>(
         const value = x.ticked ? x.value : Number.NaN
         const other = y === x ? value : y.ticked ? y.value : Number.NaN
         const weight = weights === undefined ? 1 : weights.valid ? weights.value : Number.NaN
-        window.sample(value, weight, other, now)
+        window.sample(value, weight, other, sampler.time)
       }
       if (!trigger.ticked) return undefined
+      const now = trigger.time
       if (!minWindow.isReached) {
         if (minWindow.samples < minWindow.minSamples || now < minWindow.from) return undefined
         minWindow.isReached = true
