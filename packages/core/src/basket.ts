@@ -2,7 +2,7 @@ import { GraphError } from './errors.js'
 import { type Edge, outputOf } from './graph.js'
 import type { Instance } from './instance.js'
 import { instanceOf } from './instance-node-context.js'
-import { flatten, type InputDeclarations, type InputsOf } from './node.js'
+import { flatten, type InputDeclarations, type InputsOf, viewOf } from './node.js'
 import type { NodeContext } from './node-context.js'
 import type { Series } from './series.js'
 
@@ -59,7 +59,7 @@ export function basketNode<K, T>(): <I extends InputDeclarations>(
   setup: (inputs: InputsOf<I>, basket: BasketOutput<K, T>, context: NodeContext) => () => void,
 ) => DynamicBasket<K, T> {
   return (name, inputs, setup) => {
-    const { graph, edges, passives, view } = flatten(name, inputs)
+    const { graph, edges, passives } = flatten(name, inputs)
     return outputOf(
       graph.add({
         name,
@@ -67,7 +67,7 @@ export function basketNode<K, T>(): <I extends InputDeclarations>(
         ...(passives === undefined ? {} : { passive: passives }),
         setup: (series, [output], context) => {
           const basket = new LiveBasket<K, T>(instanceOf(context), output as Series)
-          const step = setup(view(series) as never, basket, context)
+          const step = setup(viewOf(inputs, series, passives) as never, basket, context)
           return () => {
             step()
           }

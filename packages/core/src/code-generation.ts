@@ -12,6 +12,10 @@ export interface ScheduledNodes {
   readonly hasFlags: boolean
   readonly groups: Uint8Array
   readonly groupsOfGroups: Uint8Array
+  /** Whether the first value of a node has been looked at. */
+  readonly isChecked: Uint8Array
+  /** Looks at it. */
+  readonly check: (node: number, value: unknown) => void
   /** Told which node's step threw. */
   readonly threw: (node: number) => void
 }
@@ -37,14 +41,24 @@ export function generateBlock(nodes: ScheduledNodes, word: number): Block | unde
   const outputs = nodes.outputs.slice(first, first + 32)
   const names = steps.flatMap((_, i) => [`step${i}`, `out${i}`])
   const values = steps.flatMap((step, i) => [step, outputs[i]])
-  const { cycle, targets, marked, groups, groupsOfGroups, threw } = nodes
+  const { cycle, targets, marked, groups, groupsOfGroups, isChecked, check, threw } = nodes
   try {
     const make = new Function(
-      ...['cycle', 'targets', 'marked', 'groups', 'groupsOfGroups', 'threw'],
+      ...['cycle', 'targets', 'marked', 'groups', 'groupsOfGroups', 'isChecked', 'check', 'threw'],
       ...names,
       sourceOf(outputs, nodes, word),
     )
-    return make(cycle, targets, marked, groups, groupsOfGroups, threw, ...values) as Block
+    return make(
+      cycle,
+      targets,
+      marked,
+      groups,
+      groupsOfGroups,
+      isChecked,
+      check,
+      threw,
+      ...values,
+    ) as Block
   } catch (error) {
     if (!(error instanceof EvalError)) throw error
     isForbidden = true
@@ -64,12 +78,15 @@ function sourceOf(outputs: readonly Series[], nodes: ScheduledNodes, word: numbe
     // Eight at a time are skipped when none of them is marked.
     const open = i % 8 === 0 ? `if (bits & ${0xff << i}) {` : ''
     const close = i % 8 === 7 || i === outputs.length - 1 ? '}' : ''
+    const node = first + i
+    const check =
+      nodes.isChecked[node] === 1 ? '' : `if (isChecked[${node}] === 0) check(${node}, value);`
     return `${open}
   if (bits & ${1 << i}) {
     at = ${i}
     const value = step${i}()
     if (value === undefined) { ${MERGE(word)} }
-    else { out${i}.value = value; out${i}.stamp = stamp; out${i}.time = now; ${marksOf(output, nodes, word)} }
+    else { ${check} out${i}.value = value; out${i}.stamp = stamp; out${i}.time = now; ${marksOf(output, nodes, word)} }
   }${close}`
   })
   // The number keeps the JavaScript engine from sharing what it learns of one block with another of the same text.

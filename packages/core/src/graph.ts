@@ -18,6 +18,9 @@ export type Setup = (
   context: NodeContext,
 ) => Step | undefined
 
+/** As {@link Setup}, for a node whose inputs have a shape: receives them by name. */
+export type ShapedSetup = (inputs: never, context: NodeContext) => Step | undefined
+
 /** How a node is declared to {@link Graph.add}. */
 export interface NodeDeclaration {
   readonly name: string
@@ -31,7 +34,14 @@ export interface NodeDeclaration {
   readonly sink?: boolean
   /** The node that ticks, in the next cycle, what this one takes: a feedback is drawn so. */
   readonly feeds?: NodeSpec
+  readonly shape?: undefined
   readonly setup: Setup
+}
+
+/** How a node is declared whose setup receives its inputs by name, in the shape in which they were declared. */
+export interface ShapedDeclaration extends Omit<NodeDeclaration, 'shape' | 'setup'> {
+  readonly shape: object
+  readonly setup: ShapedSetup
 }
 
 /** A node as the graph keeps it. */
@@ -49,7 +59,8 @@ export interface NodeSpec {
   readonly outputs: number
   readonly sink: boolean
   readonly feeds: NodeSpec | undefined
-  readonly setup: Setup
+  readonly shape: object | undefined
+  readonly setup: Setup | ShapedSetup
 }
 
 /**
@@ -59,7 +70,6 @@ export interface NodeSpec {
 export class Edge<out T> {
   /** Carries the type of the ticks; never there at run time. */
   declare readonly '~value': T
-  readonly graph: Graph
   /** @internal */
   readonly node: NodeSpec
   /** @internal */
@@ -67,9 +77,12 @@ export class Edge<out T> {
 
   /** @internal */
   constructor(node: NodeSpec, port: number) {
-    this.graph = node.graph
     this.node = node
     this.port = port
+  }
+
+  get graph(): Graph {
+    return this.node.graph
   }
 }
 
@@ -112,7 +125,7 @@ export class Graph {
    * Operators and custom nodes are better declared with `node`, `multiNode` and `sink`.
    * @throws GraphError `GRAPH_MISMATCH` when an input belongs to another graph, `NOT_AN_EDGE` when it is no edge.
    */
-  add(declaration: NodeDeclaration): NodeSpec {
+  add(declaration: NodeDeclaration | ShapedDeclaration): NodeSpec {
     const {
       name,
       inputs = [],
@@ -120,6 +133,7 @@ export class Graph {
       outputs = 1,
       sink = outputs === 0,
       feeds,
+      shape,
       setup,
     } = declaration
     const path = this.#scope === '' ? name : `${this.#scope}/${name}`
@@ -150,6 +164,7 @@ export class Graph {
       outputs,
       sink,
       feeds,
+      shape,
       setup,
     }
     this.nodes.push(spec)

@@ -1,9 +1,10 @@
 import { compile, type Program } from './compile.js'
 import type { Engine } from './engine.js'
-import { GraphError, nodeFailed, refusePromise } from './errors.js'
+import { GraphError, nodeFailed } from './errors.js'
 import type { ScheduledEvent } from './event-queue.js'
-import type { Edge, Graph, NodeSpec, Step } from './graph.js'
+import type { Edge, Graph, NodeSpec, Setup, ShapedSetup, Step } from './graph.js'
 import { InstanceNodeContext } from './instance-node-context.js'
+import { type InputDeclarations, viewOf } from './node.js'
 import { Scheduler } from './scheduler.js'
 import { type Input, LONG_AGO, NEVER, type Series, SharedInput } from './series.js'
 import type { Timestamp } from './time.js'
@@ -238,12 +239,8 @@ export class Instance {
     for (let i = 0; i < nodes.length; i++) {
       const node = nodes[i] as NodeSpec
       try {
-        const step = node.setup(
-          this.#program.inputSeries(i),
-          this.#program.outputSeries(i),
-          new InstanceNodeContext(this, i),
-        )
-        if (step !== undefined) this.#steps[i] = this.#untilFirstValue(i, this.#measured(i, step))
+        const step = this.#setUpNode(node, i)
+        if (step !== undefined) this.#steps[i] = this.#measured(i, step)
       } catch (error) {
         throw this.#failed(node, error)
       }
@@ -260,15 +257,14 @@ export class Instance {
     return profiler.timedStep(this.sharedPathOf(node), this.#specOf(node).name, step)
   }
 
-  /** An async step returns nothing but promises: its first value shows it, and later ones need no look. */
-  #untilFirstValue(node: number, step: Step): Step {
-    return () => {
-      const value = step()
-      if (value === undefined) return undefined
-      refusePromise(value)
-      this.#scheduler.setStep(node, step)
-      return value
+  #setUpNode({ shape, setup, passive }: NodeSpec, number: number): Step | undefined {
+    const inputs = this.#program.inputSeries(number)
+    const context = new InstanceNodeContext(this, number)
+    if (shape === undefined) {
+      return (setup as Setup)(inputs, this.#program.outputSeries(number), context)
     }
+    const view = viewOf(shape as InputDeclarations, inputs, passive)
+    return (setup as ShapedSetup)(view as never, context)
   }
 
   #nodeThrew(cause: unknown): void {

@@ -66,13 +66,14 @@ export function node<I extends InputDeclarations, T>(
   inputs: I,
   setup: (inputs: InputsOf<I>, context: NodeContext) => () => T | undefined,
 ): Edge<T> {
-  const { graph, edges, passives, view } = flatten(name, inputs)
+  const { graph, edges, passives } = flatten(name, inputs)
   return outputOf<T>(
     graph.add({
       name,
       inputs: edges,
       ...(passives === undefined ? {} : { passive: passives }),
-      setup: (series, _outputs, context) => setup(view(series) as InputsOf<I>, context),
+      shape: inputs,
+      setup,
     }),
   )
 }
@@ -99,7 +100,7 @@ export function multiNode<O extends object>(): <I extends InputDeclarations>(
   ) => () => void,
 ) => EdgesOf<O> {
   return (name, inputs, outputs, setup) => {
-    const { graph, edges, passives, view } = flatten(name, inputs)
+    const { graph, edges, passives } = flatten(name, inputs)
     const spec = graph.add({
       name,
       inputs: edges,
@@ -109,7 +110,7 @@ export function multiNode<O extends object>(): <I extends InputDeclarations>(
         const named = Object.fromEntries(
           outputs.map((key, i) => [key, context.output(outputSeries[i] as Series, key)]),
         )
-        const step = setup(view(series) as never, named as never, context)
+        const step = setup(viewOf(inputs, series, passives) as never, named as never, context)
         return () => {
           step()
         }
@@ -128,13 +129,14 @@ export function sink<I extends InputDeclarations>(
   inputs: I,
   setup: (inputs: InputsOf<I>, context: NodeContext) => () => void,
 ): void {
-  const { graph, edges, passives, view } = flatten(name, inputs)
+  const { graph, edges, passives } = flatten(name, inputs)
   graph.add({
     name,
     inputs: edges,
     ...(passives === undefined ? {} : { passive: passives }),
     outputs: 0,
-    setup: (series, _outputs, context) => setup(view(series) as InputsOf<I>, context),
+    shape: inputs,
+    setup,
   })
 }
 
@@ -162,8 +164,6 @@ export interface Flat {
   readonly graph: Graph
   readonly edges: readonly Edge<unknown>[]
   readonly passives: readonly boolean[] | undefined
-  /** Gives the series, one an edge, the shape of the declaration again. */
-  readonly view: (series: readonly Series[]) => unknown
 }
 
 /** Lists the edges of a declaration, in its order. */
@@ -187,12 +187,17 @@ export function flatten(name: string, inputs: InputDeclarations): Flat {
       { node: name },
     )
   }
-  return {
-    graph,
-    edges,
-    passives,
-    view: (series) => shaped(inputs, inputsOf(series, passives)),
-  }
+  // The copy has no room for more: a graph may have a million nodes.
+  return { graph, edges: edges.slice(), passives }
+}
+
+/** The series of a node, one an edge, in the shape of its declaration. */
+export function viewOf(
+  inputs: InputDeclarations,
+  series: readonly Series[],
+  passives: readonly boolean[] | undefined,
+): unknown {
+  return shaped(inputs, inputsOf(series, passives))
 }
 
 /** The series as inputs; where one edge is read several times, each has an input of its own. */

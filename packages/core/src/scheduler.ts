@@ -1,4 +1,5 @@
 import { type Block, generateBlock } from './code-generation.js'
+import { refusePromise } from './errors.js'
 import type { Step } from './graph.js'
 import { type Cycle, SEVERAL, type Series } from './series.js'
 
@@ -29,11 +30,12 @@ export class Scheduler {
   readonly #hasFlags: boolean
   readonly #groups: Uint8Array
   readonly #groupsOfGroups: Uint8Array
+  /** Whether the first value of each node has been looked at: an async step returns nothing but promises. */
+  readonly #isChecked: Uint8Array
   /** Functions generated for words that run often; see `generateBlock`. */
   readonly #blocks: (Block | undefined)[]
   /** Runs of each word before a function is generated for it; 0 when there is none to come. */
   readonly #runsLeft: Int32Array
-  readonly #compileAfter: number
   #blocksLeft = MOST_BLOCKS
 
   /** `compileAfter` is how often a word runs before a function is generated for it; `Infinity` for never. */
@@ -55,17 +57,8 @@ export class Scheduler {
     this.#groups = new Uint8Array(groups)
     this.#groupsOfGroups = new Uint8Array((groups + 63) >>> 6)
     this.#blocks = new Array(words).fill(undefined)
-    this.#compileAfter = Number.isFinite(compileAfter) ? compileAfter : 0
-    this.#runsLeft = new Int32Array(words).fill(this.#compileAfter)
-  }
-
-  /** Gives `node` another step. */
-  setStep(node: number, step: Step): void {
-    this.#steps[node] = step
-    // The function that calls the old one is generated anew, some runs later.
-    if (this.#blocks[node >>> 5] !== undefined) this.#blocksLeft++
-    this.#blocks[node >>> 5] = undefined
-    this.#runsLeft[node >>> 5] = this.#compileAfter
+    this.#isChecked = new Uint8Array(steps.length)
+    this.#runsLeft = new Int32Array(words).fill(Number.isFinite(compileAfter) ? compileAfter : 0)
   }
 
   /** Ticks `series` in this cycle and marks its consumers. */
@@ -140,6 +133,7 @@ export class Scheduler {
     const marked = this.#marked
     const steps = this.#steps
     const outputs = this.#outputs
+    const isChecked = this.#isChecked
     for (let bits = marked[word] as number; bits !== 0; bits = marked[word] as number) {
       let node = (word << 5) | lowestBit(bits)
       marked[word] = bits & (bits - 1)
@@ -147,6 +141,7 @@ export class Scheduler {
         this.current = node
         const value = (steps[node] as Step)()
         if (value === undefined) break
+        if (isChecked[node] === 0) this.#check(node, value)
         const series = outputs[node] as Series
         series.value = value
         series.stamp = stamp
@@ -169,6 +164,11 @@ export class Scheduler {
     }
   }
 
+  #check(node: number, value: unknown): void {
+    refusePromise(value)
+    this.#isChecked[node] = 1
+  }
+
   #generate(word: number): void {
     if (this.#blocksLeft === 0) return
     this.#blocksLeft--
@@ -182,6 +182,8 @@ export class Scheduler {
         hasFlags: this.#hasFlags,
         groups: this.#groups,
         groupsOfGroups: this.#groupsOfGroups,
+        isChecked: this.#isChecked,
+        check: (node, value) => this.#check(node, value),
         threw: (node) => {
           this.current = node
         },
