@@ -39,11 +39,36 @@ function coercionOf(
     case 'object': {
       // A struct coerces its own input, wherever it stands.
       if (isOwn(schema)) return undefined
-      return fieldCoercion(def.shape, isOwn)
+      return objectCoercion(schema, def.shape, isOwn)
+    }
+    case 'lazy': {
+      let coercion: Coercion | undefined | null = null
+      return (value) => {
+        if (coercion === null) coercion = coercionOf(def.getter(), isOwn)
+        return coercion === undefined ? value : coercion(value)
+      }
     }
     default:
       return undefined
   }
+}
+
+/** Of objects; one that contains itself meets its own, which is still being made. */
+const objectCoercions = new WeakMap<z.core.$ZodType, { coercion: Coercion | undefined | null }>()
+
+function objectCoercion(
+  schema: z.core.$ZodType,
+  shape: z.core.$ZodShape,
+  isOwn: (schema: unknown) => boolean,
+): Coercion | undefined {
+  const known = objectCoercions.get(schema)
+  if (known === undefined) {
+    const made: { coercion: Coercion | undefined | null } = { coercion: null }
+    objectCoercions.set(schema, made)
+    made.coercion = fieldCoercion(shape, isOwn)
+    return made.coercion
+  }
+  return known.coercion === null ? (value) => known.coercion?.(value) ?? value : known.coercion
 }
 
 /** The coercion of an object with these fields. */

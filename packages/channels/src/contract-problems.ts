@@ -19,6 +19,9 @@ const RESERVED = new Set([
 /** Everything in a contract that cannot be served, a sentence each. */
 export function contractProblems(channels: Definitions): readonly string[] {
   const problems: string[] = []
+  if (typeof channels !== 'object' || channels === null) {
+    return ['it is no object of channels']
+  }
   const entries = Object.entries(channels)
   if (entries.length === 0) problems.push('it has no channel')
   const spellings = new Map<string, string>()
@@ -30,6 +33,12 @@ export function contractProblems(channels: Definitions): readonly string[] {
     const other = spellings.get(spelling)
     if (other !== undefined) problems.push(`"${other}" and "${name}" have the same path`)
     spellings.set(spelling, name)
+    if (!isDefinition(definition)) {
+      problems.push(
+        `"${name}" is no channel: make it with channel(), basket(), dynamicBasket() or field()`,
+      )
+      continue
+    }
     problems.push(...problemsOfChannel(name, definition))
     for (const state of statesOf(definition)) {
       const alias = state.alias ?? name
@@ -49,6 +58,16 @@ export function contractProblems(channels: Definitions): readonly string[] {
   return problems
 }
 
+function isDefinition(definition: unknown): boolean {
+  return (
+    typeof definition === 'object' &&
+    definition !== null &&
+    'kind' in definition &&
+    'schema' in definition &&
+    'options' in definition
+  )
+}
+
 /** The states that a channel declares. */
 export function statesOf(definition: ChannelDefinition): readonly StateOptions[] {
   const { state } = definition.options
@@ -61,7 +80,23 @@ export function pathsOf(paths: string | readonly string[] | undefined): readonly
   return paths === undefined ? [] : typeof paths === 'string' ? [paths] : paths
 }
 
-function problemOfName(name: string): string | undefined {
+const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+
+/** The options of channels, and what their values are. */
+const CHANNEL_OPTIONS: { readonly [option: string]: (value: unknown) => boolean } = {
+  state: isObject,
+  stage: isBoolean,
+  send: isBoolean,
+  readOnly: isBoolean,
+  required: isBoolean,
+  doc: (value) => typeof value === 'string',
+}
+
+const STATE_OPTIONS: readonly string[] = ['by', 'alias', 'index', 'keep', 'maxRecords', 'key']
+
+/** What is wrong with the name of a channel or state. */
+export function problemOfName(name: string): string | undefined {
   if (RESERVED.has(name)) return `"${name}" is reserved: choose another name`
   if (!/^[A-Za-z][A-Za-z0-9_-]{0,127}$/.test(name)) {
     return `${JSON.stringify(name)} is no name: letters, digits, _ and - can stand in a path, after a letter`
@@ -73,10 +108,22 @@ function problemsOfChannel(
   name: string,
   { kind, schema, keys, options }: ChannelDefinition,
 ): string[] {
-  const problems = notJson(schema).map(
-    ({ path, type }) =>
-      `"${name}"${path === '' ? '' : `, field ${path},`} is a ${type}, which JSON cannot carry`,
-  )
+  const problems = notJson(schema).map(({ path, type }) => {
+    const what = type === 'undefined' ? 'may be undefined' : `is a ${type}`
+    return `"${name}"${path === '' ? '' : `, field ${path},`} ${what}, which JSON cannot carry`
+  })
+  for (const [option, value] of Object.entries(options)) {
+    if (!(option in CHANNEL_OPTIONS)) {
+      problems.push(
+        `"${name}" has the option "${option}", which channels do not have: they have ${Object.keys(CHANNEL_OPTIONS).join(', ')}`,
+      )
+    } else if (value !== undefined && CHANNEL_OPTIONS[option]?.(value) === false) {
+      problems.push(`the option ${option} of "${name}" cannot be ${JSON.stringify(value)}`)
+    }
+  }
+  if (options.readOnly === true && (options.send === true || options.stage === true)) {
+    problems.push(`"${name}" is read-only, and may be sent or staged to: choose one`)
+  }
   if (options.stage === true && kind === 'basket') {
     problems.push(
       `"${name}" is a basket and cannot be staged: stage a channel, and spread what is released`,
@@ -84,24 +131,38 @@ function problemsOfChannel(
   }
   if (keys !== undefined) {
     if (keys.length === 0) problems.push(`the basket "${name}" has no keys`)
-    const odd = keys.find(
-      (key, i) => typeof key !== 'string' || key === '' || keys.indexOf(key) !== i,
-    )
-    if (odd !== undefined)
-      problems.push(
-        `the basket "${name}" has the key ${JSON.stringify(odd)} twice, or an empty one`,
-      )
+    const problem = problemOfKeys(keys)
+    if (problem !== undefined) problems.push(`the basket "${name}" has ${problem}`)
   }
   return problems
+}
+
+/** What is wrong with the keys of a basket. */
+export function problemOfKeys(keys: unknown): string | undefined {
+  if (!Array.isArray(keys)) return `keys that are no list but ${JSON.stringify(keys)}`
+  const odd = keys.find((key) => typeof key !== 'string' || key === '')
+  if (odd !== undefined) return `the key ${JSON.stringify(odd)}: a key is a text, and not empty`
+  const twice = keys.find((key, i) => keys.indexOf(key) !== i)
+  return twice === undefined ? undefined : `the key ${JSON.stringify(twice)} twice`
 }
 
 /** What is wrong with a state of a channel. */
 export function problemsOfState(
   name: string,
-  { schema, keys }: ChannelDefinition,
+  { kind, schema, keys }: ChannelDefinition,
   state: StateOptions,
 ): string[] {
+  if (!isObject(state)) return [`a state of "${name}" is ${JSON.stringify(state)}: say by what`]
   const problems: string[] = []
+  const odd = Object.keys(state).find((option) => !STATE_OPTIONS.includes(option))
+  if (odd !== undefined) {
+    problems.push(
+      `a state of "${name}" has the option "${odd}", which states do not have: they have ${STATE_OPTIONS.join(', ')}`,
+    )
+  }
+  if (state.key !== undefined && kind !== 'basket') {
+    problems.push(`a state of "${name}" is of the key "${state.key}", but "${name}" is no basket`)
+  }
   const by = pathsOf(state.by)
   if (by.length === 0) problems.push(`a state of "${name}" has no attribute to be kept by`)
   for (const path of [...by, ...pathsOf(state.index)]) {

@@ -38,6 +38,8 @@ export interface ChannelOptions<Value = never> {
   readonly stage?: boolean
   /** Whether the outside may send. @defaultValue false */
   readonly send?: boolean
+  /** Whether no module may open it to the outside either, with `addSendChannel` or `setStage`. @defaultValue false */
+  readonly readOnly?: boolean
   /** Whether a module that gets the channel needs somebody to set it. @defaultValue true */
   readonly required?: boolean
   /** What the channel holds, for people; it reaches the API's description. */
@@ -155,6 +157,7 @@ export function channel<
   S extends z.ZodType,
   const O extends ChannelOptions<z.output<S>> = Record<never, never>,
 >(schema: S, options?: O): Channel<S, O> {
+  checkSchema('channel', schema)
   return {
     kind: schema.def.type === 'array' ? 'list' : 'single',
     schema,
@@ -186,21 +189,41 @@ export function basket(
   second?: z.ZodType | ChannelOptions,
   third?: ChannelOptions,
 ): BasketChannel<z.ZodType, string, unknown> {
-  return second instanceof z.ZodType
-    ? {
-        kind: 'basket',
-        keys: keysOf(first as KeySource<string>),
-        schema: second,
-        options: third ?? {},
-      }
-    : { kind: 'basket', schema: first as z.ZodType, options: second ?? {} }
+  if (first instanceof z.ZodType && !(second instanceof z.ZodType)) {
+    return { kind: 'basket', schema: first, options: second ?? {} }
+  }
+  checkSchema('basket', second)
+  return {
+    kind: 'basket',
+    keys: keysOf(first as KeySource<string>),
+    schema: second as z.ZodType,
+    options: third ?? {},
+  }
+}
+
+/** @throws ChannelsError `INVALID_CONTRACT`. */
+function checkSchema(builder: string, schema: unknown): void {
+  if (schema instanceof z.ZodType) return
+  throw new ChannelsError(
+    'INVALID_CONTRACT',
+    `${builder}() takes a zod schema, or a struct, not ${schema === undefined ? 'nothing' : JSON.stringify(schema)}`,
+  )
 }
 
 /** Names of an enum; a numeric TypeScript enum also has its numbers as keys, which are no names. */
 function keysOf(source: KeySource<string>): readonly string[] {
   if (Array.isArray(source)) return source as readonly string[]
-  const names = source instanceof z.ZodEnum ? (source.enum as object) : source
-  return Object.keys(names).filter((name) => !/^\d+$/.test(name))
+  if (typeof source !== 'object' || source === null) {
+    throw new ChannelsError(
+      'INVALID_CONTRACT',
+      `the keys of a basket are a list, a zod enum or an enum object, not ${String(source)}`,
+    )
+  }
+  const entries = Object.entries(source instanceof z.ZodEnum ? (source.enum as object) : source)
+  const numbers = new Set(
+    entries.map(([, value]) => value).filter((value) => typeof value === 'number'),
+  )
+  return entries.map(([name]) => name).filter((name) => !numbers.has(Number(name)))
 }
 
 /** Declares a basket whose keys come and go while it runs. */
@@ -208,6 +231,7 @@ export function dynamicBasket<
   S extends z.ZodType,
   const O extends ChannelOptions<z.output<S>> = Record<never, never>,
 >(schema: S, options?: O): DynamicBasketChannel<S, O> {
+  checkSchema('dynamicBasket', schema)
   return {
     kind: 'basket',
     dynamic: true,
@@ -225,6 +249,7 @@ export function field<S extends z.ZodType>(
   value: z.input<S>,
   options?: { readonly doc?: string },
 ): Field<S> {
+  checkSchema('field', schema)
   const parsed = schema.safeParse(value)
   if (!parsed.success) {
     throw new ChannelsError(
@@ -259,6 +284,12 @@ export function extendChannels<Base extends Contract<AnyChannels>, More extends 
   base: Base,
   more: More | Contract<More>,
 ): Contract<ChannelsOf<Base> & More> {
+  if (!isContract(base)) {
+    throw new ChannelsError(
+      'INVALID_CONTRACT',
+      'extendChannels() takes a contract first, as defineChannels() makes one',
+    )
+  }
   const added = isContract(more) ? more.channels : more
   const both = Object.keys(added).filter(
     (name) => Object.hasOwn(base.channels, name) && base.channels[name] !== added[name],
@@ -273,9 +304,12 @@ export function extendChannels<Base extends Contract<AnyChannels>, More extends 
   return defineChannels({ ...base.channels, ...added }) as never
 }
 
-function isContract<C extends AnyChannels>(more: C | Contract<C>): more is Contract<C> {
+/** Whether it is a contract, and not the channels of one. */
+export function isContract<C extends AnyChannels>(
+  more: C | Contract<C> | undefined,
+): more is Contract<C> {
   // A channel has a kind, so a channel that is named "channels" is told from a contract.
-  return typeof more.channels === 'object' && !('kind' in more.channels)
+  return typeof more?.channels === 'object' && more.channels !== null && !('kind' in more.channels)
 }
 
 /** The definitions of a contract, as the gateway reads them. */

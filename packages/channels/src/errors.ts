@@ -13,6 +13,7 @@ export type ChannelsErrorCode =
   | 'CONFLICTING_CHANNEL'
   | 'CONFLICTING_STATE'
   | 'MISSING_PROVIDER'
+  | 'READ_ONLY'
   | 'UNKNOWN_MODULE'
   | 'MODULE_FAILED'
   | 'MODULE_TIMEOUT'

@@ -1,9 +1,9 @@
-import { Graph, isoOf, type NodeContext, type Run, type Timestamp, timestampOf } from '@gw/core'
+import { Graph, isoOf, type NodeContext, type Run, type Timestamp } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
-import type { Contract, StateOptions } from './contract.js'
+import { connectModules } from './connect.js'
+import type { Contract } from './contract.js'
 import type { DeadLetters } from './dead-letters.js'
 import { describeChannel, type GatewayDescription } from './description.js'
-import { connectFailed, definitionsWith, dynamicKeysOf } from './dynamic-channels.js'
 import { ChannelsError } from './errors.js'
 import { Failures } from './failures.js'
 import { type HistoryLimits, MemoryHistory } from './history.js'
@@ -12,12 +12,12 @@ import { LogBook } from './log.js'
 import { Lookup } from './lookup.js'
 import { giveMint, type Mint, mintOf } from './mint.js'
 import type { Module } from './module.js'
-import { ModuleChannels } from './module-channels.js'
+import { definitionsWith, dynamicKeysOf, wiredModules } from './module-additions.js'
 import type { QueryLimits } from './query.js'
 import { endedError, Sender } from './sender.js'
 import { Staging, type StagingEvent, type StagingLimits } from './staging.js'
 import { tapChannels } from './taps.js'
-import { channelOf, type WiredChannel, type WiredModule } from './wired-channel.js'
+import type { WiredChannel, WiredModule } from './wired-channel.js'
 import { Wiring } from './wiring.js'
 
 /** What one run of a gateway is made of. */
@@ -74,11 +74,11 @@ export class GatewayRun {
     this.lookup = isRealtime ? new Lookup(options.maxLookup) : undefined
     this.#modules = wiredModules(options.modules, options.blockUntil)
     this.#refusers = options.modules.filter(({ refusesSends }) => refusesSends !== undefined)
-    const definitions = definitionsWith(contract, options.modules)
+    const definitions = definitionsWith(contract, this.#modules)
     this.wiring = new Wiring({
       graph: this.graph,
       definitions,
-      dynamicKeys: dynamicKeysOf(options.modules, definitions),
+      dynamicKeys: dynamicKeysOf(this.#modules, definitions),
       isRealtime,
       maxPendingSends: options.maxPendingSends,
       blockUntil: options.blockUntil,
@@ -86,7 +86,7 @@ export class GatewayRun {
     })
     this.sender = new Sender(this, options.messageIds)
     this.#failures = new Failures(this, this.#modules, options)
-    this.#connect()
+    connectModules(this.wiring, this.#modules)
     this.#failures.openDeadLetters()
     this.wiring.finish((slot) => this.#failures.takesResends(slot))
     const book = new LogBook({
@@ -195,40 +195,6 @@ export class GatewayRun {
     }
   }
 
-  #connect(): void {
-    for (const me of this.#modules) {
-      const { module, scope } = me
-      this.graph.scope(scope, () => {
-        try {
-          for (const name of module.requires ?? []) {
-            channelOf(this.wiring.channels, name, module.name)
-          }
-          this.#addDynamicStates(me)
-          module.connect?.(new ModuleChannels(this.wiring, me).typed<never>())
-        } catch (cause) {
-          throw connectFailed(module.name, cause)
-        }
-      })
-    }
-  }
-
-  #addDynamicStates(me: WiredModule): void {
-    for (const [name, states] of Object.entries(me.module.dynamicState?.() ?? {})) {
-      const channel = this.wiring.channels.get(name)
-      if (channel === undefined) {
-        throw new ChannelsError(
-          'UNKNOWN_CHANNEL',
-          `module "${me.module.name}" adds a state to "${name}", which nobody declares: add it to its dynamicChannels`,
-          { channel: name, module: me.module.name },
-        )
-      }
-      const list = Array.isArray(states)
-        ? (states as readonly StateOptions[])
-        : [states as StateOptions]
-      for (const state of list) this.wiring.addState(channel, state)
-    }
-  }
-
   #stage(channel: WiredChannel): void {
     const slot = channel.slot(undefined)
     const output = slot.sendOutput
@@ -275,22 +241,4 @@ export class GatewayRun {
       this.#options.onProblem(error.message, error)
     }
   }
-}
-
-/** Gives each module a scope of its own. */
-function wiredModules(
-  modules: readonly Module<never>[],
-  gatewayBlockUntil: Timestamp | undefined,
-): readonly WiredModule[] {
-  const counts = new Map<string, number>()
-  return modules.map((module) => {
-    const count = (counts.get(module.name) ?? 0) + 1
-    counts.set(module.name, count)
-    const blocked = module.blockSetChannelsUntil ?? gatewayBlockUntil
-    return {
-      module,
-      scope: count === 1 ? module.name : `${module.name}#${count}`,
-      blockUntil: typeof blocked === 'string' ? timestampOf(blocked) : blocked,
-    }
-  })
 }

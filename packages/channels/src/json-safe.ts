@@ -29,47 +29,59 @@ const REFUSED = new Set([
 /** All that JSON cannot carry in what a schema gives out: what is in the graph is what goes out. */
 export function notJson(schema: z.core.$ZodType): readonly NotJson[] {
   const found: NotJson[] = []
-  visit(schema, '', found, new Set())
+  visit(schema, '', false, found, new Set())
   return found
 }
 
 function visit(
   schema: z.core.$ZodType,
   path: string,
+  mayBeAbsent: boolean,
   found: NotJson[],
   seen: Set<z.core.$ZodType>,
 ): void {
+  const { def } = schema._zod as { def: Def }
+  // Of an object, a field may be left out; nothing else may.
+  if (def.type === 'optional' && !mayBeAbsent) {
+    found.push({ path, type: 'undefined' })
+    return
+  }
   if (seen.has(schema)) return
   seen.add(schema)
-  const { def } = schema._zod as { def: Def }
-  const go = (inner: z.core.$ZodType | undefined | null, step = ''): void => {
-    if (inner)
-      visit(inner, step === '' ? path : path === '' ? step : `${path}.${step}`, found, seen)
+  const go = (
+    inner: z.core.$ZodType | undefined | null,
+    step = '',
+    innerMayBeAbsent = mayBeAbsent && step === '',
+  ): void => {
+    if (!inner) return
+    const innerPath = step === '' ? path : path === '' ? step : `${path}.${step}`
+    visit(inner, innerPath, innerMayBeAbsent, found, seen)
   }
   if (REFUSED.has(def.type)) {
     found.push({ path, type: def.type })
     return
   }
   switch (def.type) {
+    case 'default':
+    case 'nonoptional':
+      return go(def.innerType, '', true)
     case 'optional':
     case 'nullable':
-    case 'default':
     case 'prefault':
-    case 'nonoptional':
     case 'readonly':
     case 'catch':
       return go(def.innerType)
     case 'array':
       return go(def.element, '[]')
     case 'record':
-      return go(def.valueType, '*')
+      return go(def.valueType, '*', true)
     case 'tuple':
       def.items.forEach((item, i) => {
         go(item, String(i))
       })
       return go(def.rest, '[]')
     case 'object':
-      for (const [key, field] of Object.entries(def.shape)) go(field, key)
+      for (const [key, field] of Object.entries(def.shape)) go(field, key, true)
       return go(def.catchall?._zod.def.type === 'never' ? undefined : def.catchall, '*')
     case 'union':
       for (const option of def.options) go(option)
@@ -85,6 +97,8 @@ function visit(
       for (const value of def.values) {
         if (typeof value === 'bigint' || value === undefined)
           found.push({ path, type: typeof value })
+        else if (typeof value === 'number' && !Number.isFinite(value))
+          found.push({ path, type: String(value) })
       }
       return
   }

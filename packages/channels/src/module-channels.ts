@@ -53,7 +53,14 @@ export class ModuleChannels {
   getChannel(name: string, key?: string): unknown {
     this.#checkOpen('getChannel', name)
     const fields = this.#wiring.fields
-    if (Object.hasOwn(fields, name)) return fields[name]
+    if (Object.hasOwn(fields, name)) {
+      if (key === undefined) return fields[name]
+      throw new ChannelsError('UNKNOWN_KEY', `"${name}" is a field: leave the key out`, {
+        channel: name,
+        key,
+        module: this.#me.module.name,
+      })
+    }
     const channel = this.#channel(name)
     if (key === undefined && channel.isBasket && !channel.isDynamic) {
       return Object.fromEntries(
@@ -100,9 +107,9 @@ export class ModuleChannels {
     this.#checkOpen('addSendChannel', name)
     const channel = this.#channel(name)
     const slots = key === undefined ? channel.allSlots : [channel.slot(key)]
+    this.#wiring.open(channel, slots)
+    if (through === undefined) return
     for (const slot of slots) {
-      slot.isSendable = true
-      if (through === undefined) continue
       if (slot.through !== undefined || channel.isDynamic) {
         throw new ChannelsError(
           'INVALID_OPTION',
@@ -123,14 +130,14 @@ export class ModuleChannels {
 
   getStageEvents(name: string): Edge<unknown> {
     this.#checkOpen('getStageEvents', name)
-    return this.#wiring.stageEvents(this.#channel(name))
+    return this.#wiring.stageEvents(this.#channel(name), this.#me)
   }
 
   setStageRequests(name: string, requests: unknown): void {
     this.#checkOpen('setStageRequests', name)
     const details = { channel: name, module: this.#me.module.name }
     const edge = checkEdge(requests, `the stage requests of "${name}"`, details)
-    this.#wiring.stageRequests(this.#channel(name), edge as Edge<StagingRequest>)
+    this.#wiring.stageRequests(this.#channel(name), edge as Edge<StagingRequest>, this.#me)
   }
 
   #channel(name: string): WiredChannel {

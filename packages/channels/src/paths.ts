@@ -8,10 +8,11 @@ export type Reader = (record: unknown) => unknown
 
 /** What can stand at a dotted path of a record: the schemas without their wrappers; none, when there is no such path. */
 export function schemasAt(schema: Schema, path: string): readonly Schema[] {
+  // The same schema is taken once: in a recursive union the ways to it double with each step.
   return path
     .split('.')
     .reduce<readonly Schema[]>(
-      (schemas, step) => schemas.flatMap((inner) => stepInto(inner, step)),
+      (schemas, step) => [...new Set(schemas.flatMap((inner) => stepInto(inner, step)))],
       unwrap(schema),
     )
 }
@@ -41,7 +42,8 @@ export function readerOf(path: string): Reader {
 /** Whether null may stand at a path, on which `[]` steps into a list. */
 export function acceptsNullAt(schema: Schema, path: readonly string[]): boolean {
   const schemas = path.reduce<readonly Schema[]>(
-    (outer, step) => outer.flatMap(unwrap).flatMap((inner) => fieldOf(inner, step)),
+    (outer, step) =>
+      outer.flatMap((inner) => unwrap(inner)).flatMap((inner) => fieldOf(inner, step)),
     [schema],
   )
   return schemas.some((field) => z.safeParse(field, null).success)
@@ -54,7 +56,7 @@ interface Fields {
 const COMPOSITE = new Set(['array', 'object', 'record', 'tuple'])
 
 function stepInto(schema: Schema, step: string): readonly Schema[] {
-  return step === '[]' ? [] : fieldOf(schema, step).flatMap(unwrap)
+  return step === '[]' ? [] : fieldOf(schema, step).flatMap((inner) => unwrap(inner))
 }
 
 /** What stands at one step into a schema without wrappers. */
@@ -80,7 +82,9 @@ function fieldOf(schema: Schema, step: string): readonly Schema[] {
   }
 }
 
-function unwrap(schema: Schema): readonly Schema[] {
+function unwrap(schema: Schema, seen: Set<Schema> = new Set()): readonly Schema[] {
+  if (seen.has(schema)) return []
+  seen.add(schema)
   const { def } = schema._zod as { def: Def }
   switch (def.type) {
     case 'optional':
@@ -90,15 +94,15 @@ function unwrap(schema: Schema): readonly Schema[] {
     case 'nonoptional':
     case 'readonly':
     case 'catch':
-      return unwrap(def.innerType)
+      return unwrap(def.innerType, seen)
     case 'pipe':
-      return unwrap(def.out)
+      return unwrap(def.out, seen)
     case 'lazy':
-      return unwrap(def.getter())
+      return unwrap(def.getter(), seen)
     case 'union':
-      return def.options.flatMap(unwrap)
+      return def.options.flatMap((option) => unwrap(option, seen))
     case 'intersection':
-      return [...unwrap(def.left), ...unwrap(def.right)]
+      return [...unwrap(def.left, seen), ...unwrap(def.right, seen)]
     default:
       return [schema]
   }

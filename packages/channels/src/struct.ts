@@ -68,21 +68,41 @@ export function struct<Shape extends z.ZodRawShape>(
   shape: Shape,
   options: StructOptions = {},
 ): Struct<Shape> {
-  if (name === '') throw new ChannelsError('INVALID_CONTRACT', 'a struct has a name')
-  for (const field of ['id', 'timestamp', '__proto__']) {
-    if (Object.hasOwn(shape, field)) {
-      throw new ChannelsError(
-        'INVALID_CONTRACT',
-        `struct ${name} declares the field "${field}", which every struct has: leave it out`,
-      )
-    }
-  }
-  const { def } = z.strictObject({ ...structFields(), ...shape })
+  checkShape(name, shape)
   return new StructSchema({
-    ...def,
+    type: 'object',
+    // Getters stay getters: a struct that contains itself is not there yet.
+    shape: Object.defineProperties(
+      structFields(),
+      Object.getOwnPropertyDescriptors(shape),
+    ) as never,
+    catchall: z.never(),
     structName: name,
     isLookedUp: options.lookup ?? true,
   }) as unknown as Struct<Shape>
+}
+
+/** @throws ChannelsError `INVALID_CONTRACT`. */
+function checkShape(name: unknown, shape: unknown): void {
+  const refuse = (problem: string): never => {
+    throw new ChannelsError('INVALID_CONTRACT', problem)
+  }
+  if (typeof name !== 'string' || name === '') refuse('a struct has a name')
+  if (typeof shape !== 'object' || shape === null) {
+    refuse(`struct ${name} is given its fields as an object of zod schemas, not ${String(shape)}`)
+  }
+  for (const [field, { value, get }] of Object.entries(
+    Object.getOwnPropertyDescriptors(shape as z.ZodRawShape),
+  )) {
+    if (field === 'id' || field === 'timestamp' || field === '__proto__') {
+      refuse(
+        `struct ${name} declares the field "${field}", which ${field === '__proto__' ? 'no' : 'every'} struct has: leave it out`,
+      )
+    }
+    if (get === undefined && !((value as unknown) instanceof z.ZodType)) {
+      refuse(`the field "${field}" of struct ${name} is no zod schema`)
+    }
+  }
 }
 
 /** Whether a schema is a struct, refined or not. */
@@ -136,10 +156,26 @@ const StructSchema: z.core.$constructor<AnyStruct, StructDef> = z.core.$construc
   schema.extend = (first, second) => {
     const [name, shape] =
       typeof first === 'string' ? [first, second ?? {}] : [schema.structName, first]
-    const extended = z.core.util.extend(schema as never, shape as never) as unknown as AnyStruct
-    return new StructSchema({ ...extended._zod.def, structName: name })
+    checkShape(name, shape)
+    return new StructSchema(
+      z.core.util.mergeDefs(extended(schema, name, shape)._zod.def as never, {
+        structName: name,
+      }) as unknown as StructDef,
+    )
   }
 })
+
+function extended(schema: AnyStruct, name: string, shape: z.ZodRawShape): AnyStruct {
+  try {
+    return z.core.util.extend(schema as never, shape as never) as unknown as AnyStruct
+  } catch (cause) {
+    throw new ChannelsError(
+      'INVALID_CONTRACT',
+      `struct ${name} cannot extend ${schema.structName}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    )
+  }
+}
 
 /** The reference takes a number as an id, and null for "not given". */
 function coerceOwn(record: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {

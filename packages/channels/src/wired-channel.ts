@@ -99,7 +99,14 @@ export class WiredChannel {
   readonly states: WiredState[] = []
   isStaged = false
   staging: Staging | undefined
-  stageEvents: { edge: DelayedEdge<unknown>; output: BorderOutput | undefined } | undefined
+  stageEvents:
+    | {
+        readonly edge: DelayedEdge<unknown>
+        /** Modules that want them, by scope. */
+        readonly askers: Set<string>
+        output: BorderOutput | undefined
+      }
+    | undefined
   log: ChannelLog | undefined
 
   constructor(graph: Graph, name: string, definition: ChannelDefinition, keys: readonly string[]) {

@@ -1,5 +1,4 @@
 import {
-  collect,
   type DelayedEdge,
   type DynamicBasket,
   delayedEdge,
@@ -7,26 +6,25 @@ import {
   type Edge,
   empty,
   feedback,
-  flatten,
   type Graph,
-  map,
-  type NodeContext,
   node,
   passive,
   sink,
 } from '@gw/core'
-import { feedBackBasket, gateBasket, mergeBaskets } from './baskets.js'
+import { feedBackBasket } from './baskets.js'
 import { Border } from './border.js'
 import type { ChannelDefinition, StateOptions } from './contract.js'
-import { pathsOf, problemsOfState, statesOf } from './contract-problems.js'
+import { pathsOf, problemOfName, problemsOfState, statesOf } from './contract-problems.js'
 import { ChannelsError } from './errors.js'
+import { missingProviders, missingStages, missingStates } from './missing.js'
 import { recordSchemaOf } from './paths.js'
+import { gate, merge } from './providers.js'
 import type { QueryLimits } from './query.js'
 import type { StagingRequest } from './staging.js'
 import { StateStore } from './state.js'
+import { stateNode } from './state-node.js'
 import {
   checkEdge,
-  type Provider,
   type Slot,
   WiredChannel,
   type WiredModule,
@@ -94,7 +92,7 @@ export class Wiring {
       const { options } = channel.definition
       for (const state of statesOf(channel.definition)) this.addState(channel, state)
       if (options.stage === true) this.stage(channel)
-      if (options.send === true) for (const slot of channel.allSlots) slot.isSendable = true
+      if (options.send === true) this.open(channel, channel.allSlots)
     }
   }
 
@@ -109,25 +107,26 @@ export class Wiring {
 
   /** Notes that a module sets a slot. */
   provide(slot: Slot, edge: Edge<unknown>, { module, scope, blockUntil }: WiredModule): void {
-    if (edge.graph !== this.graph) {
-      throw new ChannelsError(
-        'WRONG_EDGE',
-        `"${slot.name}" is set to the edge "${edge.node.path}" of another graph: build it in connect`,
-        { channel: slot.channel.name, module: module.name },
-      )
-    }
+    this.#checkGraph(slot.name, edge, slot.channel.name, module.name)
     slot.providers.push({ edge, party: scope, blockUntil })
     this.#setOrder.add(slot.channel)
   }
 
   /** Declares a state; the same once more changes nothing. */
   addState(channel: WiredChannel, options: StateOptions, by?: WiredModule): void {
-    const name = options.alias ?? channel.name
+    const name = options?.alias ?? channel.name
     const details = {
       channel: channel.name,
       ...(by === undefined ? {} : { module: by.module.name }),
     }
     const problems = problemsOfState(channel.name, channel.definition, options)
+    const nameProblem = name === channel.name ? undefined : problemOfName(name)
+    if (nameProblem !== undefined) problems.push(nameProblem)
+    if (name !== channel.name && (this.channels.has(name) || this.fieldDefinitions.has(name))) {
+      problems.push(
+        `the state "${name}" of "${channel.name}" has the name of a channel: give it another alias`,
+      )
+    }
     if (problems.length > 0)
       throw new ChannelsError('INVALID_CONTRACT', problems.join('; '), details)
     if (by !== undefined) for (const slot of channel.allSlots) this.ask(slot, by)
@@ -155,7 +154,14 @@ export class Wiring {
     return wanted.edge
   }
 
+  /** Lets the outside send to some of a channel's keys. @throws ChannelsError `READ_ONLY`. */
+  open(channel: WiredChannel, slots: readonly Slot[]): void {
+    checkWritable(channel)
+    for (const slot of slots) slot.isSendable = true
+  }
+
   stage(channel: WiredChannel): void {
+    checkWritable(channel)
     if (channel.isBasket) {
       throw new ChannelsError(
         'INVALID_CONTRACT',
@@ -166,15 +172,23 @@ export class Wiring {
     channel.isStaged = true
   }
 
-  stageEvents(channel: WiredChannel): Edge<unknown> {
+  stageEvents(channel: WiredChannel, { scope }: WiredModule): Edge<unknown> {
     channel.stageEvents ??= {
       edge: delayedEdge(this.graph, `stage events of ${channel.name}`),
+      askers: new Set(),
       output: undefined,
     }
+    channel.stageEvents.askers.add(scope)
     return channel.stageEvents.edge
   }
 
-  stageRequests(channel: WiredChannel, requests: Edge<StagingRequest>): void {
+  stageRequests(
+    channel: WiredChannel,
+    requests: Edge<StagingRequest>,
+    { module }: WiredModule,
+  ): void {
+    const what = `the stage requests of ${channel.name}`
+    this.#checkGraph(what, requests, channel.name, module.name)
     this.stage(channel)
     sink(`stage ${channel.name}`, { requests }, ({ requests }) => () => {
       channel.staging?.request(requests.value)
@@ -183,7 +197,7 @@ export class Wiring {
 
   /**
    * Connects everything. `resendable` says which slots must be able to take what failed behind them once more.
-   * @throws ChannelsError `MISSING_PROVIDER`, `NO_STATE`, with all that is missing.
+   * @throws ChannelsError `MISSING_PROVIDER`, `NO_STATE`, `NO_STAGE`, with all that is missing.
    */
   finish(resendable: (slot: Slot) => boolean): void {
     this.#attachBorder(resendable)
@@ -194,7 +208,14 @@ export class Wiring {
         for (const slot of channel.allSlots) if (slot.providers.length > 0) this.#bind(slot)
       }
     })
-    const problems = [...this.#missingProviders(), ...this.#missingStates()]
+    const problems = [
+      ...missingProviders(this.channels.values()),
+      ...missingStates(
+        new Map([...this.#stateEdges].map(([name, { askers }]) => [name, askers])),
+        this.states,
+      ),
+      ...missingStages(this.channels.values()),
+    ]
     const [first] = problems
     if (first !== undefined) {
       throw new ChannelsError(first.code, problems.map(({ message }) => message).join('; '), first)
@@ -222,6 +243,15 @@ export class Wiring {
               ({ edge }) => slot.placeholder !== undefined && dependsOn(edge, slot.placeholder),
             ),
         ),
+    )
+  }
+
+  #checkGraph(what: string, edge: Edge<unknown>, channel: string, module: string): void {
+    if (edge.graph === this.graph) return
+    throw new ChannelsError(
+      'WRONG_EDGE',
+      `"${what}" is set to the edge "${edge.node.path}" of another graph: build it in connect`,
+      { channel, module },
     )
   }
 
@@ -297,61 +327,20 @@ export class Wiring {
       this.#options.queryLimits,
     )
     state.store = store
-    const slots = channel.allSlots.filter(
-      (slot) => options.key === undefined || slot.key === undefined || slot.key === options.key,
-    )
-    const edge = channel.isDynamic
-      ? stateOfBasket(name, slots[0]?.edge as DynamicEdge, store, options.key)
-      : stateOf(
-          name,
-          slots.map((slot) => slot.edge),
-          slots.map((slot) => slot.key),
-          store,
-          channel.definition.schema.def.type === 'array',
-        )
+    const edge = stateNode(name, channel, store, options.key)
     // Kept up to date for those who read it from outside, although no node may.
     sink(`keep ${name}`, { edge: passive(edge) }, () => () => undefined)
     this.#stateEdges.get(name)?.edge.bind(edge)
   }
+}
 
-  #missingProviders(): readonly Problem[] {
-    const problems: Problem[] = []
-    for (const channel of this.channels.values()) {
-      const missing = channel.allSlots.filter(
-        (slot) => !slot.isProvided && [...slot.askers.values()].includes(true),
-      )
-      const [first] = missing
-      if (first === undefined) continue
-      const needing = new Set(
-        missing.flatMap((slot) =>
-          [...slot.askers].filter(([, needs]) => needs).map(([scope]) => scope),
-        ),
-      )
-      const names =
-        missing.length === channel.slots.size ? [channel.name] : missing.map((slot) => slot.name)
-      problems.push({
-        code: 'MISSING_PROVIDER',
-        channel: channel.name,
-        module: [...needing][0] as string,
-        message: `nobody provides ${quoted(names)}, which ${quoted([...needing])} ${needing.size === 1 ? 'needs' : 'need'}: add a module that sets it, let the outside send it, or declare it required: false`,
-      })
-    }
-    return problems
-  }
-
-  #missingStates(): readonly Problem[] {
-    const problems: Problem[] = []
-    for (const [name, { askers }] of this.#stateEdges) {
-      if (this.states.has(name)) continue
-      problems.push({
-        code: 'NO_STATE',
-        channel: name,
-        module: [...askers][0] as string,
-        message: `there is no state ${quoted([name])}, which ${quoted([...askers])} ${askers.size === 1 ? 'reads' : 'read'}: declare it in the contract, or with setState`,
-      })
-    }
-    return problems
-  }
+function checkWritable({ name, definition }: WiredChannel): void {
+  if (definition.options.readOnly !== true) return
+  throw new ChannelsError(
+    'READ_ONLY',
+    `the contract declares "${name}" read-only, so it cannot be sent or staged to: leave readOnly out, or use another channel`,
+    { channel: name },
+  )
 }
 
 function outsideParty({ isSendable, takesDeadLetters, channel }: Slot): string {
@@ -360,97 +349,6 @@ function outsideParty({ isSendable, takesDeadLetters, channel }: Slot): string {
   return takesDeadLetters ? 'deadLetters' : 'resend'
 }
 
-interface Problem {
-  readonly code: 'MISSING_PROVIDER' | 'NO_STATE'
-  readonly channel: string
-  readonly module: string
-  readonly message: string
-}
-
-/** Drops what comes before the time until which the provider is blocked. */
-function gate({ edge, blockUntil }: Provider, isDynamic: boolean): Edge<unknown> {
-  if (blockUntil === undefined) return edge
-  const isOpen = ({ now }: NodeContext): boolean => now >= blockUntil
-  if (isDynamic) return gateBasket(edge as DynamicEdge, isOpen)
-  return node(
-    'block',
-    { edge },
-    ({ edge }, context) =>
-      () =>
-        isOpen(context) ? edge.value : undefined,
-  )
-}
-
-function merge(
-  edges: readonly Edge<unknown>[],
-  { isDynamic, definition }: WiredChannel,
-): Edge<unknown> {
-  const [only] = edges
-  if (edges.length === 1 && only !== undefined) return only
-  if (isDynamic) return mergeBaskets(edges as readonly DynamicEdge[])
-  if (definition.kind === 'list') return map(collect(edges), (lists) => lists.flat())
-  return flatten(edges)
-}
-
-function stateOf(
-  name: string,
-  edges: readonly Edge<unknown>[],
-  keys: readonly (string | undefined)[],
-  store: StateStore<unknown>,
-  isList: boolean,
-): Edge<StateStore<unknown>> {
-  const [only] = edges
-  if (isList) {
-    return node(`state ${name}`, { edges }, ({ edges }) => () => {
-      let changed = false
-      for (let i = 0; i < edges.length; i++) {
-        const edge = edges[i] as (typeof edges)[number]
-        if (!edge.ticked) continue
-        for (const record of edge.value as readonly unknown[]) {
-          store.add(record, keys[i])
-          changed = true
-        }
-      }
-      return changed ? store : undefined
-    })
-  }
-  if (edges.length === 1 && only !== undefined) {
-    return node(`state ${name}`, { only }, ({ only }) => () => {
-      store.add(only.value, keys[0])
-      return store
-    })
-  }
-  return node(`state ${name}`, { edges }, ({ edges }) => () => {
-    edges.forEach((edge, i) => {
-      if (edge.ticked) store.add(edge.value, keys[i])
-    })
-    return store
-  })
-}
-
-function stateOfBasket(
-  name: string,
-  basket: DynamicEdge,
-  store: StateStore<unknown>,
-  key: string | undefined,
-): Edge<StateStore<unknown>> {
-  return node(`state ${name}`, { basket }, ({ basket }) => () => {
-    let changed = false
-    for (const ticked of basket.value.ticked) {
-      if (key !== undefined && ticked !== key) continue
-      const value = basket.value.get(ticked)
-      if (Array.isArray(value)) for (const record of value) store.add(record, ticked)
-      else store.add(value, ticked)
-      changed = true
-    }
-    return changed ? store : undefined
-  })
-}
-
 function spelling({ by, keep = 1, maxRecords, key, index }: StateOptions): string {
   return JSON.stringify([pathsOf(by), keep, maxRecords, key, pathsOf(index)])
-}
-
-function quoted(names: readonly string[]): string {
-  return names.map((name) => `"${name}"`).join(', ')
 }

@@ -184,7 +184,10 @@ describe('starting and stopping', () => {
       await expect(gatewayOf([{ name: 'bad', [part]: fail }]).start()).rejects.toMatchObject({
         code: 'MODULE_FAILED',
         module: 'bad',
-        message: 'module "bad" could not be connected: no',
+        message:
+          part === 'connect'
+            ? 'module "bad" could not be connected: no'
+            : `${part} of module "bad" failed: no`,
       })
     }
   })
