@@ -6,8 +6,10 @@ export default defineConfig({
   entry: [
     'src/index.ts',
     'src/bin.ts',
+    'src/describe.ts',
     'src/live-state.ts',
     'src/react.ts',
+    'src/sse.ts',
     'src/unix.ts',
     'src/validation.ts',
   ],

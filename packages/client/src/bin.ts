@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 import { runCommand } from './cli.js'
 
 const abort = new AbortController()
@@ -12,8 +13,11 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   env: process.env,
   isInteractive: process.stdout.isTTY === true,
   signal: abort.signal,
-  stdin: () => readFileSync(0, 'utf8'),
+  stdin: () => createInterface({ input: process.stdin }),
   readFile: (path) => readFileSync(path, 'utf8'),
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
 })
+process.stdin.destroy()
+// A farewell that a dead peer does not answer holds nobody up.
+setTimeout(() => process.exit(), 500).unref()

@@ -1,10 +1,11 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { type ContractType, type From, pathOf } from '@gw/protocol'
+import { type ContractType, type DeliveryMode, type From, parsePosition } from '@gw/protocol'
 import type { UntypedChannelClient } from './channel-client.js'
 import { type ClientOptions, createClient } from './create-client.js'
+import { type ChannelDescription, channelsOf } from './describe.js'
 import { GatewayClientError } from './errors.js'
-import { Rest } from './rest.js'
-import { tableOf } from './table.js'
+import { sse } from './sse.js'
+import { tableWriter } from './table.js'
 
 const USAGE = `Calls of a gateway.
 
@@ -13,10 +14,12 @@ const USAGE = `Calls of a gateway.
   npx @gw/client next CHANNEL [KEY]
   npx @gw/client query CHANNEL [--where JSON] [--sort PATHS] [--limit N] [--offset N] [--select PATHS]
   npx @gw/client send CHANNEL [KEY] [--data JSON]     without --data: from standard input, a record a line
-  npx @gw/client watch CHANNEL [KEY] [--from now|snapshot] [--where JSON] [--select PATHS]
+  npx @gw/client watch CHANNEL [KEY] [--from now|snapshot|EPOCH:OFFSET|TIME] [--where JSON] [--select PATHS]
+                       [--mode nonCollapsing|lastValue|burst]
 
   --url URL           the gateway [the variable GW_URL, or http://127.0.0.1:8000]
   --unix PATH         the gateway's UNIX socket instead
+  --sse               server-sent events in place of a WebSocket, where none comes through
   --key-file FILE     the file that holds the key [the key is in the variable GW_API_KEY]
   --timeout SECONDS   bound of a call
   --json              JSON lines on a terminal too, where tables are shown otherwise
@@ -28,6 +31,7 @@ Ends with 0, with 1 when the gateway says no or is not there, with 2 when it was
 const OPTIONS = {
   url: { type: 'string' },
   unix: { type: 'string' },
+  sse: { type: 'boolean' },
   'key-file': { type: 'string' },
   timeout: { type: 'string' },
   json: { type: 'boolean' },
@@ -38,6 +42,7 @@ const OPTIONS = {
   select: { type: 'string' },
   data: { type: 'string' },
   from: { type: 'string' },
+  mode: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } satisfies ParseArgsConfig['options']
 
@@ -50,8 +55,8 @@ export interface Terminal {
   readonly isInteractive: boolean
   /** Ends a command that goes on. */
   readonly signal: AbortSignal
-  /** All of standard input. */
-  stdin(): string
+  /** The lines of standard input, as they come. */
+  stdin(): AsyncIterable<string>
   readFile(path: string): string
   stdout(text: string): void
   stderr(text: string): void
@@ -91,27 +96,22 @@ async function run(
   values: Values,
   terminal: Terminal,
 ): Promise<void> {
-  const print = (value: unknown): void => {
-    const asTable = terminal.isInteractive && values.json !== true
-    terminal.stdout(asTable ? tableOf(value) : linesOf(value))
-  }
+  const textOf = terminal.isInteractive && values.json !== true ? tableWriter() : linesOf
+  const print = (value: unknown): void => terminal.stdout(textOf(value))
   if (rest[0] !== undefined) throw new UsageError(`what is ${rest[0]}?`)
   if (command === undefined) throw new UsageError('name a command')
   const options = await optionsOf(values, terminal)
   const { signal } = terminal
-  if (command === 'channels') {
-    if (name !== undefined) throw new UsageError(`what is ${name}?`)
-    const base = options.url.replace(/^ws/, 'http').replace(/\/+$/, '')
-    const rest = new Rest(base, options.apiKey, options.fetch ?? fetch, options.timeoutMs ?? 30_000)
-    const path = `${pathOf('last')}/`
-    return print((await rest.call({ method: 'GET', path, idempotent: true, signal })).body)
-  }
-  if (!['last', 'next', 'query', 'send', 'watch'].includes(command)) {
+  if (!['channels', 'last', 'next', 'query', 'send', 'watch'].includes(command)) {
     throw new UsageError(`no command ${command}`)
   }
-  if (name === undefined) throw new UsageError(`${command} what? Name a channel`)
+  if (command === 'channels' && name !== undefined) throw new UsageError(`what is ${name}?`)
   const client = createClient<ContractType>(options)
   try {
+    if (command === 'channels') {
+      return print(channelsOf(await client.$describe({ signal })).map(rowOf))
+    }
+    if (name === undefined) throw new UsageError(`${command} what? Name a channel`)
     const channel = (client as unknown as Record<string, UntypedChannelClient>)[name]
     if (channel === undefined) throw new UsageError(`${name} is no name of a channel`)
     await call(command, channel, key, values, terminal, print)
@@ -125,7 +125,7 @@ async function call(
   channel: UntypedChannelClient,
   key: string | undefined,
   values: Values,
-  { signal, stdin }: Terminal,
+  { signal, stdin, stderr }: Terminal,
   print: (value: unknown) => void,
 ): Promise<void> {
   const on = <O>(options: O): [string, O] | [O] => (key === undefined ? [options] : [key, options])
@@ -151,19 +151,53 @@ async function call(
       return print(await channel.query(query as Parameters<typeof channel.query>[0], { signal }))
     }
     case 'send': {
-      const texts = values.data === undefined ? stdin().split('\n') : [values.data]
-      const inputs = texts.filter((text) => text.trim() !== '')
-      if (inputs.length === 0) throw new UsageError('nothing to send')
-      for (const data of inputs.map((text) => jsonOf('the data', text))) {
+      let line = 0
+      let sent = 0
+      const texts = values.data === undefined ? stdin() : [values.data]
+      for await (const text of texts) {
+        line++
+        if (text.trim() === '') continue
+        const data = jsonOf(values.data === undefined ? `line ${line}` : 'the data', text)
         print((await channel.sendAll(data, ...on({ signal }))).records)
+        sent++
       }
+      if (sent === 0) throw new UsageError('nothing to send')
       return
     }
     default: {
-      const from = fromOf(values.from)
-      const subscription = channel.subscribe(...on({ ...where, ...select, ...from, signal }))
-      for await (const value of subscription) print([value])
+      const options = { ...where, ...select, ...fromOf(values.from), ...modeOf(values.mode) }
+      const isBasket = key === undefined
+      for await (const event of channel.subscribe(...on({ ...options, signal })).events()) {
+        if (event.type === 'data') {
+          const { key: ticked, value } = event
+          const isKeyed = isBasket && ticked !== undefined
+          print(
+            values.mode === 'burst' && !isKeyed
+              ? value
+              : [isKeyed ? { key: ticked, value } : value],
+          )
+        } else if (event.type === 'gap') {
+          const range = event.from === undefined ? '' : `, ${event.from} to ${event.to}`
+          stderr(`gap: ticks are missing here (${event.reason}${range})\n`)
+        } else if (event.type === 'removed') {
+          stderr(`removed: ${event.key}\n`)
+        }
+      }
     }
+  }
+}
+
+/** What is shown of a channel. */
+function rowOf(channel: ChannelDescription): object {
+  const { name, kind, keys, isSendable, isStaged, states, doc } = channel
+  const calls = ['last', 'next', 'watch', isSendable && 'send', isStaged && 'stage']
+  return {
+    name,
+    kind,
+    calls: calls.filter((call) => call !== false).join(' '),
+    ...(states.length === 0 ? {} : { states: states.map((state) => state.name).join(' ') }),
+    ...(keys === undefined ? {} : { keys: keys.join(' ') }),
+    ...(doc === undefined ? {} : { doc }),
   }
 }
 
@@ -173,11 +207,13 @@ async function optionsOf(values: Values, { env, readFile }: Terminal): Promise<C
     values['key-file'] === undefined ? env.GW_API_KEY : keyIn(values['key-file'], readFile)
   const common = { apiKey, ...(timeoutMs === undefined ? {} : { timeoutMs }) }
   if (values.unix === undefined) {
-    return { ...common, url: values.url ?? env.GW_URL ?? 'http://127.0.0.1:8000' }
+    const url = values.url ?? env.GW_URL ?? 'http://127.0.0.1:8000'
+    return { ...common, url, ...(values.sse ? sse() : {}) }
   }
   // It needs `ws`, which only those have who asked for it.
   const { unix } = await import('./unix.js')
-  return { ...common, ...unix(values.unix) }
+  const way = unix(values.unix)
+  return { ...common, ...way, ...(values.sse ? sse(way) : {}) }
 }
 
 function keyIn(path: string, readFile: Terminal['readFile']): string {
@@ -200,10 +236,19 @@ function countOf(option: string, text: string): number {
   throw new UsageError(`${option} is a whole number, not ${text}`)
 }
 
-function fromOf(from: string | undefined): { readonly from?: From } {
-  if (from === undefined) return {}
-  if (from === 'now' || from === 'snapshot') return { from }
-  throw new UsageError(`--from is now or snapshot, not ${from}`)
+function fromOf(text: string | undefined): { readonly from?: From } {
+  if (text === undefined) return {}
+  if (text === 'now' || text === 'snapshot') return { from: text }
+  const position = parsePosition(text)
+  if (position !== undefined) return { from: position }
+  if (!Number.isNaN(Date.parse(text))) return { from: { time: text } }
+  throw new UsageError(`--from is now, snapshot, EPOCH:OFFSET or a time, not ${text}`)
+}
+
+function modeOf(text: string | undefined): { readonly mode?: DeliveryMode } {
+  if (text === undefined) return {}
+  if (text === 'nonCollapsing' || text === 'lastValue' || text === 'burst') return { mode: text }
+  throw new UsageError(`--mode is nonCollapsing, lastValue or burst, not ${text}`)
 }
 
 function objectOf(what: string, text: string): object {

@@ -172,7 +172,8 @@ export function isPassing({ code }: GatewayClientError): boolean {
   )
 }
 
-function refusal(
+/** The error that an answer tells of. */
+export function refusal(
   response: Response,
   body: unknown,
   text: string,
@@ -199,7 +200,8 @@ function queryText(query: RestRequest['query'] = {}): string {
   return given.length === 0 ? '' : `?${new URLSearchParams(given as [string, string][])}`
 }
 
-function parseJson(text: string): unknown {
+/** `undefined` for what is no JSON. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { tableOf } from '../src/table.js'
+import { tableWriter } from '../src/table.js'
 import { serve } from './support/served.js'
 
 let folder: string
@@ -84,8 +84,50 @@ describe('the command', () => {
     expect(records(found)).toEqual([{ symbol: 'B' }])
     await run(['send', 'prices', 'AAPL', '--data', '{"value":7}'])
     expect(records(await run(['last', 'prices', 'AAPL']))).toEqual([{ value: 7 }])
-    const { out } = await run(['channels'])
-    expect(out).toContain('"orders"\n')
+    const channels = records(await run(['channels']))
+    expect(channels).toContainEqual({
+      name: 'orders',
+      kind: 'single',
+      calls: 'last next watch send stage',
+      states: 'bySide orders',
+    })
+    expect(channels).toContainEqual({
+      name: 'prices',
+      kind: 'basket',
+      calls: 'last next watch send',
+      keys: 'AAPL MSFT',
+    })
+  })
+
+  test('sends what comes, line by line, while more is to come', async () => {
+    const child = start(['send', 'total'])
+    for (const n of [1, 2]) {
+      child.stdin?.write(`${n}\n`)
+      const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data')
+      expect(String(line)).toBe(`${n}\n`)
+    }
+    child.stdin?.end('oops\n')
+    const [text] = await once(child.stderr as NodeJS.ReadableStream, 'data')
+    expect(String(text)).toMatch(/^line 3 is no JSON: oops/)
+    expect(await once(child, 'close')).toEqual([2, null])
+  })
+
+  test('watches from a position, over server-sent events too, and tells of what is missing', async () => {
+    const { position } = served.gateway.channels.sendAll('total', [1, 2])
+    const { epoch, offset } = position as { epoch: string; offset: number }
+    for (const way of [[], ['--sse']]) {
+      const from = ['--from', `${epoch}:${offset - 1}`]
+      const child = start(['watch', 'total', ...from, ...way])
+      const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data')
+      expect(String(line)).toBe('2\n')
+      child.kill('SIGTERM')
+      expect(await once(child, 'close')).toEqual([0, null])
+    }
+    const child = start(['watch', 'total', '--from', 'another:1', '--mode', 'lastValue'])
+    const [text] = await once(child.stderr as NodeJS.ReadableStream, 'data')
+    expect(String(text)).toMatch(/^gap: ticks are missing here \(history/)
+    child.kill('SIGTERM')
+    expect(await once(child, 'close')).toEqual([0, null])
   })
 
   test('watches until it is stopped', async () => {
@@ -129,6 +171,8 @@ describe('the command', () => {
       ['query', 'orders', '--limit', 'many'],
       ['send', 'orders', '--data', '{'],
       ['watch', 'orders', '--from', 'yesterday'],
+      ['watch', 'orders', '--mode', 'fast'],
+      ['channels', 'orders'],
       ['last', 'orders', '--timeout', '0'],
       ['last', 'orders', '--key-file', join(folder, 'nothing')],
       ['last', 'orders', '--nonsense'],
@@ -141,12 +185,18 @@ describe('the command', () => {
 
 test('a table has a column for each field, and no record writes over the terminal', () => {
   expect(
-    tableOf([
+    tableWriter()([
       { a: 1, b: 'x' },
       { b: '\u001b[2J', c: { d: 2 } },
     ]),
   ).toBe('a  b     c\n1  x\n   \uFFFD[2J  {"d":2}\n')
-  expect(tableOf(['orders', 'total'])).toBe('orders\ntotal\n')
-  expect(tableOf(5)).toBe('5\n')
-  expect(tableOf(undefined)).toBe('')
+  expect(tableWriter()(['orders', 'total'])).toBe('orders\ntotal\n')
+  expect(tableWriter()(5)).toBe('5\n')
+  expect(tableWriter()(undefined)).toBe('')
+})
+
+test('a table that goes on has one head, and another one when its columns change', () => {
+  const write = tableWriter()
+  const written = [{ n: 100 }, { n: 1 }, { n: 1, m: 2 }].map((record) => write([record]))
+  expect(written.join('')).toBe('n\n100\n1\nn  m\n1  2\n')
 })

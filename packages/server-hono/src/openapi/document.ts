@@ -143,7 +143,9 @@ function addChannel(paths: Paths, schemas: Schemas, info: ChannelInfo): void {
   const input = info.sendable ? schemas.input(info.recordSchema) : output.items
   const oneOrMany = { anyOf: [arrayOf(input as JsonSchema), input] }
   const isBasket = info.kind === 'basket'
-  paths[`${API_PATH}/last/${name}`] = { get: last({}) }
+  // For clients that know no contract.
+  const gateway = { kind: info.kind, sendable: info.sendable }
+  paths[`${API_PATH}/last/${name}`] = { get: last({ 'x-gateway': gateway }) }
   paths[`${API_PATH}/next/${name}`] = { get: next({}) }
   paths[`${API_PATH}/send/${name}`] = {
     post: send({}, isBasket ? { type: 'object', additionalProperties: input } : oneOrMany),
@@ -182,6 +184,7 @@ function addStates(paths: Paths, schemas: Schemas, { served }: Service): void {
         tags: ['state'],
         operationId: `state_${state.name}`,
         summary: `The newest records of ${info.name} by ${state.by.join(', ')}`,
+        'x-gateway': { channel: info.name, by: state.by },
         ...(type === undefined ? {} : { type_: type }),
         parameters: QUERY,
         // With `count` the answer is a number.
