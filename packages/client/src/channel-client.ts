@@ -148,7 +148,8 @@ export class UntypedChannelClient {
       expect,
     } as Omit<SendMessage, 'id'> // JSON leaves out what is undefined
     const bounded = { timeoutMs: this.#timeoutMs, ...call }
-    const receipt = receiptOf(await this.#session.send(message, bounded))
+    const request = this.#request('send', key)
+    const receipt = receiptOf(await this.#session.send(message, request, bounded))
     return { ...receipt, records: this.#elements(receipt.records) }
   }
 
@@ -156,7 +157,12 @@ export class UntypedChannelClient {
     ...args: [string?, UntypedWatchOptions?] | [UntypedWatchOptions?]
   ): Subscription<unknown, unknown, string> {
     const [key, options = {}] = keyFirst(args)
-    return readSubscription(this.#begin(key, options), this.#request(key), options, key)
+    return readSubscription(
+      this.#begin(key, options),
+      this.#request('subscribe', key),
+      options,
+      key,
+    )
   }
 
   watch(
@@ -167,11 +173,16 @@ export class UntypedChannelClient {
     const [key, listener, options = {}] = (
       typeof args[0] === 'string' ? args : [undefined, ...args]
     ) as [string | undefined, UntypedListener, UntypedWatchOptions?]
-    return watchSubscription(this.#begin(key, options), this.#request(key), listener, options)
+    return watchSubscription(
+      this.#begin(key, options),
+      this.#request('subscribe', key),
+      listener,
+      options,
+    )
   }
 
-  #request(key: string | undefined): RequestInfo {
-    return targetOf('subscribe', { channel: this.#name, key })
+  #request(action: string, key: string | undefined): RequestInfo {
+    return targetOf(action, { channel: this.#name, key })
   }
 
   #begin(key: string | undefined, { from, where, select, mode }: UntypedWatchOptions): Begin {
@@ -197,7 +208,7 @@ export class UntypedChannelClient {
     const records = recordsOf(answer)
     if (kind === 'single') return records.length === 0 ? undefined : this.#value(records[0])
     if (kind === 'list') return position?.offset === 0 ? undefined : this.#value(records)
-    throw invalidAnswer('it does not say whether it is single, a list or a basket')
+    throw invalidAnswer('it does not say of what kind it is')
   }
 
   #value(value: unknown, isElement = false): unknown {
@@ -229,7 +240,7 @@ function recordsOf({ body }: RestAnswer): readonly unknown[] {
 }
 
 function invalidAnswer(why: string): GatewayClientError {
-  return new GatewayClientError('INVALID_ANSWER', `the answer cannot be understood: ${why}`)
+  return new GatewayClientError('INVALID_ANSWER', `no answer of a gateway: ${why}`)
 }
 
 /** What the acknowledgement of a send tells. */

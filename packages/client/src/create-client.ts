@@ -120,8 +120,7 @@ async function diagnose(rest: Rest, timeoutMs: number): Promise<GatewayClientErr
     await rest.call({ method: 'GET', path: pathOf('stream'), timeoutMs })
     return undefined
   } catch (error) {
-    const { code, status } = error as GatewayClientError
-    const isFinal = code === 'UNAUTHORIZED' || code === 'FORBIDDEN' || code === 'ORIGIN_REFUSED'
-    return isFinal && status !== undefined ? (error as GatewayClientError) : undefined
+    const { status } = error as GatewayClientError
+    return status === 401 || status === 403 ? (error as GatewayClientError) : undefined
   }
 }

@@ -13,7 +13,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Calls `onEnd` once when the signal is aborted or the time is over. @returns what calls it off */
 export function watchDeadline(
-  { signal, timeoutMs = Number.POSITIVE_INFINITY }: CallOptions,
+  { signal, timeoutMs = MAX_TIMER_MS + 1 }: CallOptions,
   request: RequestInfo,
   onEnd: (error: GatewayClientError) => void,
 ): () => void {

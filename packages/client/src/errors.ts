@@ -41,6 +41,7 @@ type RecordErrorCode = 'INVALID_RECORD' | 'INVALID_ANSWER'
 type PassingErrorCode =
   | 'NOT_RUNNING'
   | 'OVERLOADED'
+  | 'AUTH_UNAVAILABLE'
   | 'TOO_MANY_REQUESTS'
   | 'UNAUTHORIZED'
   | 'CONNECTION_FAILED'
@@ -104,5 +105,5 @@ export const GatewayClientError: {
 export function messageOf(detail: unknown, errors?: readonly FieldError[]): string {
   if (typeof detail === 'string') return detail
   const problems = errors?.map(({ path, message }) => `${path.join('.')}: ${message}`)
-  return problems?.join('; ') || JSON.stringify(detail) || 'refused without a reason'
+  return problems?.join('; ') || JSON.stringify(detail) || 'refused'
 }

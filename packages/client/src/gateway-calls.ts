@@ -67,7 +67,9 @@ export function gatewayCalls(rest: Rest, session: Session, timeoutMs: number): G
   return {
     async $batch(sends, { messageId = randomId(), ...call } = {}) {
       const message = { action: 'batch', sends, messageId } as const
-      return receiptOf(await session.send(message, { timeoutMs, ...call }))
+      const names = sends as readonly { readonly channel: string }[]
+      const request = { action: 'batch', target: names.map(({ channel }) => channel).join() }
+      return receiptOf(await session.send(message, request, { timeoutMs, ...call }))
     },
     async $lookup(id, options) {
       return firstOf(await rest.get(pathOf('lookup', 'id', id), options))

@@ -109,14 +109,15 @@ export class Rest {
     request: RestRequest,
     info: RequestInfo,
     signal: AbortSignal,
-    timeoutMs = Number.POSITIVE_INFINITY,
+    timeoutMs: number | undefined,
   ): Promise<RestAnswer> {
     for (let tries = 1; ; tries++) {
       try {
         return await this.#once(request, info, signal)
       } catch (error) {
         const { retryAfterMs = backoffMs(tries - 1) } = error as GatewayClientError
-        const isLast = !request.idempotent || tries === MAX_TRIES || retryAfterMs >= timeoutMs
+        const isTooLong = timeoutMs !== undefined && retryAfterMs >= timeoutMs
+        const isLast = !request.idempotent || tries === MAX_TRIES || isTooLong
         if (isLast || !isPassing(error as GatewayClientError)) throw error
         await wait(retryAfterMs, signal)
       }
@@ -146,10 +147,13 @@ export class Rest {
     const body = parseJson(text)
     if (!response.ok) throw refusal(response, body, text, info)
     if (body === undefined) {
-      throw new GatewayClientError('INVALID_ANSWER', 'the answer is not JSON: is this a gateway?', {
-        request: info,
-        status: response.status,
-      })
+      // Browsers take what a broken connection left of a body for all of it.
+      const isCut = response.headers.get('content-type')?.includes('json')
+      throw new GatewayClientError(
+        isCut ? 'CONNECTION_FAILED' : 'INVALID_ANSWER',
+        isCut ? 'the answer was cut off' : 'not JSON: is this a gateway?',
+        { request: info, status: response.status },
+      )
     }
     const position = response.headers.get(HEADER.POSITION)
     return {
@@ -161,15 +165,17 @@ export class Rest {
   }
 }
 
+const PASSING: readonly string[] = [
+  'CONNECTION_FAILED',
+  'NOT_RUNNING',
+  'OVERLOADED',
+  'AUTH_UNAVAILABLE',
+  'TOO_MANY_REQUESTS',
+]
+
 /** Whether the same request may well succeed a little later. */
 export function isPassing({ code }: GatewayClientError): boolean {
-  return (
-    code === 'CONNECTION_FAILED' ||
-    code === 'NOT_RUNNING' ||
-    code === 'OVERLOADED' ||
-    code === 'AUTH_UNAVAILABLE' ||
-    code === 'TOO_MANY_REQUESTS'
-  )
+  return PASSING.includes(code)
 }
 
 /** The error that an answer tells of. */

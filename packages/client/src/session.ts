@@ -9,6 +9,7 @@ import { CLOSE_CODE } from '@gw/protocol'
 import { Connection, type ConnectionOptions } from './connection.js'
 import { type CallOptions, watchDeadline } from './deadline.js'
 import { GatewayClientError, messageOf, type RequestInfo } from './errors.js'
+import { isPassing } from './rest.js'
 import type { WebSocketLike } from './websocket.js'
 import {
   type SubscriptionSink,
@@ -28,8 +29,6 @@ interface PendingSend {
   resolve(acknowledgement: Acknowledgement): void
   reject(error: GatewayClientError): void
 }
-
-const PASSING: ReadonlySet<string> = new Set(['NOT_RUNNING', 'OVERLOADED', 'AUTH_UNAVAILABLE'])
 
 /**
  * Everything that runs over the one socket: subscriptions and sends, told apart by ids. It brings all of them over to the next
@@ -68,15 +67,10 @@ export class Session {
   /** Sends, and waits for the acknowledgement. */
   send(
     message: Omit<SendMessage, 'id'> | Omit<BatchMessage, 'id'>,
+    request: RequestInfo,
     options: CallOptions,
   ): Promise<Acknowledgement> {
     const id = this.#nextId++
-    const request = targetOf(
-      message.action,
-      'channel' in message
-        ? message
-        : { channel: message.sends.map((send) => send.channel).join() },
-    )
     return new Promise<Acknowledgement>((resolve, reject) => {
       if (this.#closed) return reject(closedError(request))
       if (this.#pending.size >= (this.#options.maxPendingSends ?? 10_000)) {
@@ -84,30 +78,23 @@ export class Session {
         return reject(new GatewayClientError('OVERLOADED', text, { request }))
       }
       const text = JSON.stringify({ ...message, id })
+      let release: () => void = () => undefined
       const settle = (): void => {
         release()
         this.#pending.delete(id)
         this.#updateNeed()
       }
-      this.#pending.set(id, {
-        text,
-        request,
-        resolve: (acknowledgement) => {
-          settle()
-          resolve(acknowledgement)
-        },
-        reject: (error) => {
-          settle()
-          reject(error)
-        },
-      })
-      const release = watchDeadline(options, request, (error) => {
-        // Called off before there was an answer: `settle` needs `release`, which may not be there yet.
-        this.#pending.delete(id)
-        this.#updateNeed()
+      const fail = (error: GatewayClientError): void => {
+        settle()
         reject(error)
-      })
-      if (!this.#pending.has(id)) return
+      }
+      const succeed = (acknowledgement: Acknowledgement): void => {
+        settle()
+        resolve(acknowledgement)
+      }
+      this.#pending.set(id, { text, request, resolve: succeed, reject: fail })
+      release = watchDeadline(options, request, fail)
+      if (!this.#pending.has(id)) return // its signal was aborted before
       this.#updateNeed()
       if (this.connection.state === 'live') this.connection.send(text)
     })
@@ -199,7 +186,7 @@ export class Session {
       }
       const error = refusal(answer, targetOf('subscribe', subscription.spec))
       // A server that starts or is busy takes the subscription later.
-      if (PASSING.has(answer.code)) {
+      if (isPassing(error)) {
         this.connection.restart(error)
         return
       }

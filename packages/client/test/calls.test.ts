@@ -165,7 +165,8 @@ describe('refusals', () => {
   })
 
   test('what is no gateway is told so', async () => {
-    gateway.on('GET /api/v1/last/orders', { body: '<html>' })
+    const headers = { 'content-type': 'text/html' }
+    gateway.on('GET /api/v1/last/orders', { headers, body: '<html>' })
     await expect(client.orders.last()).rejects.toMatchObject({ code: 'INVALID_ANSWER' })
   })
 
@@ -283,9 +284,17 @@ describe('a call ends in time', () => {
   })
 })
 
+test('an answer that is cut off counts as a broken connection: a read is tried again', async () => {
+  gateway.on('GET /api/v1/last/orders', { body: '[{"id":' }, { headers: single, body: [order] })
+  expect(await client.orders.last()).toEqual(order)
+  gateway.on('POST /api/v1/stage/orders', { body: '{"1":' })
+  await expect(client.orders.stage.add()).rejects.toMatchObject({ code: 'CONNECTION_FAILED' })
+})
+
 test('what stands between, and is no gateway, is not taken for one', async () => {
   const page = `<html>${'x'.repeat(1_000)}</html>`
-  gateway.on('POST /api/v1/stage/orders', { status: 502, body: page }, { status: 200, body: page })
+  const answer = { headers: { 'content-type': 'text/html' }, body: page }
+  gateway.on('POST /api/v1/stage/orders', { status: 502, ...answer }, answer)
   await expect(client.orders.stage.add()).rejects.toMatchObject({
     code: 'CONNECTION_FAILED',
     status: 502,
