@@ -2,6 +2,8 @@ import type {} from 'vitest'
 import type { TestProject } from 'vitest/node'
 import { type Broker, missingForBroker, startBroker } from './broker.js'
 
+const RUNNING = Symbol.for('gw.broker')
+
 declare module 'vitest' {
   interface ProvidedContext {
     /** Address of the broker; `undefined` where there is none. */
@@ -13,7 +15,7 @@ declare module 'vitest' {
   }
 }
 
-/** One broker for all tests: that of `KAFKA_BROKERS`, or a new one; without java or mvn, none, which is said in one line. */
+/** One broker for all tests of all projects that ask: that of `KAFKA_BROKERS`, or a new one; without java or mvn, none, which is said in one line. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env.KAFKA_BROKERS
   if (given !== undefined && given !== '') {
@@ -33,7 +35,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     project.provide('tls', undefined)
     return () => Promise.resolve()
   }
-  const broker: Broker = await startBroker()
+  const shared = globalThis as { [RUNNING]?: Promise<Broker> }
+  shared[RUNNING] ??= startBroker()
+  const broker = await shared[RUNNING]
   project.provide('brokers', broker.address)
   project.provide('saslBrokers', broker.saslAddress)
   project.provide('tls', { brokers: broker.tlsAddress, certificate: broker.certificate })
