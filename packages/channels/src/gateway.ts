@@ -256,7 +256,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
         maxAgeMs: limits.messageIdMs ?? 600_000,
       },
       queryLimits: limits.query === undefined ? undefined : { ...QUERY_LIMITS, ...limits.query },
-      onProblem: (message, error) => logger.error({ error }, message),
+      onProblem: (message, error) => logger.error({ err: error }, message),
     })
   }
 
@@ -265,7 +265,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     run.end({ error })
     this.#isReady = false
     // A failed start is told by start() itself.
-    if (this.#phase === 'running') this.#logger.error({ error }, 'the gateway has failed')
+    if (this.#phase === 'running') this.#logger.error({ err: error }, 'the gateway has failed')
   }
 
   async #startAll(): Promise<void> {
@@ -284,7 +284,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     } catch (error) {
       this.#run?.end({ error })
       await this.#close().catch((late: unknown) =>
-        this.#logger.error({ error: late }, 'a module could not be stopped after a failed start'),
+        this.#logger.error({ err: late }, 'a module could not be stopped after a failed start'),
       )
       throw error
     }

@@ -1,4 +1,4 @@
-/** What the gateway and its modules log to: pino's interface, or any other that has it. */
+/** What the gateway and its modules log to: pino's interface, or any other that has it. Errors are in the details, as `err`. */
 export interface Logger {
   info(details: object, message: string): void
   warn(details: object, message: string): void

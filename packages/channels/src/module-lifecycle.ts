@@ -94,7 +94,7 @@ export class ModuleLifecycle {
                 `could not be ${what}: ${reasonOf(cause)}`,
                 cause,
               )
-        this.#logger.error({ error }, error.message)
+        this.#logger.error({ err: error }, error.message)
         errors.push(error)
       }
     }

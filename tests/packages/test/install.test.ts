@@ -30,14 +30,24 @@ const CASES: Readonly<
   },
   channels: {
     peers: ['zod'],
+    // Without the optional DuckDB: the modules load, and the one that needs it says so.
     program: `import { channel, defineChannels, defineModule, Gateway } from '@gw/channels'
+      import { initialize, sqlSink } from '@gw/channels/modules'
+      import { expectChannel, startHarness } from '@gw/channels/testing'
       import { z } from 'zod'
       const channels = defineChannels({ total: channel(z.number(), { send: true }) })
       const gateway = new Gateway({ channels, modules: [defineModule(channels, 'reader', (c) => { c.getChannel('total') })] })
       await gateway.start()
       gateway.channels.send('total', 3)
-      console.log(gateway.channels.last('total') === 3 ? 'works' : 'broken')
-      await gateway.stop()`,
+      const last = gateway.channels.last('total')
+      await gateway.stop()
+      const harness = await startHarness({ channels, modules: [initialize(channels, 'total', 4)] })
+      expectChannel(harness, 'total').toHaveTickedValues([4])
+      await harness.stop()
+      const sink = sqlSink({ database: 'x.duckdb', tables: [{ channel: 'total' }] })
+      const quiet = { info() {}, warn() {}, error() {} }
+      const error = await new Gateway({ channels, modules: [sink], logger: quiet }).start().catch((error) => error)
+      console.log(last === 3 && error.module === 'sql-sink' && error.cause.code === 'MISSING_PACKAGE' ? 'works' : 'broken')`,
     closure: ['@gw/core', '@gw/protocol', 'zod'],
   },
   'server-hono': {

@@ -105,7 +105,7 @@ export function fileDrop(options: FileDropOptions): Module {
     } catch (error) {
       if (!isEngineLive()) return
       if (number === 0 && isPassing(error)) throw error
-      logger.error({ error, file: name, records: number }, `${folder}: a file cannot be read`)
+      logger.error({ err: error, file: name, records: number }, `${folder}: a file cannot be read`)
     }
     if (await through()) await ledger.note(file, number, !closing.signal.aborted || isList)
   }
@@ -114,7 +114,8 @@ export function fileDrop(options: FileDropOptions): Module {
     let seen = new Map<string, SeenFile>()
     const told = new Set<string>()
     const tell = (error: unknown, what: string): void => {
-      if (!told.has(what)) logger.error({ error }, `${what} cannot be read now, and is tried again`)
+      if (!told.has(what))
+        logger.error({ err: error }, `${what} cannot be read now, and is tried again`)
       told.add(what)
     }
     while (!signal.aborted && isEngineLive()) {
@@ -147,7 +148,7 @@ export function fileDrop(options: FileDropOptions): Module {
           if (record instanceof UnreadableRecord) throw record.error
           return complete(context, channel, definition, record, { keepIds })
         } catch (error) {
-          logger.warn({ error, file, record: number }, `${folder}: a record is left out`)
+          logger.warn({ err: error, file, record: number }, `${folder}: a record is left out`)
           return undefined
         }
       })

@@ -167,7 +167,7 @@ export class Outbox<T> {
 
   #warn(what: string, error?: unknown): void {
     const { name, logger } = this.#options
-    const details = { dropped: this.#dropped, ...(error === undefined ? {} : { error }) }
+    const details = { dropped: this.#dropped, ...(error === undefined ? {} : { err: error }) }
     logger.error(details, `${name}: ${what}`)
   }
 }

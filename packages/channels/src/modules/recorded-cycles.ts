@@ -41,7 +41,7 @@ export function cycleIn(
     const { [TIME]: time, ...ticks } = parsed
     return { time: timestampOf(time as string), ticks }
   } catch (error) {
-    logger.warn({ error, path, line: number }, 'a line holds no cycle and is left out')
+    logger.warn({ err: error, path, line: number }, 'a line holds no cycle and is left out')
     return undefined
   }
 }

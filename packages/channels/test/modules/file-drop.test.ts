@@ -73,7 +73,7 @@ test('a record that is wrong is logged with its place and left out; the others t
     ['warn', `${folder}: a record is left out`, { file: 'a.jsonl', record: 2 }],
     ['warn', `${folder}: a record is left out`, { file: 'a.jsonl', record: 3 }],
   ])
-  expect(told[0]?.[2].error).toMatchObject({ code: 'INVALID_RECORD', channel: 'orders' })
+  expect(told[0]?.[2].err).toMatchObject({ code: 'INVALID_RECORD', channel: 'orders' })
 })
 
 test('a file that cannot be read is logged once and keeps no other from it', async () => {

@@ -1,4 +1,5 @@
-import { manualClock, ms, seconds, ticks } from '@gw/core'
+import { type Edge, manualClock, map, ms, seconds, ticks } from '@gw/core'
+import { pino } from 'pino'
 import { expect, expectTypeOf, test, vi } from 'vitest'
 import { z } from 'zod'
 import { basket, channel, defineChannels, dynamicBasket, struct } from '../../src/index.js'
@@ -124,6 +125,45 @@ test('log tells each tick and key, and how many records a state has', async () =
     .toEqualTypeOf<{ readonly debug: (details: object, message: string) => void }>()
   // @ts-expect-error a logger without the level
   log({ logger: { info: () => undefined }, level: 'trace' })
+})
+
+test('log and gateway write to pino as it is, errors with their message and code', async () => {
+  const lines: string[] = []
+  const logger = pino(
+    { level: 'debug', base: null, timestamp: false },
+    { write: (line) => lines.push(line) },
+  )
+  const failing = loose(
+    'failing',
+    (c) =>
+      c.setChannel(
+        'lists',
+        map(c.getChannel('orders') as Edge<unknown>, () => {
+          throw new Error('boom')
+        }),
+      ),
+    { onError: 'skip' },
+  )
+  const modules = [failing, log({ logger, level: 'debug', select: ['orders'] })]
+  const gateway = await running(channels, modules, { logger })
+  gateway.channels.send('orders', { id: 'a', symbol: 'A' })
+  expect(lines.map((line) => JSON.parse(line))).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({
+        level: 20,
+        msg: 'orders',
+        channel: 'orders',
+        value: expect.objectContaining({ id: 'a' }),
+      }),
+      expect.objectContaining({
+        level: 50,
+        err: expect.objectContaining({
+          code: 'NODE_FAILED',
+          message: expect.stringContaining('boom'),
+        }),
+      }),
+    ]),
+  )
 })
 
 test('add-to-output keeps all ticks, or as many as it is told', async () => {

@@ -129,7 +129,7 @@ test('a row that the database refuses is dropped, and takes no other with it', a
     [1, 2, 3, 4].map((n) => ({ n })),
   )
   expect(told).toMatchObject([
-    ['error', expect.anything(), { dropped: 1, error: { message: /CHECK/ } }],
+    ['error', expect.anything(), { dropped: 1, err: { message: /CHECK/ } }],
   ])
 })
 

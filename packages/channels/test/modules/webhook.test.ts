@@ -89,9 +89,9 @@ test('tries again what may pass, in order, and drops what is refused or fails to
     [
       'error',
       expect.stringContaining('1 records were dropped'),
-      { dropped: 1, error: { message: 'it answered 400' } },
+      { dropped: 1, err: { message: 'it answered 400' } },
     ],
-    ['error', expect.anything(), { dropped: 2, error: { message: 'it answered 503' } }],
+    ['error', expect.anything(), { dropped: 2, err: { message: 'it answered 503' } }],
   ])
 })
 
