@@ -371,7 +371,7 @@ export class Engine {
     const { instance, series, interval, refill } = event
     let left = cycles
     this.#begin(event.time)
-    this.#isDisturbed = false
+    this.#isDisturbed = this.#afterCycle.length > 0
     for (;;) {
       instance.tick(series, event.value)
       if (refill === undefined) event.time += interval
