@@ -3,6 +3,13 @@ import { shared } from '../tsup.shared.js'
 
 export default defineConfig({
   ...shared,
-  entry: { engine: 'engine/main.ts', state: 'state/main.ts' },
+  entry: {
+    engine: 'engine/main.ts',
+    rest: 'rest/main.ts',
+    'rest-server': 'rest/server.ts',
+    state: 'state/main.ts',
+    ws: 'ws/main.ts',
+    'ws-server': 'ws/server.ts',
+  },
   tsconfig: 'tsconfig.json',
 })

@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { performance as nodePerformance } from 'node:perf_hooks'
+import { Counter, Gauge, Registry } from 'prom-client'
 import type { Service } from './service.js'
 import type { StreamServer } from './stream/stream-server.js'
 
@@ -11,7 +12,6 @@ export function metricsOf(
   const { channels, gateway, hub, requests, waits } = service
   const registry = new Registry()
   const registers = [registry]
-  collectDefaultMetrics({ register: registry })
 
   new Counter({
     name: 'gateway_http_requests_total',
@@ -86,6 +86,21 @@ export function metricsOf(
   counter('gateway_engine_cycles_total', 'Cycles of the engine.', () => gateway.health.cycles)
   gauge('gateway_ready', '1 when every module has started and the engine runs.', () =>
     gateway.health.ready ? 1 : 0,
+  )
+  // Those of the library watch the process all the time, and never stop.
+  gauge('process_resident_memory_bytes', 'Memory of the process.', () => process.memoryUsage.rss())
+  gauge('process_start_time_seconds', 'When the process started, in Unix time.', () =>
+    Math.round(Date.now() / 1_000 - process.uptime()),
+  )
+  counter('process_cpu_seconds_total', 'Time of processors that the process has used.', () => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1_000_000
+  })
+  gauge('nodejs_heap_size_used_bytes', 'Heap in use.', () => process.memoryUsage().heapUsed)
+  gauge(
+    'nodejs_eventloop_utilization',
+    'Share of the time in which the event loop was busy, since the start.',
+    () => nodePerformance.eventLoopUtilization().utilization,
   )
   return registry
 }

@@ -55,13 +55,16 @@ export function tickAnswer(
 ): Answer {
   if (info.kind !== 'basket' || key !== undefined) {
     const [tick] = ticks
-    const position = tick?.position ?? service.channels.positionOf(info.name, key)
-    return {
-      body: tick?.json ?? '[]',
-      kind: key === undefined ? info.kind : 'single',
-      position,
-      etag: `"${position.epoch}:${position.offset}"`,
+    const kind = key === undefined ? info.kind : 'single'
+    if (tick === undefined) {
+      return answerAt(service.channels.positionOf(info.name, key), '[]', kind)
     }
+    let answer = ANSWERS.get(tick)
+    if (answer === undefined) {
+      answer = answerAt(tick.position, tick.json, kind)
+      ANSWERS.set(tick, answer)
+    }
+    return answer
   }
   const body = form === 'keys' ? recordsByKey(ticks) : records(ticks)
   return {
@@ -70,6 +73,13 @@ export function tickAnswer(
     position: service.channels.positionOf(info.name),
     etag: `"${createHash('sha1').update(body).digest('base64url')}"`,
   }
+}
+
+/** The answer that a tick makes: one for all who ask. */
+const ANSWERS = new WeakMap<ChannelTick, Answer>()
+
+function answerAt(position: Position, body: string, kind: ChannelKind): Answer {
+  return { body, kind, position, etag: `"${position.epoch}:${position.offset}"` }
 }
 
 function records(ticks: readonly ChannelTick[]): string {

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { API_PATH, type AuthResult, type Identity } from '@gw/protocol'
+import { API_PATH, type AuthResult, formatPosition, HEADER, type Identity } from '@gw/protocol'
 import type { Service } from '../service.js'
 import { type Answer, lastAnswer, sendAnswer, type Target } from './answers.js'
-import { compressed, compressedHeaders } from './compression.js'
+import { compressed, compressedHeaders, MIN_COMPRESSED_BYTES } from './compression.js'
 import { addressOf, jsonOf, missingBody, tooLarge } from './context.js'
 import { admitted, authenticate, RequestCredentials, requireScope } from './identity.js'
 import { problemOf } from './problem.js'
+import type { RequestCount } from './request-counts.js'
 import { answerHeaders, problemHeaders, SECURE_HEADERS } from './respond.js'
 
 const LAST = `${API_PATH}/last/`
@@ -63,7 +64,7 @@ function proceed(
   const identity = admitted(result)
   service.rates?.take(identity, addressOf(request))
   if (request.method === 'GET') {
-    write(service, request, response, lastAnswer(service, target, identity))
+    write(service.requests.lasts, request, response, lastAnswer(service, target, identity))
   } else receive(service, request, response, target, identity)
 }
 
@@ -118,7 +119,7 @@ function receive(
       if (bytes === undefined) throw missingBody()
       const body = jsonOf(bytes, request.headers['content-type'], limits)
       sendAnswer(service, target, identity, body).then(
-        (answer) => write(service, request, response, answer),
+        (answer) => write(service.requests.sends, request, response, answer),
         (error: unknown) => refuse(service, request, response, error),
       )
     } catch (error) {
@@ -154,19 +155,26 @@ function refuse(
 }
 
 function write(
-  service: Service,
+  counter: RequestCount,
   request: IncomingMessage,
   response: ServerResponse,
   answer: Answer,
 ): void {
-  service.requests.count(request.method as string, request.url as string, 200)
-  const body = Buffer.from(answer.body)
-  const headers = answerHeaders(answer)
-  const gzip = compressed(body, request.headers['accept-encoding'])
-  if (gzip === undefined) end(response, headers, body)
-  else if (gzip instanceof Promise) {
-    void gzip.then((bytes) => end(response, compressedHeaders(headers), bytes))
-  } else end(response, compressedHeaders(headers), gzip)
+  counter.count++
+  const { body } = answer
+  if (body.length >= MIN_COMPRESSED_BYTES) {
+    const bytes = Buffer.from(body)
+    const gzip = compressed(bytes, request.headers['accept-encoding'])
+    if (gzip !== undefined) {
+      const headers = compressedHeaders(answerHeaders(answer))
+      if (gzip instanceof Promise) void gzip.then((zipped) => end(response, headers, zipped))
+      else end(response, headers, gzip)
+      return
+    }
+  }
+  response.writeHead(200, headOf(answer, Buffer.byteLength(body)) as string[])
+  // Head and body are one text, and so one write: a body of bytes would be a second one.
+  response.end(body)
 }
 
 function end(
@@ -177,3 +185,16 @@ function end(
   response.writeHead(200, { ...headers, ...SECURE_HEADERS, 'Content-Length': body.length })
   response.end(body)
 }
+
+/** Names and values in turn, the form that Node takes fastest, as {@link answerHeaders} has them. */
+function headOf({ etag, kind, position }: Answer, length: number): (string | number)[] {
+  const head: (string | number)[] = ['Content-Type', 'application/json']
+  if (etag === undefined) head.push('Cache-Control', 'no-store')
+  else head.push('Cache-Control', 'private, no-cache', 'ETag', etag)
+  if (kind !== undefined) head.push(HEADER.KIND, kind)
+  if (position !== undefined) head.push(HEADER.POSITION, formatPosition(position))
+  head.push(...SECURE, 'Content-Length', length)
+  return head
+}
+
+const SECURE = Object.entries(SECURE_HEADERS).flat()

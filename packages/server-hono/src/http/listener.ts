@@ -1,4 +1,4 @@
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Limits } from '../options.js'
 import { createHttpServer, type UpgradeListener } from './http-server.js'
@@ -6,76 +6,63 @@ import { type Problem, problem } from './problem.js'
 import { refuseSocket } from './refuse-socket.js'
 import { SECURE_HEADERS } from './respond.js'
 
-/** An HTTP server that can be stopped within a bound: its connections are known, and so is what each is busy with. */
+/** How often a server that stops looks for connections that have become idle. */
+const IDLE_CHECK_MS = 10
+
+/** An HTTP server that refuses what is beyond its bound in words, and can be stopped within a bound. */
 export class Listener {
   readonly server: Server
-  /** Open connections, and the responses that each still owes. */
-  readonly #connections = new Map<Socket, Set<ServerResponse>>()
   /** Connections beyond the bound: whatever they ask is refused. */
-  readonly #surplus = new WeakSet<Socket>()
+  readonly #surplus = new Set<Socket>()
   /** Open connections, those of the stream too. */
   #count = 0
-  #isStopping = false
+  #upgraded = 0
 
   constructor(limits: Limits, onRequest: RequestListener, onUpgrade: UpgradeListener) {
     this.server = createHttpServer(
       limits,
       (request, response) => {
-        this.#track(request, response)
-        if (this.#surplus.has(request.socket)) refuse(response)
+        if (this.#surplus.size > 0 && this.#surplus.has(request.socket)) refuse(response)
         else onRequest(request, response)
       },
       (request, socket, head) => {
-        // From here on it is the stream's.
-        this.#connections.delete(socket as Socket)
+        this.#upgraded++
+        socket.once('close', () => this.#upgraded--)
         if (this.#surplus.has(socket as Socket)) refuseSocket(socket, tooMany())
         else onUpgrade(request, socket, head)
       },
     )
     this.server.on('connection', (socket: Socket) => {
-      this.#connections.set(socket, new Set())
       if (++this.#count > limits.maxConnections) this.#surplus.add(socket)
       socket.once('close', () => {
         this.#count--
-        this.#connections.delete(socket)
+        this.#surplus.delete(socket)
       })
     })
   }
 
   /** Open connections, those of the stream not counted. */
   get size(): number {
-    return this.#connections.size
+    return this.#count - this.#upgraded
   }
 
   /** Stops accepting, lets the requests that are there finish, and cuts off what is not done in time. */
   stop(timeoutMs: number): Promise<void> {
-    this.#isStopping = true
+    const { server } = this
     return new Promise((resolve) => {
-      if (!this.server.listening) {
+      if (!server.listening) {
         resolve()
         return
       }
-      const timer = setTimeout(() => {
-        for (const socket of this.#connections.keys()) socket.destroy()
-      }, timeoutMs)
-      this.server.close(() => {
-        clearTimeout(timer)
+      const timers = [
+        setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS),
+        setTimeout(() => server.closeAllConnections(), timeoutMs),
+      ]
+      server.close(() => {
+        for (const timer of timers) clearTimeout(timer)
         resolve()
       })
-      for (const [socket, responses] of this.#connections) {
-        if (responses.size === 0) socket.destroy()
-        for (const response of responses) endAfter(response)
-      }
-    })
-  }
-
-  #track(request: IncomingMessage, response: ServerResponse): void {
-    const responses = this.#connections.get(request.socket)
-    responses?.add(response)
-    if (this.#isStopping) endAfter(response)
-    response.once('close', () => {
-      responses?.delete(response)
-      if (this.#isStopping && responses?.size === 0) request.socket.destroySoon()
+      server.closeIdleConnections()
     })
   }
 }
@@ -96,8 +83,4 @@ function refuse(response: ServerResponse): void {
     Connection: 'close',
   })
   response.end(text)
-}
-
-function endAfter(response: ServerResponse): void {
-  if (!response.headersSent) response.setHeader('Connection', 'close')
 }

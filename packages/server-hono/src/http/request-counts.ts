@@ -34,14 +34,23 @@ const METHODS: ReadonlySet<string> = new Set([
 /** Counts answers by what was asked: of bounded number, whatever paths are tried. */
 export class RequestCounts {
   readonly #counts = new Map<string, RequestCount>()
+  /** The two that gateways live on, at hand. */
+  readonly lasts: RequestCount = this.counter('GET', 'last', 200)
+  readonly sends: RequestCount = this.counter('POST', 'send', 200)
 
   count(method: string, path: string, status: number): void {
-    const group = groupOf(path)
-    const name = METHODS.has(method) ? method : 'other'
-    const id = `${name} ${group} ${status}`
-    const known = this.#counts.get(id)
-    if (known === undefined) this.#counts.set(id, { method: name, group, status, count: 1 })
-    else known.count++
+    this.counter(METHODS.has(method) ? method : 'other', groupOf(path), status).count++
+  }
+
+  /** Where answers of one kind are counted. */
+  counter(method: string, group: string, status: number): RequestCount {
+    const id = `${method} ${group} ${status}`
+    let counter = this.#counts.get(id)
+    if (counter === undefined) {
+      counter = { method, group, status, count: 0 }
+      this.#counts.set(id, counter)
+    }
+    return counter
   }
 
   all(): Iterable<RequestCount> {

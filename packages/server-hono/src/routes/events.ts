@@ -46,13 +46,13 @@ export function serveEvents(app: Hono<GatewayEnv>, service: Service, streams: St
         GET: (c, { channel, key }, identity) => {
           const wire = eventWire(channel)
           const started = startOf(c, service, channel, key, identity, wire)
-          if (c.req.method === 'HEAD') return c.body(null, 200, HEADERS)
+          if (c.req.method === 'HEAD') return c.body(null, 200, { ...HEADERS })
           const events = new EventStream()
           const session = streams.attach(events, identity)
           const { line, before } = started()
           const subscription: Subscription = { channel, key, id: undefined, line }
           session.subscribe(channel, subscription, before)
-          return c.body(events.body, 200, HEADERS)
+          return c.body(events.body, 200, { ...HEADERS })
         },
       },
     })
