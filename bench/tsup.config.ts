@@ -5,6 +5,9 @@ export default defineConfig({
   ...shared,
   entry: {
     engine: 'engine/main.ts',
+    'engine-heap': 'engine/heap.ts',
+    'engine-scenario': 'engine/scenario.ts',
+    'engine-size': 'engine/size.ts',
     rest: 'rest/main.ts',
     'rest-server': 'rest/server.ts',
     state: 'state/main.ts',

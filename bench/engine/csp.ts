@@ -23,7 +23,10 @@ export function cspRates(
   scenarios: readonly Scenario[],
 ): Readonly<Record<string, Rates>> {
   const rates: Record<string, Record<string, number>> = {}
-  const lines = execFileSync(python, [SCRIPT], { encoding: 'utf8', timeout: 300_000 })
+  const lines = execFileSync(python, [SCRIPT, ...scenarios.map(({ name }) => name)], {
+    encoding: 'utf8',
+    timeout: 300_000,
+  })
   for (const line of lines.trim().split('\n')) {
     const { scenario: name, side, n, seconds, result } = JSON.parse(line) as Measurement
     const scenario = scenarios.find((each) => each.name === name)

@@ -14,6 +14,7 @@ import {
   micros,
   node,
   passive,
+  type SimulateOptions,
   simulate,
   sink,
   stats,
@@ -32,22 +33,34 @@ import {
   withLatestFrom,
 } from 'rxjs'
 import type { Scenario } from '../measure.js'
+import { START } from './start.js'
 
 const addOne = (value: number): number => value + 1
 
 /** Counts 1, 2, ... n, sends that through `build`, and returns the last value that comes out. */
-function gw(n: number, build: (x: Edge<number>) => Edge<number>): number {
-  return lastOf(n, (graph) => build(count(timer(graph, micros(1)))))
+function gw(
+  n: number,
+  build: (x: Edge<number>) => Edge<number>,
+  options: SimulateOptions = {},
+): number {
+  return lastOf(n, (graph) => build(count(timer(graph, micros(1)))), options)
 }
 
+/** Without generated functions. */
+const loop: SimulateOptions = { compileAfter: Number.POSITIVE_INFINITY }
+
 /** Runs what `build` makes for `n` microseconds, and returns the last value that comes out. */
-function lastOf(n: number, build: (graph: Graph) => Edge<number>): number {
+function lastOf(
+  n: number,
+  build: (graph: Graph) => Edge<number>,
+  options: SimulateOptions = {},
+): number {
   const graph = new Graph()
   let last = 0
   sink('last', { x: build(graph) }, ({ x }) => () => {
     last = x.value
   })
-  simulate(graph, { duration: micros(n) })
+  simulate(graph, { ...options, start: START, duration: micros(n) })
   return last
 }
 
@@ -81,6 +94,7 @@ function chain(length: number): Scenario {
     expected: (n) => n + length,
     sides: {
       gw: (n) => gw(n, (x) => repeated(length, x, (it) => map(it, addOne))),
+      gwLoop: (n) => gw(n, (x) => repeated(length, x, (it) => map(it, addOne)), loop),
       rxjs: (n) => rxjs(n, (x) => repeated(length, x, (it) => it.pipe(rxMap(addOne)))),
       alien: (n) => alien(n, (x) => repeated(length, x, (it) => computed(() => it() + 1))),
     },
@@ -97,6 +111,7 @@ function diamond(width: number): Scenario {
     expected: (n) => width * n + (width * (width - 1)) / 2,
     sides: {
       gw: (n) => gw(n, (x) => sumOf(middle.map((i) => map(x, (value) => value + i)))),
+      gwLoop: (n) => gw(n, (x) => sumOf(middle.map((i) => map(x, (value) => value + i))), loop),
       // RxJS has no atomic join: left out, since it would do other work.
       alien: (n) =>
         alien(n, (x) => {
@@ -182,7 +197,7 @@ const throughFeedback: Scenario = {
 const points: CurveTick<number>[] = []
 
 function pointsOf(n: number): readonly CurveTick<number>[] {
-  for (let i = points.length + 1; i <= n; i++) points.push([i, i])
+  for (let i = points.length + 1; i <= n; i++) points.push([START + micros(i), i])
   return points
 }
 
@@ -315,7 +330,7 @@ const fanout: Scenario = {
           total += x.value
         })
       }
-      simulate(graph, { duration: micros(n) })
+      simulate(graph, { start: START, duration: micros(n) })
       return total
     },
     rxjs: (n) => {
