@@ -1,5 +1,5 @@
 import type { Timestamp } from '@gw/core'
-import type { Tick } from './log.js'
+import type { Tick } from './tick.js'
 
 /** The recent ticks of one channel, for those who have missed some. Kept in memory; a journal would keep them elsewhere. */
 export interface TickHistory {

@@ -1,6 +1,7 @@
 import { type Timestamp, timestampOf } from '@gw/core'
 import type { AnyChannels, Position, Query } from '@gw/protocol'
 import type { z } from 'zod'
+import type { ChannelLog } from './channel-log.js'
 import type { Contract } from './contract.js'
 import { pathsOf } from './contract-problems.js'
 import { ChannelsError } from './errors.js'
@@ -17,7 +18,6 @@ import type {
   Watch,
   WatchOptions,
 } from './live.js'
-import type { ChannelLog, Tick } from './log.js'
 import type { Lookup } from './lookup.js'
 import type { Mint } from './mint.js'
 import { recordSchemaOf } from './paths.js'
@@ -25,6 +25,7 @@ import { endedError, type Sender } from './sender.js'
 import type { StateStore } from './state.js'
 import { structsOf } from './struct.js'
 import { TickSubscription } from './subscription.js'
+import type { Tick } from './tick.js'
 import { timed } from './timed.js'
 import { channelOf, type WiredChannel } from './wired-channel.js'
 import type { Wiring } from './wiring.js'

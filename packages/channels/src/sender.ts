@@ -1,8 +1,8 @@
 import type { Position } from '@gw/protocol'
 import type { Batch, Border, BorderOutput } from './border.js'
+import type { ChannelLog, InFlight } from './channel-log.js'
 import { ChannelsError } from './errors.js'
 import type { SendOptions, SendReceipt } from './live.js'
-import type { ChannelLog, InFlight } from './log.js'
 import type { Slot } from './wired-channel.js'
 
 /** One record on its way to one slot. */

@@ -1,6 +1,6 @@
+import type { ChannelLog } from './channel-log.js'
 import { ChannelsError } from './errors.js'
 import type { BatchSend, SendOptions, SendReceipt, WaitOptions } from './live.js'
-import type { ChannelLog } from './log.js'
 import { ReadingChannels } from './reading-channels.js'
 import type { Flight, Target } from './sender.js'
 import { timed } from './timed.js'

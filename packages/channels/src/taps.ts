@@ -1,5 +1,5 @@
 import type { BasketView, Edge, Graph, Input } from '@gw/core'
-import { ChannelLog, type LogBook } from './log.js'
+import { ChannelLog, type LogBook } from './channel-log.js'
 import type { Slot, WiredChannel } from './wired-channel.js'
 
 /** Providers that are no modules. */

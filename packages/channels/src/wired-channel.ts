@@ -7,12 +7,13 @@ import {
   type Input,
 } from '@gw/core'
 import type { BorderOutput } from './border.js'
+import type { ChannelLog } from './channel-log.js'
 import type { ChannelDefinition, StateOptions } from './contract.js'
 import { ChannelsError } from './errors.js'
-import type { ChannelLog, KeyLog } from './log.js'
 import type { Module } from './module.js'
 import type { Staging } from './staging.js'
 import type { StateStore } from './state.js'
+import type { KeyLog } from './tick.js'
 
 /** A module with what the wiring knows of it. */
 export interface WiredModule {

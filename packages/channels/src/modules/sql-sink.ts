@@ -11,6 +11,8 @@ import { type SqlTable, TargetTable } from './sql-table.js'
 export interface SqlConnection {
   /** Runs a statement whose placeholders stand for the parameters. */
   execute(sql: string, parameters?: readonly unknown[]): Promise<unknown>
+  /** Inserts rows in a faster way than a statement with a placeholder for each value; `into` is `INSERT INTO table (columns)`. */
+  insert?(into: string, rows: readonly (readonly unknown[])[]): Promise<unknown>
   /** How the parameter of an index, from 0 on, is written: `$1` for PostgreSQL, say. @defaultValue `?` */
   placeholder?(index: number): string
   close?(): unknown
@@ -23,7 +25,7 @@ export interface SqlSinkOptions {
   readonly tables: readonly SqlTable[]
   /** Whether missing tables are created. @defaultValue true */
   readonly create?: boolean
-  /** Rows in one transaction, at most. @defaultValue 500 */
+  /** Rows in one transaction, at most. @defaultValue 5_000 for DuckDB, else 500 */
   readonly batch?: number
   /** Tries after the first one. While the database cannot be reached at all, it is tried for ever. @defaultValue 3 */
   readonly retries?: number
@@ -72,7 +74,8 @@ export function sqlSink(options: SqlSinkOptions): Module {
     for (const table of new Set(rows.map((row) => row.table))) {
       const values = rows.filter((row) => row.table === table).map((row) => row.values)
       if (create && !created.has(table)) await to.execute(table.createStatement)
-      await to.execute(table.insertStatement(values.length, placeholder), values.flat())
+      if (to.insert !== undefined) await to.insert(table.insertInto, values)
+      else await to.execute(table.insertStatement(values.length, placeholder), values.flat())
     }
   }
   const deliver = async (rows: readonly Row[]): Promise<void> => {
@@ -97,7 +100,7 @@ export function sqlSink(options: SqlSinkOptions): Module {
     name: 'sql-sink',
     maxPending: options.maxPending ?? 1_000_000,
     overflow: options.overflow ?? 'fail',
-    batch: options.batch ?? 500,
+    batch: options.batch ?? (typeof database === 'string' ? 5_000 : 500),
     retries: options.retries ?? 3,
     backoffMs: options.backoffMs ?? 250,
     logger: options.logger ?? consoleLogger,
@@ -135,6 +138,13 @@ async function duckdb(path: string): Promise<SqlConnection> {
   const { connection, close } = await openDuckDb(path, 'the SQL sink')
   return {
     execute: (sql, parameters) => connection.run(sql, parameters as never),
+    // One parameter with all rows: several times as fast as one for each value.
+    insert: (into, rows) => {
+      const columns = rows[0]?.map((_, i) => `value->>${i}`).join(', ')
+      return connection.run(`${into} SELECT ${columns} FROM json_each(?::JSON)`, [
+        JSON.stringify(rows),
+      ])
+    },
     close,
   }
 }

@@ -50,14 +50,18 @@ export class TargetTable {
     return `CREATE TABLE IF NOT EXISTS ${quoted(this.#name)} (${list})`
   }
 
+  /** The beginning of a statement that inserts rows. */
+  get insertInto(): string {
+    return `INSERT INTO ${quoted(this.#name)} (${this.#columns.map(({ name }) => quoted(name)).join(', ')})`
+  }
+
   insertStatement(rows: number, placeholder: (index: number) => string): string {
-    const names = this.#columns.map(({ name }) => quoted(name)).join(', ')
     const width = this.#columns.length
     const values = Array.from({ length: rows }, (_, row) => {
       const places = this.#columns.map((_, i) => placeholder(row * width + i))
       return `(${places.join(', ')})`
     })
-    return `INSERT INTO ${quoted(this.#name)} (${names}) VALUES ${values.join(', ')}`
+    return `${this.insertInto} VALUES ${values.join(', ')}`
   }
 }
 

@@ -42,7 +42,7 @@ test('inserts records into a DuckDB file, a column for each field', async () => 
   const sent = gateway.channels.send('orders', {
     ...order,
     isOpen: true,
-    tags: ['x', "y'; DROP TABLE orders; --"],
+    tags: ['x', `y'; DROP TABLE orders; -- "\\\n\u2028😀`],
     venue: { code: 'N' },
   })
   gateway.channels.send('orders', { symbol: 'B', quantity: 2 ** 53 - 1, price: null })
