@@ -2,6 +2,7 @@ import {
   constant,
   curve,
   type Edge,
+  graphOutput,
   isoOf,
   manualClock,
   map,
@@ -332,6 +333,22 @@ describe('run', () => {
     controller.abort()
     await running
     expect(notes).toEqual(['start a', 'stop a', 'flush a'])
+  })
+
+  test('gives the outputs of the run', async () => {
+    const clock = manualClock(T0)
+    const gateway = gatewayOf([], {
+      clock,
+      end: T0 + seconds(2),
+      graph: (c) => graphOutput('beats', timer(c.graph, seconds(1))),
+    })
+    const running = gateway.run({ signals: false })
+    await vi.waitFor(() => expect(gateway.health.ready).toBe(true))
+    clock.advance(seconds(2))
+    expect((await running).outputs.get('beats')).toEqual([
+      [T0 + seconds(1), true],
+      [T0 + seconds(2), true],
+    ])
   })
 
   test('ends with SIGTERM', async () => {

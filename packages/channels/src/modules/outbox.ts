@@ -116,7 +116,7 @@ export class Outbox<T> {
     await Promise.resolve()
     while (this.pending > 0) {
       const items = this.#take(this.#options.batch)
-      await this.#send(items)
+      await this.#send(items, this.#options)
       if (this.pending < this.#options.maxPending / 2) this.#isOverflowing = false
     }
     this.#working = undefined
@@ -132,9 +132,12 @@ export class Outbox<T> {
     return items
   }
 
-  /** Sends a batch, with retries; then each half of it, without. */
-  async #send(items: readonly T[], retries = this.#options.retries): Promise<void> {
-    const { deliver, backoffMs } = this.#options
+  /** Sends a batch, with retries; then each half of it, with a single one at once. */
+  async #send(
+    items: readonly T[],
+    { retries, backoffMs }: Pick<OutboxOptions<T>, 'retries' | 'backoffMs'>,
+  ): Promise<void> {
+    const { deliver } = this.#options
     const { signal } = this.#closing
     for (let attempt = 0, failures = 0; ; attempt++) {
       try {
@@ -157,8 +160,9 @@ export class Outbox<T> {
   async #giveUp(items: readonly T[], error: unknown): Promise<void> {
     if (items.length > 1 && !this.#closing.signal.aborted) {
       const half = items.length >> 1
-      await this.#send(items.slice(0, half), 0)
-      await this.#send(items.slice(half), 0)
+      const once = { retries: 1, backoffMs: 0 }
+      await this.#send(items.slice(0, half), once)
+      await this.#send(items.slice(half), once)
     } else {
       this.#dropped += items.length
       this.#warn(`${items.length} records were dropped`, error)

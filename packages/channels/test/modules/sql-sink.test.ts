@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { curve } from '@gw/core'
+import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { basket, channel, defineChannels, struct } from '../../src/index.js'
@@ -192,6 +193,70 @@ test('a database that is gone for a while loses nothing', async () => {
   isGone = false
   await gateway.stop()
   expect(statements.at(-1)).toBe('COMMIT')
+})
+
+/** A database with transactions, which refuses rows that are poison, and any statement when `fails` says so. */
+function transactional(fails: () => boolean) {
+  const rows: unknown[] = []
+  const open = async (): Promise<SqlConnection> => {
+    let pending: unknown[] = []
+    return {
+      execute: async (sql, parameters = []) => {
+        if (fails() || parameters.includes(POISON)) throw new Error('no')
+        if (sql === 'BEGIN') pending = []
+        else if (sql === 'COMMIT') rows.push(...pending)
+        else pending.push(...parameters)
+      },
+    }
+  }
+  return { rows, open }
+}
+const POISON = -1
+
+async function inserted(quantities: readonly number[], batch: number, fails: () => boolean) {
+  const { rows, open } = transactional(fails)
+  const ticks = quantities.map((quantity, i) => [i, { quantity }] as const)
+  const source = loose('source', (c) =>
+    c.setChannel('orders', curve(c.graph, ticks, { relative: true })),
+  )
+  const { logger } = keepingLogger()
+  const sink = sinkTo(open, { tables, create: false, batch, retries: 6, backoffMs: 0, logger })
+  await simulating(channels, [source, sink])
+  return rows
+}
+
+test('whatever fails for a while, each row is there once, in order', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(20),
+      fc.integer({ min: 1, max: 7 }),
+      fc.array(fc.boolean(), { maxLength: 6 }),
+      async (count, batch, failures) => {
+        const quantities = Array.from({ length: count }, (_, i) => i)
+        const fails = [...failures]
+        expect(await inserted(quantities, batch, () => fails.shift() ?? false)).toEqual(quantities)
+      },
+    ),
+    { numRuns: 40 },
+  )
+})
+
+test('whichever rows are refused, all others are there, in order', async () => {
+  const quantity = fc.oneof(
+    { weight: 5, arbitrary: fc.nat() },
+    { weight: 1, arbitrary: fc.constant(POISON) },
+  )
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(quantity, { maxLength: 12 }),
+      fc.integer({ min: 1, max: 12 }),
+      async (quantities, batch) => {
+        const sound = quantities.filter((each) => each !== POISON)
+        expect(await inserted(quantities, batch, () => false)).toEqual(sound)
+      },
+    ),
+    { numRuns: 20 },
+  )
 })
 
 test('a database that cannot be opened at the start is an error of the module', async () => {
