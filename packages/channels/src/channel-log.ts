@@ -163,15 +163,11 @@ export class ChannelLog {
     removed: boolean,
     afterCycle: (callback: () => void) => void,
   ): void {
+    const bytes = this.#history === undefined ? 0 : this.#sizeOf(keyLog, value)
     const tick = new Tick(this, keyLog, value, time, removed)
     if (!removed) keyLog.setLast(tick)
+    this.#history?.add(tick, bytes)
     const { lookup } = this.#book.options
-    if (this.#history !== undefined) {
-      this.#history.add(
-        tick,
-        measureJson(value, (path) => this.#refuseAt(path)),
-      )
-    }
     if (lookup !== undefined && !removed) lookup.add(keyLog.place, value)
     const sent = this.#inFlight[0]
     if (sent !== undefined && sent.value === value) {
@@ -307,6 +303,22 @@ export class ChannelLog {
 
   get #kept(): readonly Tick[] {
     return this.#history?.ticks ?? []
+  }
+
+  /** A tick that JSON cannot carry has no position: the outside never sees it, and its offset goes to the next one. */
+  #sizeOf(keyLog: KeyLog, value: unknown): number {
+    try {
+      return measureJson(value, (path) => this.#refuseAt(path))
+    } catch (error) {
+      keyLog.offset--
+      this.total--
+      const sent = this.#inFlight[0]
+      if (sent !== undefined && sent.value === value) {
+        this.#inFlight.shift()
+        sent.seen(keyLog.position)
+      }
+      throw error
+    }
   }
 
   /** NaN and infinities go out as null, which a field must be declared to hold. */

@@ -75,14 +75,22 @@ function tapBasket(graph: Graph, slot: Slot, log: ChannelLog): void {
           if (log.isObserved) log.observe(keyLog, keyLog.value, now, true, afterCycle)
           log.remove(keyLog)
         }
+        let failure: { readonly error: unknown } | undefined
         for (const key of view.ticked) {
           const keyLog = log.keyLog(key)
+          const value = view.get(key)
           keyLog.offset++
           log.total++
-          keyLog.value = view.get(key)
-          keyLog.time = now
-          if (log.isObserved) log.observe(keyLog, keyLog.value, now, false, afterCycle)
+          try {
+            if (log.isObserved) log.observe(keyLog, value, now, false, afterCycle)
+            keyLog.value = value
+            keyLog.time = now
+          } catch (error) {
+            // The other keys are not at fault.
+            failure ??= { error }
+          }
         }
+        if (failure !== undefined) throw failure.error
       }
     },
   })

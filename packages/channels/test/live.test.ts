@@ -11,6 +11,7 @@ import {
   timer,
   timestampOf,
 } from '@gw/core'
+import fc from 'fast-check'
 import { afterEach, describe, expect, expectTypeOf, test, vi } from 'vitest'
 import { z } from 'zod'
 import {
@@ -680,6 +681,37 @@ describe('watching', () => {
     expect(from(1)).toMatchObject({ recovered: false, initial: [{ position: { offset: 5 } }] })
   })
 
+  test('from any position gets exactly what has ticked since, or says that the history does not reach back', async () => {
+    const historyTicks = 6
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 30 }),
+        fc.nat(30),
+        fc.constantFrom('a', 'b', undefined),
+        async (keys, at, key) => {
+          const { channels: live } = await started({ limits: { historyTicks } })
+          let from = live.positionOf('living', key)
+          keys.forEach((each, i) => {
+            if (i === at) from = live.positionOf('living', key)
+            live.send('living', { value: i }, each)
+          })
+          if (at >= keys.length) from = live.positionOf('living', key)
+          const { recovered, initial } = live.watch('living', key, () => undefined, { from })
+          const since = keys
+            .map((each, i) => ({ key: each, i }))
+            .filter((each) => each.i >= at && (key === undefined || each.key === key))
+          const isKept = since.every(({ i }) => i >= keys.length - historyTicks)
+          expect(recovered).toBe(isKept)
+          if (!isKept) return
+          expect(initial.map((tick) => [tick.key, (tick.value as Any).value])).toEqual(
+            since.map((each) => [each.key, each.i]),
+          )
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+
   test('the history is bounded by its size too', async () => {
     const { channels: live } = await started({ limits: { historyBytes: 10_000 } })
     for (let n = 1; n <= 20; n++) live.send('orders', order(n, 'x'.repeat(3_000)))
@@ -887,5 +919,54 @@ test('a tick that JSON cannot carry is an error of its module, unless the field 
   expect(() => gateway.channels.send('x', 0)).toThrow(
     /"mean" ticked what JSON cannot carry at "mean"/,
   )
+  await gateway.stop()
+})
+
+test('where a module goes on after a tick that JSON cannot carry, positions have no hole and other keys nothing to miss', async () => {
+  const numbers = defineChannels({
+    x: channel(z.number(), { send: true }),
+    y: channel(z.number()),
+    byKey: dynamicBasket(z.number()),
+  })
+  const module = loose(
+    'inverse',
+    (c) => {
+      const x = c.getChannel('x') as Edge<number>
+      c.setChannel(
+        'y',
+        map(x, (n) => 1 / n),
+      )
+      const basket = basketNode<string, number>()('byKey', { x }, ({ x }, out) => () => {
+        for (const [key, value] of [
+          ['inverse', 1 / x.value],
+          ['same', x.value],
+        ] as const) {
+          out.emit(key, value)
+        }
+      })
+      c.setChannel('byKey', basket)
+    },
+    { onError: 'skip' },
+  )
+  const gateway = new Gateway({
+    channels: numbers,
+    modules: [module] as never,
+    logger: quiet,
+    budgetMs: Number.POSITIVE_INFINITY,
+  })
+  await gateway.start()
+  const { channels: live } = gateway
+  const from = live.positionOf('y')
+  for (const n of [1, 0, 2, 0]) live.send('x', n)
+  expect(live.last('y')).toBe(0.5)
+  const { recovered, initial } = live.watch('y', undefined, () => undefined, { from })
+  expect(recovered).toBe(true)
+  expect(initial.map(({ value, position }) => [value, position.offset])).toEqual([
+    [1, 1],
+    [0.5, 2],
+  ])
+  expect(live.last('byKey')).toEqual({ inverse: 0.5, same: 0 })
+  expect(live.positionOf('byKey', 'same').offset).toBe(4)
+  expect(gateway.deadLetters.count).toBe(4)
   await gateway.stop()
 })
