@@ -44,7 +44,8 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   #engine: Run | undefined
   #isReady = false
   #starting: Promise<void> | undefined
-  #isStopRequested = false
+  /** Aborted when a stop is asked for while it starts. */
+  #startAbort = new AbortController()
   #stopping: Promise<void> | undefined
   #simulating = false
 
@@ -119,7 +120,9 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     if (this.#stopping !== undefined) return this.#stopping
     if (this.#phase === 'idle') return Promise.resolve()
     if (this.#starting !== undefined) {
-      this.#isStopRequested = true
+      this.#startAbort.abort(
+        new ChannelsError('NOT_RUNNING', 'the gateway was stopped while it was starting'),
+      )
       return this.#starting.catch(() => undefined)
     }
     this.#phase = 'stopping'
@@ -137,30 +140,38 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
    */
   async run(options: RunUntilOptions = {}): Promise<RunResult> {
     const { signals = true, signal } = options
-    await this.start()
-    const engine = this.#engine as Run
-    const stopListening = new AbortController()
+    const listening = new AbortController()
     const asked = new Promise<void>((resolve) => {
       const onAsked = (): void => resolve()
       if (signals && typeof process !== 'undefined') {
         for (const name of ['SIGINT', 'SIGTERM'] as const) {
           process.once(name, onAsked)
-          stopListening.signal.addEventListener('abort', () => process.off(name, onAsked))
+          listening.signal.addEventListener('abort', () => process.off(name, onAsked))
         }
       }
       if (signal?.aborted === true) resolve()
-      signal?.addEventListener('abort', onAsked, { signal: stopListening.signal })
+      signal?.addEventListener('abort', onAsked, { signal: listening.signal })
     })
-    const ended = engine.done.then(
-      () => undefined,
-      () => undefined,
-    )
-    await Promise.race([asked, ended])
-    stopListening.abort()
-    const error = this.#run?.ended?.error
-    await this.stop()
-    if (error !== undefined) throw error
-    return engine.done
+    let isAsked = false
+    void asked.then(() => {
+      isAsked = true
+      listening.abort()
+      // While it starts, too: then the start is what fails.
+      if (this.#starting !== undefined) void this.stop()
+    })
+    try {
+      await this.start().catch((error: unknown) => {
+        if (!isAsked || (error as Partial<ChannelsError>).code !== 'NOT_RUNNING') throw error
+      })
+      const engine = this.#engine as Run
+      await Promise.race([asked, engine.done.catch(() => undefined)])
+      const failure = engine.failure === undefined ? undefined : this.#run?.explain(engine.failure)
+      await this.stop()
+      if (failure !== undefined) throw failure
+      return await engine.done
+    } finally {
+      listening.abort()
+    }
   }
 
   /**
@@ -269,18 +280,17 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   }
 
   async #startAll(): Promise<void> {
-    this.#isStopRequested = false
+    this.#startAbort = new AbortController()
+    const { signal } = this.#startAbort
     try {
       const run = this.#startEngine()
       const check = (): void => {
         run.noticeEnd()
         if (run.ended?.error !== undefined) throw run.ended.error
-        if (this.#isStopRequested) {
-          throw new ChannelsError('NOT_RUNNING', 'the gateway was stopped while it was starting')
-        }
+        signal.throwIfAborted()
       }
-      check()
-      await this.#lifecycle.start(this as never, this.#options.startTimeoutMs ?? 30_000, check)
+      const { startTimeoutMs = 30_000 } = this.#options
+      await this.#lifecycle.start(this as never, startTimeoutMs, check, signal)
     } catch (error) {
       this.#run?.end({ error })
       await this.#close().catch((late: unknown) =>

@@ -20,15 +20,21 @@ export class ModuleLifecycle {
   }
 
   /**
-   * Starts the modules in order; `check` may end it between two of them by throwing.
-   * @throws ChannelsError `MODULE_FAILED`, `MODULE_TIMEOUT`.
+   * Starts the modules in order; `check` may end it between two of them by throwing, the signal at any time.
+   * @throws ChannelsError `MODULE_FAILED`, `MODULE_TIMEOUT`; the reason of the signal.
    */
-  async start(gateway: LiveGateway, timeoutMs: number, check: () => void): Promise<void> {
+  async start(
+    gateway: LiveGateway,
+    timeoutMs: number,
+    check: () => void,
+    signal: AbortSignal,
+  ): Promise<void> {
     for (const module of this.#modules) {
-      this.#started.push(module)
-      await this.#startOne(module, gateway, timeoutMs)
       check()
+      this.#started.push(module)
+      await this.#startOne(module, gateway, timeoutMs, signal)
     }
+    check()
   }
 
   /** Stops those that were started, in reverse order. @returns what went wrong. */
@@ -45,24 +51,31 @@ export class ModuleLifecycle {
     )
   }
 
-  async #startOne(module: Module<never>, gateway: LiveGateway, timeoutMs: number): Promise<void> {
+  async #startOne(
+    module: Module<never>,
+    gateway: LiveGateway,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     const late = moduleError(
       'MODULE_TIMEOUT',
       module,
       `has not started within ${timeoutMs} ms: it was stopped`,
     )
     const { work, inTime } = bounded(
-      (signal) => module.start?.(gateway as never, signal),
+      (own) => module.start?.(gateway as never, own),
       timeoutMs,
       late,
+      signal,
     )
     try {
       await inTime
     } catch (cause) {
       // What comes up after it was given up must not stay.
-      if (cause === late) {
+      if (cause === late || signal.aborted) {
         work.then(() => module.stop?.(AbortSignal.abort())).catch(() => undefined)
       }
+      signal.throwIfAborted()
       if (cause instanceof ChannelsError && cause.module === module.name) throw cause
       throw moduleError('MODULE_FAILED', module, `could not be started: ${reasonOf(cause)}`, cause)
     }
@@ -102,23 +115,30 @@ export class ModuleLifecycle {
   }
 }
 
-/** Begins some work: `inTime` is fulfilled as it is, or rejected, with its signal aborted, when that takes too long. */
+/**
+ * Begins some work: `inTime` is fulfilled as it is, or rejected, with the work's own signal aborted, when that takes too long or
+ * `signal` is aborted.
+ */
 function bounded(
   act: (signal: AbortSignal) => void | Promise<void> | undefined,
   timeoutMs: number,
   late: ChannelsError,
+  signal?: AbortSignal,
 ): { readonly work: Promise<void>; readonly inTime: Promise<void> } {
-  const giveUp = new AbortController()
-  const work = Promise.resolve(giveUp.signal).then(act)
+  const own = new AbortController()
+  const work = Promise.resolve(own.signal).then(act)
   const inTime = new Promise<void>((resolve, reject) => {
-    const timeout = setTimeout(
-      () => {
-        reject(late)
-        giveUp.abort(late)
-      },
-      Math.min(timeoutMs, LONGEST_TIMEOUT_MS),
-    )
-    work.then(resolve, reject).finally(() => clearTimeout(timeout))
+    const giveUp = (reason: unknown): void => {
+      reject(reason)
+      own.abort(reason)
+    }
+    const onAbort = (): void => giveUp(signal?.reason)
+    const timeout = setTimeout(() => giveUp(late), Math.min(timeoutMs, LONGEST_TIMEOUT_MS))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => {
+      clearTimeout(timeout)
+      signal?.removeEventListener('abort', onAbort)
+    })
   })
   return { work, inTime }
 }

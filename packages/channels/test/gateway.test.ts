@@ -240,23 +240,28 @@ describe('starting and stopping', () => {
     expect(signals).toEqual([false])
   })
 
-  test('a stop while it starts is heeded', async () => {
+  test('a stop while it starts is heeded at once, and what comes up later is closed', async () => {
     const notes: string[] = []
     let release: () => void = () => undefined
+    let given: AbortSignal | undefined
     const slow = noting('slow', notes, {
-      start: () =>
-        new Promise<void>((resolve) => {
+      start: (_, signal) => {
+        given = signal
+        return new Promise<void>((resolve) => {
           release = resolve
-        }),
+        })
+      },
     })
     const gateway = gatewayOf([slow, noting('b', notes)])
     const starting = gateway.start()
+    await vi.waitFor(() => expect(given).toBeDefined())
     const stopping = gateway.stop()
-    await vi.waitFor(() => expect(gateway.health.live).toBe(true))
-    release()
+    expect(given?.aborted).toBe(true)
     await expect(starting).rejects.toMatchObject({ code: 'NOT_RUNNING' })
     await stopping
     expect(notes).toEqual(['stop slow', 'flush b', 'flush slow'])
+    release()
+    await vi.waitFor(() => expect(notes.at(-1)).toBe('stop slow'))
   })
 
   test('an error in the graph ends the run: health says so, sends are refused, and stop still stops the modules', async () => {
@@ -359,6 +364,23 @@ describe('run', () => {
     await running
     expect(gateway.health.live).toBe(false)
     expect(process.listenerCount('SIGTERM')).toBe(0)
+  })
+
+  test('ends with SIGTERM while it starts, too', async () => {
+    const notes: string[] = []
+    let isStarting = false
+    const slow = noting('slow', notes, {
+      start: () => {
+        isStarting = true
+        return new Promise<void>(() => undefined)
+      },
+    })
+    const running = gatewayOf([slow]).run()
+    await vi.waitFor(() => expect(isStarting).toBe(true))
+    process.emit('SIGTERM')
+    await running
+    expect(notes).toEqual(['stop slow', 'flush slow'])
+    expect(process.listenerCount('SIGTERM') + process.listenerCount('SIGINT')).toBe(0)
   })
 
   test('throws what ended the engine', async () => {
