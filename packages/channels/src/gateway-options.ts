@@ -65,7 +65,7 @@ export interface GatewayOptions<C extends AnyChannels> {
   readonly limits?: GatewayLimits
   /** How long one module may take to start. @defaultValue 30_000 */
   readonly startTimeoutMs?: number
-  /** How long all may take to stop. @defaultValue 10_000 */
+  /** How long all may take to stop; a quarter of it is kept for writing what is left. @defaultValue 20_000 */
   readonly stopTimeoutMs?: number
   /** @defaultValue warnings and errors on the console */
   readonly logger?: Logger

@@ -341,7 +341,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
     this.#isReady = false
     const deadline = this.#stopDeadline
     // What hangs at the stop must leave time to write what is left.
-    const stopDeadline = (performance.now() + deadline) / 2
+    const stopDeadline = deadline - (deadline - performance.now()) / 4
     const errors: unknown[] = [...(await this.#lifecycle.stop(stopDeadline))]
     const run = this.#run
     if (run !== undefined) {
@@ -361,7 +361,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   }
 
   get #stopDeadline(): number {
-    return performance.now() + (this.#options.stopTimeoutMs ?? 10_000)
+    return performance.now() + (this.#options.stopTimeoutMs ?? 20_000)
   }
 }
 
