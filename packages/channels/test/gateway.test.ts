@@ -232,7 +232,7 @@ describe('starting and stopping', () => {
       },
     })
     const hangs = noting('hangs', notes, { stop: () => new Promise<void>(() => undefined) })
-    const gateway = gatewayOf([slow, hangs], { stopTimeoutMs: 400 })
+    const gateway = gatewayOf([slow, hangs], { stopTimeoutMs: 1_000 })
     await gateway.start()
     const stopping = gateway.stop()
     await expect(stopping).rejects.toMatchObject({ code: 'MODULE_TIMEOUT', module: 'hangs' })

@@ -1,10 +1,10 @@
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { basket, channel, defineChannels, type Gateway, struct } from '../../src/index.js'
 import { fileDrop } from '../../src/modules/index.js'
-import { keepingLogger, running, temporaryFolder } from './support.js'
+import { eventually, keepingLogger, running, temporaryFolder } from './support.js'
 
 const Order = struct('Order', { symbol: z.string(), quantity: z.int().default(1) })
 const channels = defineChannels({
@@ -39,17 +39,17 @@ test('reads each file once, those that were there before the start too, also aft
   const ledger = join(folder, '.file-drop-orders.jsonl')
   writeFileSync(join(folder, '1.json'), '[{"symbol":"A"},{"symbol":"B","quantity":"3"}]')
   const first = await dropping(folder)
-  await vi.waitFor(() => expect(first.seen).toEqual(['A', 'B']))
+  await eventually(() => expect(first.seen).toEqual(['A', 'B']))
   expect(first.gateway.channels.last('orders')).toMatchObject({ symbol: 'B', quantity: 3 })
   writeFileSync(join(folder, '2.jsonl'), '{"symbol":"C"}\n\n{"symbol":"D"}')
-  await vi.waitFor(() => expect(first.seen).toEqual(['A', 'B', 'C', 'D']))
-  await vi.waitFor(() => expect(read(ledger, '2.jsonl')).toBe(true))
+  await eventually(() => expect(first.seen).toEqual(['A', 'B', 'C', 'D']))
+  await eventually(() => expect(read(ledger, '2.jsonl')).toBe(true))
   await first.gateway.stop()
 
   rmSync(join(folder, '1.json'))
   writeFileSync(join(folder, '0.json'), '{"symbol":"E"}')
   const second = await dropping(folder)
-  await vi.waitFor(() => expect(second.seen).toEqual(['E']))
+  await eventually(() => expect(second.seen).toEqual(['E']))
   // A file that is gone is forgotten: the ledger does not grow for ever.
   expect(read(ledger, '1.json')).toBe(false)
   expect(read(ledger, '2.jsonl')).toBe(true)
@@ -59,16 +59,16 @@ test('reads a file anew when it is replaced by another of the same name', async 
   const folder = temporaryFolder()
   const { seen } = await dropping(folder)
   writeFileSync(join(folder, 'daily.json'), '{"symbol":"A"}')
-  await vi.waitFor(() => expect(seen).toEqual(['A']))
+  await eventually(() => expect(seen).toEqual(['A']))
   writeFileSync(join(folder, 'daily.json'), '{"symbol":"LONGER"}')
-  await vi.waitFor(() => expect(seen).toEqual(['A', 'LONGER']))
+  await eventually(() => expect(seen).toEqual(['A', 'LONGER']))
 })
 
 test('a record that is wrong is logged with its place and left out; the others tick', async () => {
   const folder = temporaryFolder()
   const { seen, told } = await dropping(folder)
   writeFileSync(join(folder, 'a.jsonl'), '{"symbol":"A"}\n{"symbol":7}\nnot json\n{"symbol":"B"}\n')
-  await vi.waitFor(() => expect(seen).toEqual(['A', 'B']))
+  await eventually(() => expect(seen).toEqual(['A', 'B']))
   expect(told).toMatchObject([
     ['warn', `${folder}: a record is left out`, { file: 'a.jsonl', record: 2 }],
     ['warn', `${folder}: a record is left out`, { file: 'a.jsonl', record: 3 }],
@@ -83,9 +83,9 @@ test('a file that cannot be read is logged once and keeps no other from it', asy
   writeFileSync(join(folder, 'b.json'), '{"symbol":"B"}')
   writeFileSync(join(folder, 'c.txt'), 'not for us')
   mkdirSync(join(folder, 'd.json'))
-  await vi.waitFor(() => expect(seen).toEqual(['B']))
+  await eventually(() => expect(seen).toEqual(['B']))
   writeFileSync(join(folder, 'e.json'), '{"symbol":"E"}')
-  await vi.waitFor(() => expect(seen).toEqual(['B', 'E']))
+  await eventually(() => expect(seen).toEqual(['B', 'E']))
   expect(told).toMatchObject([['error', `${folder}: a file cannot be read`, { file: 'a.json' }]])
 })
 
@@ -94,11 +94,11 @@ test('records get new ids, unless they are to keep theirs', async () => {
   const order = { id: 'mine', timestamp: '2019-01-01T00:00:00.000000Z', symbol: 'A', quantity: 1 }
   writeFileSync(join(folder, 'a.json'), JSON.stringify(order))
   const fresh = await dropping(folder)
-  await vi.waitFor(() => expect(fresh.seen).toEqual(['A']))
+  await eventually(() => expect(fresh.seen).toEqual(['A']))
   const made = fresh.gateway.channels.last('orders')
   expect(made).toMatchObject({ id: expect.stringMatching(/^\d{30}$/) })
   const kept = await dropping(folder, { keepIds: true, ledger: join(folder, '.other') })
-  await vi.waitFor(() => expect(kept.seen).toEqual(['A']))
+  await eventually(() => expect(kept.seen).toEqual(['A']))
   expect(kept.gateway.channels.last('orders')).toEqual(order)
 })
 
@@ -106,14 +106,14 @@ test('reads CSV and Parquet through DuckDB, with empty fields as absent ones', a
   const folder = temporaryFolder()
   const { gateway, seen } = await dropping(folder)
   writeFileSync(join(folder, 'a.csv'), 'symbol,quantity\nA,5\n"B, or ""C""",\n')
-  await vi.waitFor(() => expect(seen).toEqual(['A', 'B, or "C"']))
+  await eventually(() => expect(seen).toEqual(['A', 'B, or "C"']))
   expect(gateway.channels.last('orders')).toMatchObject({ quantity: 1 })
   const { DuckDBInstance } = await import('@duckdb/node-api')
   const connection = await (await DuckDBInstance.create()).connect()
   const rows = "SELECT * FROM (VALUES ('P', 7), ('Q', NULL)) AS t(symbol, quantity)"
   await connection.run(`COPY (${rows}) TO '${join(folder, '.new')}' (FORMAT parquet)`)
   writeFileSync(join(folder, 'b.parquet'), readFileSync(join(folder, '.new')))
-  await vi.waitFor(() => expect(seen.slice(2)).toEqual(['P', 'Q']))
+  await eventually(() => expect(seen.slice(2)).toEqual(['P', 'Q']))
   connection.closeSync()
 })
 
@@ -154,7 +154,7 @@ test('a stop in the middle of a file is gone on from at the next start', async (
       }
     }
   const first = await dropping(folder, { format: format(3) })
-  await vi.waitFor(() => expect(first.seen).toEqual(['0', '1', '2']))
+  await eventually(() => expect(first.seen).toEqual(['0', '1', '2']))
   const stopping = first.gateway.stop()
   release()
   await stopping
@@ -163,7 +163,7 @@ test('a stop in the middle of a file is gone on from at the next start', async (
   // As a crash may leave it.
   appendFileSync(ledger, '{"name":"big.s')
   const second = await dropping(folder, { format: format(-1) })
-  await vi.waitFor(() => expect(second.seen).toEqual(['4', '5']))
+  await eventually(() => expect(second.seen).toEqual(['4', '5']))
 })
 
 test('a basket is refused as a place for files', async () => {

@@ -2,12 +2,12 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { curve } from '@gw/core'
 import fc from 'fast-check'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { basket, channel, defineChannels, struct } from '../../src/index.js'
 import { type SqlConnection, type SqlSinkOptions, sqlSink } from '../../src/modules/index.js'
 import { loose, T0 } from '../support.js'
-import { keepingLogger, running, simulating, temporaryFolder } from './support.js'
+import { eventually, keepingLogger, running, simulating, temporaryFolder } from './support.js'
 
 const Order = struct('Order', {
   symbol: z.string(),
@@ -189,7 +189,7 @@ test('a database that is gone for a while loses nothing', async () => {
   ])
   isGone = true
   gateway.channels.send('orders', order)
-  await vi.waitFor(() => expect(told).toHaveLength(1))
+  await eventually(() => expect(told).toHaveLength(1))
   isGone = false
   await gateway.stop()
   expect(statements.at(-1)).toBe('COMMIT')

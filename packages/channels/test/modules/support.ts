@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { manualClock, type Timestamp } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import { type Contract, Gateway, type GatewayOptions, type Module } from '../../src/index.js'
 import { T0 } from '../support.js'
 
@@ -69,4 +69,9 @@ export function simulating<C extends AnyChannels>(
     modules: modules as readonly Module<never>[] as readonly Module<C>[],
   })
   return gateway.simulate({ start: T0, ...(duration === undefined ? {} : { duration }) })
+}
+
+/** Fulfilled when `check` throws no more; it has long, since machines are slow at times. */
+export async function eventually(check: () => void): Promise<void> {
+  await vi.waitFor(check, { timeout: 15_000, interval: 5 })
 }

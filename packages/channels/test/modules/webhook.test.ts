@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { basket, channel, defineChannels } from '../../src/index.js'
 import { webhook } from '../../src/modules/index.js'
-import { keepingLogger, running } from './support.js'
+import { eventually, keepingLogger, running } from './support.js'
 
 const channels = defineChannels({
   alerts: channel(z.string(), { send: true }),
@@ -105,7 +105,7 @@ test('tries again after as long as the answer says', async () => {
   const hook = webhook({ url, select: ['alerts'], body: text, backoffMs: 1 })
   const gateway = await running(channels, [hook])
   gateway.channels.send('alerts', 'a')
-  await vi.waitFor(() => expect(bodies).toEqual(['a', 'a']))
+  await eventually(() => expect(bodies).toEqual(['a', 'a']))
 })
 
 test('a request that hangs is given up after its time, and tried again', async () => {
@@ -114,7 +114,7 @@ test('a request that hangs is given up after its time, and tried again', async (
     if (!isFirst) response.end()
     isFirst = false
   })
-  const hook = webhook({ url, select: ['alerts'], body: text, timeoutMs: 50, backoffMs: 1 })
+  const hook = webhook({ url, select: ['alerts'], body: text, timeoutMs: 400, backoffMs: 1 })
   const gateway = await running(channels, [hook])
   gateway.channels.send('alerts', 'a')
   await gateway.stop()
@@ -134,7 +134,7 @@ test('beyond the bound the oldest go, or the send is an error of the module', as
   const options = { url, select: ['alerts'], body: text, maxPending: 2, logger }
   const gateway = await running(channels, [webhook(options)])
   gateway.channels.send('alerts', 'a')
-  await vi.waitFor(() => expect(bodies).toEqual(['a']))
+  await eventually(() => expect(bodies).toEqual(['a']))
   for (const alert of ['b', 'c', 'd', 'e']) gateway.channels.send('alerts', alert)
   release()
   await gateway.stop()
@@ -154,7 +154,7 @@ test('a stop waits no longer than it may for a receiver that is gone, and says w
   const gateway = await running(channels, [hook], { stopTimeoutMs: 20 })
   for (const alert of ['a', 'b', 'c']) gateway.channels.send('alerts', alert)
   await expect(gateway.stop()).rejects.toMatchObject({ code: 'MODULE_TIMEOUT', module: 'webhook' })
-  await vi.waitFor(() => expect(told.at(-1)?.[2]).toMatchObject({ dropped: 3 }))
+  await eventually(() => expect(told.at(-1)?.[2]).toMatchObject({ dropped: 3 }))
 })
 
 test('a url that is none is refused at once', () => {
