@@ -210,11 +210,11 @@ class DynamicNode<K, T> implements InstanceHost {
 
   release(instance: Instance): void {
     const living = this.#byInstance.get(instance)
-    if (living === undefined) return
-    if (!living.isHeard) return
+    // It may have ended itself in this cycle already, or its key may have gone.
+    if (living === undefined || this.#living.get(living.key) !== living) return
     this.#living.delete(living.key)
     if (this.#ended.push(living.key) === 1) this.#nextCycle.schedule(undefined)
-    this.#endAfterCycle(living)
+    this.#stopAfterCycle(living)
   }
 
   pathOf(instance: Instance): string {
@@ -228,7 +228,8 @@ class DynamicNode<K, T> implements InstanceHost {
       this.#living.delete(key)
       if (living.element !== undefined) living.element.stamp = NEVER
       for (const basket of this.#baskets) if (basket.has(key)) basket.remove(key)
-      this.#endAfterCycle(living)
+      living.isHeard = false
+      this.#stopAfterCycle(living)
     }
     for (const key of view.added) this.#make(key)
     for (const key of view.ticked) {
@@ -314,8 +315,7 @@ class DynamicNode<K, T> implements InstanceHost {
     )
   }
 
-  #endAfterCycle(living: Living<K>): void {
-    living.isHeard = false
+  #stopAfterCycle(living: Living<K>): void {
     this.#context.afterCycle(() => {
       this.#byInstance.delete(living.instance)
       living.instance.stop()
