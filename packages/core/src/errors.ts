@@ -92,6 +92,6 @@ export function refusePromise(returned: unknown): void {
   returned.catch(() => undefined)
   throw new GraphError(
     'RETURNED_PROMISE',
-    'the step of a node returned a promise: a cycle does not wait; start the work in a sink and push() its result',
+    'the step of a node returned a promise: a cycle does not wait; use mapAsync(), which ticks the result when it is there',
   )
 }
