@@ -1,3 +1,4 @@
+export { AuditRecord, auditChannel } from './audit.js'
 export type { Channels, EdgeOf, SettableOf } from './channels.js'
 export {
   type BasketChannel,

@@ -112,6 +112,11 @@ function ask(path: string, { headers = {}, method = 'GET', body, to }: Ask = {})
       resolve({ status: 101, code: undefined, headers: response.headers })
     })
     call.on('response', (response) => {
+      if (response.headers['content-type'] === 'text/event-stream') {
+        response.destroy()
+        resolve({ status: response.statusCode ?? 0, code: undefined, headers: response.headers })
+        return
+      }
       let text = ''
       response.on('data', (chunk) => {
         text += chunk
@@ -143,6 +148,16 @@ const ways = [
     isUnix: true,
     ok: 101,
   },
+  { way: 'SSE', path: '/api/v1/stream/total', headers: {}, isUnix: false, ok: 200 },
+  {
+    way: 'SSE on the UNIX socket',
+    path: '/api/v1/stream/total',
+    headers: {},
+    isUnix: true,
+    ok: 200,
+  },
+  { way: 'the docs', path: '/docs', headers: {}, isUnix: false, ok: 200 },
+  { way: 'AsyncAPI', path: '/asyncapi.json', headers: {}, isUnix: false, ok: 200 },
   { way: 'the description', path: '/openapi.json', headers: {}, isUnix: false, ok: 200 },
 ] as const
 
@@ -188,8 +203,11 @@ test.each([false, true])(
   'a key in a URL is refused where that is forbidden (UNIX: %s)',
   async (isUnix) => {
     const to = { url: noQuery.url, ...(isUnix ? { unix: join(folder, 'strict.sock') } : {}) }
-    for (const headers of [{}, UPGRADE]) {
-      const path = headers === UPGRADE ? '/api/v1/stream' : '/api/v1/last/total'
+    for (const [path, headers] of [
+      ['/api/v1/last/total', {}],
+      ['/api/v1/stream/total', {}],
+      ['/api/v1/stream', UPGRADE],
+    ] as const) {
       expect(await ask(`${path}?token=${keys.good.key}`, { headers, to })).toMatchObject({
         status: 403,
         code: 'UNAUTHORIZED',
@@ -205,7 +223,14 @@ describe('a scope', () => {
     const to = { url: open.url, ...(isUnix ? { unix: socketPath } : {}) }
     const headers = { 'X-API-Key': keys.scoped.key, 'Content-Type': 'application/json' }
     const forbidden = { status: 403, code: 'FORBIDDEN' }
-    for (const path of ['last/orders', 'next/orders', 'state/orders', 'lookup/orders/1']) {
+    for (const path of [
+      'last/orders',
+      'next/orders',
+      'state/orders',
+      'lookup/orders/1',
+      'stream/orders',
+      'stream/prices/MSFT',
+    ]) {
       expect(await ask(`/api/v1/${path}`, { headers, to })).toMatchObject(forbidden)
     }
     expect(await ask('/api/v1/last/prices/MSFT', { headers, to })).toMatchObject(forbidden)
@@ -252,6 +277,14 @@ describe('a session', () => {
     const send = { method: 'POST', body: '1' }
     const headers = { Cookie: cookie, 'Content-Type': 'application/json' }
     expect(await ask('/api/v1/send/total', { ...send, headers })).toMatchObject(refused)
+    for (const [origin, answer] of [
+      ['https://evil.example', refused],
+      ['null', refused],
+      ['http://gateway', { status: 200 }],
+    ] as const) {
+      const more = { headers: { ...headers, Origin: origin } }
+      expect(await ask('/api/v1/send/total', { ...send, ...more })).toMatchObject(answer)
+    }
     expect(await ask('/api/v1/last/total', { headers })).toMatchObject({ status: 200 })
   })
 })
@@ -304,6 +337,7 @@ describe('several authenticators', () => {
     for (const [path, headers] of [
       ['/api/v1/last/total', {}],
       ['/openapi.json', {}],
+      ['/api/v1/stream/total', {}],
       ['/api/v1/stream', UPGRADE],
     ] as const) {
       const answer = await ask(path, { headers, to: down })
@@ -383,6 +417,61 @@ describe('a socket that outlives its key', () => {
     changed()
     const socket = await openSocket(keys.new.key, isUnix)
     expect(await new Promise((resolve) => socket.once('close', resolve))).toBe(4401)
+    present = before
+    changed()
+  })
+})
+
+describe('an event stream that outlives its key', () => {
+  test.each([
+    ['revoked', false],
+    ['revoked', true],
+    ['expired', false],
+    ['expired', true],
+  ] as const)('is ended when the key is %s (UNIX: %s)', async (end, isUnix) => {
+    const before = present
+    present = present.map((key) =>
+      key.id === keys.old.id && end === 'expired' ? { ...key, expiresAt: inTime(500) } : key,
+    )
+    changed()
+    const options = { headers: { Host: 'gateway', 'X-API-Key': keys.old.key } }
+    const path = '/api/v1/stream/total'
+    const call = isUnix
+      ? request({ ...options, socketPath, path })
+      : request(new URL(path, open.url), options)
+    const response = await new Promise<IncomingMessage>((resolve) => {
+      call.on('response', resolve).end()
+    })
+    expect(response.statusCode).toBe(200)
+    const ended = new Promise((resolve) => response.once('close', resolve))
+    response.on('error', () => undefined).resume()
+    if (end === 'revoked') {
+      present = before.filter(({ id }) => id !== keys.old.id)
+      changed()
+    }
+    await ended
+    present = before
+    changed()
+  })
+})
+
+describe('a clock that is five minutes off', () => {
+  test.each([false, true])('neither opens early nor keeps open late (UNIX: %s)', async (isUnix) => {
+    const before = present
+    const minutes = 60_000
+    const to = { url: open.url, ...(isUnix ? { unix: socketPath } : {}) }
+    for (const times of [{ notBefore: inTime(5 * minutes) }, { expiresAt: inTime(-5 * minutes) }]) {
+      present = [stored('new', times)]
+      changed()
+      for (const [path, headers] of [
+        ['/api/v1/last/total', {}],
+        ['/api/v1/stream/total', {}],
+        ['/api/v1/stream', UPGRADE],
+      ] as const) {
+        const asked = { headers: { ...headers, 'X-API-Key': keys.new.key }, to }
+        expect(await ask(path, asked)).toMatchObject({ status: 403, code: 'UNAUTHORIZED' })
+      }
+    }
     present = before
     changed()
   })

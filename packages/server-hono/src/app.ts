@@ -3,7 +3,7 @@ import { cors } from 'hono/cors'
 import { HTTPException } from 'hono/http-exception'
 import type { Registry } from 'prom-client'
 import { WebServerError } from './errors.js'
-import type { GatewayContext, GatewayEnv } from './http/context.js'
+import { addressOf, type GatewayContext, type GatewayEnv } from './http/context.js'
 import { problemOf } from './http/problem.js'
 import { slashRedirect } from './http/redirect.js'
 import { problemHeaders, SECURE_HEADERS } from './http/respond.js'
@@ -100,6 +100,8 @@ function loginPath(service: Service, c: GatewayContext, error: unknown): string 
 
 function refuse(service: Service, c: GatewayContext, error: unknown): Response {
   const problem = problemOf(error)
+  const from = { address: addressOf(c.env?.incoming), path: c.req.path }
+  service.audit?.refused(problem.body.code, c.get('identity'), from)
   if (problem.fault) {
     service.settings.log.error({ err: error, path: c.req.path }, `${c.req.method} failed`)
   }

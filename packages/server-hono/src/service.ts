@@ -8,6 +8,7 @@ import type {
   StateInfo,
 } from '@gw/channels'
 import type { AnyChannels, Query } from '@gw/protocol'
+import type { Audit } from './audit.js'
 import type { Controls } from './controls.js'
 import { WebServerError } from './errors.js'
 import type { RateLimits } from './http/rate-limits.js'
@@ -92,6 +93,7 @@ export interface Service {
   /** All of the channels: what goes to or comes from somebody outside takes `access` instead. */
   readonly channels: PlainChannels
   readonly access: Access
+  readonly audit: Audit | undefined
   readonly served: Served
   readonly settings: Settings
   readonly hub: Hub

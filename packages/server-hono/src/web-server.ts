@@ -6,6 +6,7 @@ import type { AnyChannels } from '@gw/protocol'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { createApp } from './app.js'
+import { type Audit, connectAudit } from './audit.js'
 import { type Controls, connectControls } from './controls.js'
 import type { GatewayEnv } from './http/context.js'
 import { hotPath } from './http/hot-path.js'
@@ -61,6 +62,7 @@ class WebServerModule implements WebServer {
   #routes: Hono<GatewayEnv> | undefined
   readonly #settings: Settings
   readonly #listeners: Listener[] = []
+  #audit: Audit | undefined
   #controls: Controls | undefined
   #streams: StreamServer | undefined
   #hub: Hub | undefined
@@ -85,6 +87,7 @@ class WebServerModule implements WebServer {
 
   connect(channels: Channels<AnyChannels>): void {
     this.#controls = connectControls(channels, this.#settings.controls)
+    this.#audit = connectAudit(channels, this.#settings.log)
   }
 
   async start(gateway: LiveGateway): Promise<void> {
@@ -99,6 +102,7 @@ class WebServerModule implements WebServer {
       filter: settings.filter,
       channels,
       lasts: new Lasts(channels),
+      audit: this.#audit,
       isList: (name) => served.channels.exactly(name)?.schema.def.type === 'array',
       log: settings.log,
     })
@@ -106,6 +110,7 @@ class WebServerModule implements WebServer {
       gateway,
       channels,
       access,
+      audit: this.#audit,
       served,
       settings,
       hub,

@@ -17,6 +17,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { webServer } from '../src/index.js'
 import { ask } from './support/http.js'
+import { RecordingEvents } from './support/recording-events.js'
 import { RecordingSocket } from './support/recording-socket.js'
 
 const Row = struct('Row', { owner: z.string(), level: z.int(), serial: z.int() })
@@ -115,15 +116,26 @@ test('no transport ever shows or takes a row that the rule forbids, and each sho
         await gateway.start()
         const ways = [server.url as string, unix]
         const sockets = new Map<string, RecordingSocket>()
+        const events = new Map<string, RecordingEvents>()
         try {
           for (const way of ways) {
             for (const name of ['root', ...OBSERVERS]) {
               sockets.set(`${way} ${name}`, await RecordingSocket.open(way, { 'x-who': name }))
             }
           }
-          await check(filter, ways, sockets, steps)
+          for (const way of ways) {
+            for (const name of OBSERVERS) {
+              for (const channel of CHANNELS) {
+                const path = `/api/v1/stream/${channel}`
+                const opened = await RecordingEvents.open(way, path, { 'x-who': name })
+                events.set(`${way} ${name} ${channel}`, opened)
+              }
+            }
+          }
+          await check(filter, ways, sockets, events, steps)
         } finally {
           for (const socket of sockets.values()) socket.terminate()
+          for (const each of events.values()) each.close()
           await gateway.stop()
         }
       },
@@ -136,6 +148,7 @@ async function check(
   filter: AuthFilter,
   ways: readonly string[],
   sockets: ReadonlyMap<string, RecordingSocket>,
+  events: ReadonlyMap<string, RecordingEvents>,
   steps: readonly {
     who: string
     place: Place
@@ -279,6 +292,10 @@ async function check(
         const expected = mine.map(({ key, rows }) => [key, rows.map((row) => row.serial)])
         const { epoch } = await socket.ask({ action: 'subscribe', id: `again ${channel}`, channel })
         expect(dataOf(socket, `live ${channel}`)).toEqual(expected)
+
+        const live = events.get(`${to} ${name} ${channel}`) as RecordingEvents
+        const heard = (): unknown[] => live.ticks.map(({ key, data }) => [key, serialsOf(data)])
+        await expect.poll(heard).toEqual(expected)
 
         const from = { epoch, offset: 0 }
         await subscribeAndEnd(socket, `history ${channel}`, channel, from)

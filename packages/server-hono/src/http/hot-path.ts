@@ -63,9 +63,13 @@ function proceed(
 ): void {
   const identity = admitted(result)
   service.rates?.take(identity, addressOf(request))
-  if (request.method === 'GET') {
-    write(service.requests.lasts, request, response, lastAnswer(service, target, identity))
-  } else receive(service, request, response, target, identity)
+  try {
+    if (request.method === 'GET') {
+      write(service.requests.lasts, request, response, lastAnswer(service, target, identity))
+    } else receive(service, request, response, target, identity)
+  } catch (error) {
+    refuse(service, request, response, error, identity)
+  }
 }
 
 const EVERYBODY: AuthResult = { ok: true, identity: { name: 'anonymous' } }
@@ -102,7 +106,7 @@ function receive(
   const end = (error?: unknown): void => {
     request.off('data', onData)
     request.off('end', onEnd)
-    if (error !== undefined) refuse(service, request, response, error)
+    if (error !== undefined) refuse(service, request, response, error, identity)
   }
   const onData = (chunk: Buffer): void => {
     length += chunk.length
@@ -120,7 +124,7 @@ function receive(
       const body = jsonOf(bytes, request.headers['content-type'], limits)
       sendAnswer(service, target, identity, body).then(
         (answer) => write(service.requests.sends, request, response, answer),
-        (error: unknown) => refuse(service, request, response, error),
+        (error: unknown) => refuse(service, request, response, error, identity),
       )
     } catch (error) {
       end(error)
@@ -141,8 +145,11 @@ function refuse(
   request: IncomingMessage,
   response: ServerResponse,
   error: unknown,
+  identity?: Identity,
 ): void {
   const problem = problemOf(error)
+  const [path = ''] = (request.url as string).split('?', 1)
+  service.audit?.refused(problem.body.code, identity, { address: addressOf(request), path })
   if (problem.fault) service.settings.log.error({ err: error }, `${request.method} failed`)
   service.requests.count(request.method as string, request.url as string, problem.status)
   const body = JSON.stringify(problem.body)

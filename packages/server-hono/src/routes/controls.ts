@@ -41,6 +41,7 @@ async function ask(
   identity: Identity,
 ): Promise<Response> {
   requireScope(identity, 'control', service.controls?.channel)
+  service.audit?.done(identity, 'control', service.controls?.channel ?? name, name)
   const tick = await roundTrip(service, name)
   if (name !== 'shutdown') return respond(c, { body: tick.json, kind: 'single' })
   // Stopping finishes the requests that are there, this one too.

@@ -16,18 +16,21 @@ export class Access {
 
   /** The channels for an identity; the plain ones for who sees everything. */
   channelsFor(identity: Identity): IdentityChannels {
+    const { audit } = this.#rules
     const rows = this.rowsOf(identity)
-    return rows === undefined ? this.#channels : new FilteredChannels(this.#channels, rows)
+    if (rows === undefined && audit === undefined) return this.#channels
+    return new FilteredChannels(this.#channels, rows ?? this.#newRows(identity), audit)
   }
 
   /** The rows of an identity; `undefined` when it sees everything. */
   rowsOf(identity: Identity): Rows | undefined {
     if (this.#rules.filter === undefined && identity.scopes === undefined) return undefined
-    let rows = this.#rows.get(identity)
-    if (rows === undefined) {
-      rows = new Rows(identity, this.#rules)
-      this.#rows.set(identity, rows)
-    }
+    return this.#rows.get(identity) ?? this.#newRows(identity)
+  }
+
+  #newRows(identity: Identity): Rows {
+    const rows = new Rows(identity, this.#rules)
+    this.#rows.set(identity, rows)
     return rows
   }
 }

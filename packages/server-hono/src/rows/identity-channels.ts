@@ -9,6 +9,7 @@ import type {
   WaitOptions,
 } from '@gw/channels'
 import type { Position, Query, RowOperation } from '@gw/protocol'
+import type { Audit } from '../audit.js'
 import { WebServerError } from '../errors.js'
 import type { PlainChannels } from '../service.js'
 import type { Rows } from './rows.js'
@@ -23,10 +24,12 @@ export type IdentityChannels = Omit<
 export class FilteredChannels implements IdentityChannels {
   readonly #channels: PlainChannels
   readonly #rows: Rows
+  readonly #audit: Audit | undefined
 
-  constructor(channels: PlainChannels, rows: Rows) {
+  constructor(channels: PlainChannels, rows: Rows, audit: Audit | undefined) {
     this.#channels = channels
     this.#rows = rows
+    this.#audit = audit
   }
 
   lastTicks(name: string, key?: string): readonly ChannelTick[] {
@@ -69,13 +72,15 @@ export class FilteredChannels implements IdentityChannels {
     return this.#channels.lookup(id, name, this.#mayRead)
   }
 
-  sendAllAndWait(
+  async sendAllAndWait(
     name: string,
     inputs: readonly unknown[],
     key?: string,
     options?: SendOptions & WaitOptions,
   ): Promise<SendReceipt<unknown>> {
-    return this.#channels.sendAllAndWait(name, inputs, key, this.#checked(options))
+    const sent = await this.#channels.sendAllAndWait(name, inputs, key, this.#checked(options))
+    this.#done('send', name, key, sent.records)
+    return sent
   }
 
   sendBasket(
@@ -83,11 +88,17 @@ export class FilteredChannels implements IdentityChannels {
     inputs: { readonly [key: string]: unknown },
     options?: SendOptions,
   ): SendReceipt<unknown> {
-    return this.#channels.sendBasket(name, inputs, this.#checked(options))
+    const sent = this.#channels.sendBasket(name, inputs, this.#checked(options))
+    this.#done('send', name, undefined, sent.records)
+    return sent
   }
 
   sendBatch(sends: readonly BatchSend[], options?: SendOptions): readonly SendReceipt<unknown>[] {
-    return this.#channels.sendBatch(sends, this.#checked(options))
+    const sent = this.#channels.sendBatch(sends, this.#checked(options))
+    sends.forEach(({ channel, key }, i) => {
+      this.#done('send', channel, key, sent[i]?.records ?? [])
+    })
+    return sent
   }
 
   stageAdd(
@@ -104,7 +115,14 @@ export class FilteredChannels implements IdentityChannels {
         if (idOf(other) === idOf(row)) this.#rows.require('stage', other, name, undefined)
       }
     }
-    return this.#visible(name, this.#channels.stageAdd(name, input, ids, { ...options, check }))
+    const added: unknown[] = []
+    const noted = (row: unknown): void => {
+      check(row)
+      added.push(row)
+    }
+    const answer = this.#channels.stageAdd(name, input, ids, { ...options, check: noted })
+    this.#done('stage', name, undefined, added)
+    return this.#visible(name, answer)
   }
 
   stageRemove(
@@ -126,7 +144,9 @@ export class FilteredChannels implements IdentityChannels {
       )
       if (hidden) return {}
     }
-    return this.#visible(name, this.#channels.stageRemove(name, recordId, ids))
+    const answer = this.#channels.stageRemove(name, recordId, ids)
+    this.#done('unstage', name, undefined, recordId === undefined ? [] : [{ id: recordId }])
+    return this.#visible(name, answer)
   }
 
   stageRelease(
@@ -135,7 +155,9 @@ export class FilteredChannels implements IdentityChannels {
     options?: Pick<StageOptions, 'origin'>,
   ): StageAnswer<unknown> {
     this.#requireAll('send', name, ids)
-    return this.#visible(name, this.#channels.stageRelease(name, ids, options))
+    const answer = this.#channels.stageRelease(name, ids, options)
+    this.#done('release', name, undefined, Object.values(answer).flat())
+    return this.#visible(name, answer)
   }
 
   stageList(name: string, id?: string): readonly string[] {
@@ -148,6 +170,21 @@ export class FilteredChannels implements IdentityChannels {
 
   readonly #mayRead = (row: unknown, channel: string, key: string | undefined): boolean =>
     this.#rows.isVisible(row, channel, key)
+
+  #done(
+    action: 'send' | 'stage' | 'unstage' | 'release',
+    channel: string,
+    key: string | undefined,
+    rows: readonly unknown[],
+  ): void {
+    this.#audit?.done(
+      this.#rows.identity,
+      action,
+      channel,
+      key,
+      rows.map(idOf).filter((id) => typeof id === 'string'),
+    )
+  }
 
   #checked<O extends SendOptions>(options: O | undefined): O {
     const check: SendOptions['check'] = (row, channel, key) =>

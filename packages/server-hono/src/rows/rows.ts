@@ -1,5 +1,6 @@
 import type { ChannelTick, Logger } from '@gw/channels'
 import { type AuthFilter, type Identity, isAllowed, type RowOperation } from '@gw/protocol'
+import type { Audit } from '../audit.js'
 import { WebServerError } from '../errors.js'
 import type { PlainChannels } from '../service.js'
 import type { Lasts } from './lasts.js'
@@ -9,6 +10,7 @@ export interface RowRules {
   readonly filter: AuthFilter | undefined
   readonly channels: PlainChannels
   readonly lasts: Lasts
+  readonly audit: Audit | undefined
   /** Whether ticks of a channel are lists of rows. */
   isList(channel: string): boolean
   readonly log: Logger

@@ -6,6 +6,7 @@ import {
   type ErrorMessage,
   type Identity,
   type MessageId,
+  pathOf,
   type SendMessage,
   type SubscribeMessage,
   type UnsubscribeMessage,
@@ -63,6 +64,8 @@ export class Connection {
   /** Answers what went wrong; who gave no `id` does not want to hear of it. */
   #refuse(id: MessageId | undefined, error: unknown): void {
     const problem = problemOf(error)
+    const from = { address: this.#address, path: STREAM_PATH }
+    this.#service.audit?.refused(problem.body.code, this.identity, from)
     if (problem.fault) this.#service.settings.log.error({ err: error }, 'a message failed')
     if (id === undefined) return
     const { code, detail, errors } = problem.body
@@ -240,6 +243,7 @@ export class Connection {
   }
 }
 
+const STREAM_PATH: string = pathOf('stream')
 const NOTHING: readonly Buffer[] = []
 
 /** Names of the reference's subscriptions, which cannot be those of ids: a JSON text begins otherwise. */

@@ -119,9 +119,9 @@ export class StreamServer {
         this.#enter(request, socket, head, admitted(outcome))
       }
       if (!(result instanceof Promise)) enter(result)
-      else result.then(enter).catch((error: unknown) => this.#refuse(socket, error))
+      else result.then(enter).catch((error: unknown) => this.#refuse(request, socket, error))
     } catch (error) {
-      this.#refuse(socket, error)
+      this.#refuse(request, socket, error)
     }
   }
 
@@ -171,8 +171,10 @@ export class StreamServer {
     )
   }
 
-  #refuse(socket: Duplex, error: unknown): void {
+  #refuse(request: IncomingMessage, socket: Duplex, error: unknown): void {
     const problem = problemOf(error)
+    const from = { address: addressOf(request), path: PATH }
+    this.#service.audit?.refused(problem.body.code, undefined, from)
     if (problem.fault) this.#service.settings.log.error({ err: error }, 'a handshake failed')
     refuseSocket(socket, problem)
   }
