@@ -1,21 +1,12 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { LOG4J, POM } from './broker-files.js'
 
-const HERE = import.meta.dirname
-const POM = join(HERE, 'pom.xml')
 const READY = 'Kafka Server started'
 const START_MS = 90_000
 const STORE_PASSWORD = 'not-secret'
@@ -109,7 +100,10 @@ export async function startBroker(): Promise<Broker> {
 
 function jarsFolder(): string {
   const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')
-  const version = createHash('sha256').update(readFileSync(POM)).digest('hex').slice(0, 12)
+  const version = createHash('sha256')
+    .update(POM + LOG4J)
+    .digest('hex')
+    .slice(0, 12)
   return join(cache, 'gw-test-broker', version)
 }
 
@@ -119,11 +113,14 @@ async function resolveJars(): Promise<string> {
   if (existsSync(join(folder, '.complete'))) return folder
   const fresh = `${folder}-${process.pid}`
   mkdirSync(fresh, { recursive: true })
+  const pom = join(fresh, 'pom.xml')
+  writeFileSync(pom, POM)
+  writeFileSync(join(fresh, 'log4j2.properties'), LOG4J)
   await promisify(execFile)('mvn', [
     '-q',
     '-B',
     '-f',
-    POM,
+    pom,
     'org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies',
     '-DincludeScope=runtime',
     `-DoutputDirectory=${fresh}`,
@@ -144,7 +141,7 @@ function jvmArguments(jars: string, heap: string): string[] {
     `-Xmx${heap}`,
     '-XX:+UseSerialGC',
     '-Djava.awt.headless=true',
-    `-Dlog4j2.configurationFile=${join(HERE, 'log4j2.properties')}`,
+    `-Dlog4j2.configurationFile=${join(jars, 'log4j2.properties')}`,
     '-cp',
     join(jars, '*'),
   ]

@@ -98,3 +98,21 @@ export async function committedRecords(broker: string, topic: string): Promise<C
   await reader.disconnect()
   return records
 }
+
+/** How many records of a topic a group has not committed. */
+export async function progressOf(broker: string, groupId: string, topic: string): Promise<bigint> {
+  const admin = quietKafka(broker).admin()
+  await admin.connect()
+  try {
+    const ends = await admin.fetchTopicOffsets(topic)
+    const [group] = await admin.fetchOffsets({ groupId, topics: [topic] })
+    let behind = 0n
+    for (const { partition, high, low } of ends) {
+      const offset = group?.partitions.find((one) => one.partition === partition)?.offset ?? '-1'
+      behind += BigInt(high) - (offset === '-1' ? BigInt(low) : BigInt(offset))
+    }
+    return behind
+  } finally {
+    await admin.disconnect()
+  }
+}
