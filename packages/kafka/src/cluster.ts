@@ -157,6 +157,10 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     return this.#connection.pending
   }
 
+  get uncommitted(): number {
+    return this.#connection.uncommitted
+  }
+
   get ready(): readonly number[] {
     return [...this.#ready].sort((a, b) => a - b)
   }

@@ -34,6 +34,8 @@ export interface KafkaModule<C extends AnyChannels> extends Module<C> {
   readonly received: number
   /** Records that wait for the broker. */
   readonly pending: number
+  /** Records that were read and whose transaction is not committed; only with `exactlyOnce`. */
+  readonly uncommitted: number
   /** Stops reading partitions of a topic, all of them where none are named, until {@link resume}. */
   pause(topic: string, partitions?: readonly number[]): void
   resume(topic: string, partitions?: readonly number[]): void
@@ -105,6 +107,10 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
 
   get pending(): number {
     return (this.#producer?.pending ?? 0) + (this.#units?.pending ?? 0)
+  }
+
+  get uncommitted(): number {
+    return this.#units?.uncommitted ?? 0
   }
 
   get groupId(): string {
@@ -181,7 +187,6 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
       (channel, error) => this.#unpublished(channel, error),
     )
     if (topics.length === 0) return
-    this.#subscriber.start(gateway)
     this.#consumer = client.consumer({
       groupId: this.groupId,
       topics,

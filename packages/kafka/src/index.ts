@@ -33,5 +33,6 @@ export type {
 export { type ConnectionOptions, KafkajsClient } from './kafkajs-client.js'
 export type { KafkaOptions, KeyOption, TopicKeys } from './options.js'
 export { javaPartitioner, type Partitioner } from './partition-of-key.js'
+export { type ReplayModule, type ReplayOptions, type ReplayPlace, replayKafka } from './replay.js'
 export { envelope, json, type Serde, type TickContext } from './serde.js'
 export { type AggregateOptions, aggregate, type Store, store } from './store.js'

@@ -42,6 +42,9 @@ export interface ReaderOptions {
 }
 
 export interface KafkaReader {
+  /** Reads no more of a partition, until {@link resume}. */
+  pause(topic: string, partition: number): void
+  resume(topic: string, partition: number): void
   close(): Promise<void>
 }
 

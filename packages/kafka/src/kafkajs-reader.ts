@@ -29,6 +29,14 @@ export class KafkajsReader implements KafkaReader {
     this.#running = this.#supervise()
   }
 
+  pause(topic: string, partition: number): void {
+    this.#consumer?.pause([{ topic, partitions: [partition] }])
+  }
+
+  resume(topic: string, partition: number): void {
+    this.#consumer?.resume([{ topic, partitions: [partition] }])
+  }
+
   async close(): Promise<void> {
     this.#stop.abort()
     await within(this.#running, DISCONNECT_MS)

@@ -30,6 +30,16 @@ export const envelope: Serde = {
   read: (bytes) => JSON.parse(openEnvelope(bytes).encoding) as unknown,
 }
 
+/** The engine's time in an envelope, in milliseconds; `undefined` in anything else. */
+export function envelopeTimeMs(bytes: Buffer): number | undefined {
+  try {
+    const { csp_timestamp: time } = openEnvelope(bytes)
+    return typeof time === 'number' ? time : undefined
+  } catch {
+    return undefined
+  }
+}
+
 function openEnvelope(bytes: Buffer): {
   readonly encoding: string
   readonly csp_timestamp?: unknown

@@ -1,10 +1,10 @@
-import type { ChannelInfo, Channels, LiveGateway } from '@gw/channels'
+import type { Channels } from '@gw/channels'
 import { basketNode, type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
-import { KafkaError, messageOf } from './errors.js'
+import { KafkaError } from './errors.js'
 import type { ReceivedRecord } from './kafka-client.js'
 import { type KafkaOptions, topicsOf } from './options.js'
-import { json } from './serde.js'
+import { parseRecord, type Target, targetOf } from './records.js'
 
 /** Where the records of one channel enter the graph, by key of a basket. */
 interface Entrance {
@@ -15,17 +15,15 @@ interface Entrance {
 
 /** A channel that takes records of a topic: those with its key, or all when that is ''. */
 interface Route {
-  readonly info: ChannelInfo
+  readonly target: Target
   readonly wanted: string
   readonly entrance: Entrance
 }
 
-type Processor = (value: unknown, record: ReceivedRecord) => unknown
-
 /** Turns records of topics into ticks of channels: declares where they enter, then checks and hands on each record. */
 export class Subscriber<C extends AnyChannels> {
   readonly #options: KafkaOptions<C>
-  readonly #entrances = new Map<string, Entrance>()
+  #entrances: Entrance[] = []
   readonly #routes = new Map<string, Route[]>()
 
   constructor(options: KafkaOptions<C>) {
@@ -39,25 +37,18 @@ export class Subscriber<C extends AnyChannels> {
   }
 
   connect(channels: Channels<C>): void {
+    this.#entrances = []
+    this.#routes.clear()
     // Twice the bound of what is in flight: a chunk that is being taken is let in whole.
     const maxPending = 2 * (this.#options.maxInFlight ?? 10_000) + 1_000
-    for (const [channel] of topicsOf<string>(this.#options.subscribe)) {
-      this.#entrances.set(
-        channel,
-        entranceOf(channels as unknown as Channels<AnyChannels>, channel, maxPending),
-      )
-    }
-  }
-
-  start(gateway: LiveGateway<C>): void {
-    this.#routes.clear()
-    const infos = new Map(gateway.channels.info.map((info) => [info.name, info]))
     for (const [channel, topics] of topicsOf<string>(this.#options.subscribe)) {
-      const [info, entrance] = [infos.get(channel), this.#entrances.get(channel)]
-      if (info === undefined || entrance === undefined) continue
+      const wired = channels as unknown as Channels<AnyChannels>
+      const entrance = entranceOf(wired, channel, maxPending)
+      const target = targetOf(wired, channel)
+      this.#entrances.push(entrance)
       for (const [topic, wanted] of Object.entries(topics)) {
         const routes = this.#routes.get(topic) ?? []
-        this.#routes.set(topic, [...routes, { info, wanted, entrance }])
+        this.#routes.set(topic, [...routes, { target, wanted, entrance }])
       }
     }
   }
@@ -81,53 +72,13 @@ export class Subscriber<C extends AnyChannels> {
   /** Records that the engine has not taken. */
   get pending(): number {
     let pending = 0
-    for (const entrance of this.#entrances.values()) pending += entrance.pending
+    for (const entrance of this.#entrances) pending += entrance.pending
     return pending
   }
 
-  #takeOn({ info, entrance }: Route, record: ReceivedRecord): void {
-    const { serde = json, subscribeProcessors } = this.#options
-    const channel = info.name
-    if (record.value === null) {
-      if (info.dynamic && record.key !== null) {
-        entrance.push(record.key, undefined)
-      }
-      return
-    }
-    const details = {
-      channel,
-      topic: record.topic,
-      partition: record.partition,
-      offset: record.offset,
-    }
-    const refuse = (why: string, cause?: unknown): never => {
-      throw new KafkaError(
-        'INVALID_RECORD',
-        `record ${record.topic}/${record.partition}@${record.offset} does not fit channel "${channel}": ${why}`,
-        { ...details, ...(cause === undefined ? {} : { cause }) },
-      )
-    }
-    let value: unknown
-    try {
-      value = serde.read(record.value, record)
-      const processor = subscribeProcessors?.[channel as never] as Processor | undefined
-      if (processor !== undefined) value = processor(value, record)
-    } catch (error) {
-      return refuse(messageOf(error), error)
-    }
-    if (value === undefined) return
-    const parsed = info.schema.safeParse(value)
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues
-      return refuse(`${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim(), parsed.error)
-    }
-    if (info.kind === 'basket') {
-      const key = record.key ?? refuse('a record for a basket has a key')
-      if (!info.dynamic && !info.keys.includes(key)) refuse(`the basket has no key "${key}"`)
-      entrance.push(key, parsed.data)
-    } else {
-      entrance.push(undefined, parsed.data)
-    }
+  #takeOn({ target, entrance }: Route, record: ReceivedRecord): void {
+    const parsed = parseRecord(target, record, this.#options)
+    if (parsed !== undefined) entrance.push(parsed.key, parsed.value)
   }
 }
 

@@ -32,6 +32,8 @@ export class Units {
   /** What it made between units while one is not committed: it comes after that, so the next unit takes it along. */
   #held: KafkaRecord[] = []
   #committing = 0
+  /** Records of units that are under way. */
+  uncommitted = 0
 
   constructor(options: UnitsOptions) {
     this.#options = options
@@ -51,14 +53,17 @@ export class Units {
   }
 
   /** Fulfilled when the records are committed, with all that was made of them. Those that are committed already are left out. */
-  take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<void> {
+  async take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<void> {
     const [first] = records
-    if (first === undefined) return Promise.resolve()
+    if (first === undefined) return
     const task = this.#tasks.of(first.partition)
-    return this.#options.intake.during(
-      task.exclusively(() => this.#take(task, first.topic, records)),
-      alive,
-    )
+    const done = task.exclusively(() => this.#take(task, first.topic, records))
+    this.uncommitted += records.length
+    const settled = (): void => {
+      this.uncommitted -= records.length
+    }
+    done.then(settled, settled)
+    await this.#options.intake.during(done, alive)
   }
 
   /** The group gave this member these partitions. @returns those that it has no more. */

@@ -22,8 +22,14 @@ export async function createTopic(
         configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })),
       },
     ],
-    waitForLeaders: true,
+    // kafkajs gives up where a fresh topic is not known everywhere yet.
+    waitForLeaders: false,
   })
+  for (;;) {
+    const bounds = await admin.fetchTopicOffsets(topic).catch(() => [])
+    if (bounds.length === partitions) break
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
   await admin.disconnect()
 }
 

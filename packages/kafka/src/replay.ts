@@ -1,0 +1,364 @@
+import type { Channels, Module } from '@gw/channels'
+import {
+  basketNode,
+  type Clock,
+  type Edge,
+  map,
+  node,
+  pull,
+  type Timestamp,
+  timestampOf,
+} from '@gw/core'
+import type { AnyChannels } from '@gw/protocol'
+import { pause } from './backoff.js'
+import { KafkaError, messageOf } from './errors.js'
+import type { KafkaClient, KafkaReader, ReceivedRecord } from './kafka-client.js'
+import { KafkajsClient } from './kafkajs-client.js'
+import { type KafkaOptions, topicsOf } from './options.js'
+import { attributeOf } from './publisher.js'
+import { type ParsedRecord, parseRecord, targetOf } from './records.js'
+import { ReplayClock } from './replay-clock.js'
+import { envelope, envelopeTimeMs, json } from './serde.js'
+import { TimeMerge } from './time-merge.js'
+
+/** A place in a topic: a time, or by topic the offsets of its partitions. */
+export type ReplayPlace =
+  | { readonly time: Timestamp | string }
+  | { readonly offsets: Readonly<Record<string, Readonly<Record<number, number | string>>>> }
+
+/** Options of {@link replayKafka}. */
+export interface ReplayOptions<C extends AnyChannels>
+  extends Pick<
+    KafkaOptions<C>,
+    | 'brokers'
+    | 'clientId'
+    | 'ssl'
+    | 'sasl'
+    | 'client'
+    | 'name'
+    | 'subscribe'
+    | 'subscribeProcessors'
+    | 'serde'
+  > {
+  /** The first record of each partition. @defaultValue what there is first */
+  readonly from?: ReplayPlace
+  /**
+   * The first record of each partition that is not replayed; `live` goes on with what comes. @defaultValue the end, as it is when
+   * the replay begins
+   */
+  readonly to?: ReplayPlace | 'live'
+  /** When a record happened: an attribute that is a time, or the record's own time, which an envelope's goes before. @defaultValue 'record' */
+  readonly eventTime?: 'record' | { readonly attribute: string }
+  /** How far records of a partition may be out of order. @defaultValue 0 */
+  readonly latenessMs?: number
+  /** How long a partition on which nothing comes holds up the others, when live. @defaultValue 1_000 */
+  readonly idleMs?: number
+  /** Records of one partition that wait for the others before it is read no further. @defaultValue 20_000 */
+  readonly maxWaiting?: number
+}
+
+/** A replay, and how far it has come. */
+export interface ReplayModule<C extends AnyChannels> extends Module<C> {
+  /** For a gateway that goes live: it shows the times of the records until they are caught up with. */
+  readonly clock: Clock
+  /** Times before this one are over; `undefined` before the first record. */
+  readonly watermark: Timestamp | undefined
+  readonly replayed: number
+  /** Records that came later than the lateness allows; they tick at the watermark. */
+  readonly late: number
+  /** Records that could not be read, or do not fit the contract, and are left out. */
+  readonly invalid: number
+  /** Of the last of them, topic, partition, offset and reason. */
+  readonly lastInvalid: string
+  /** Whether everything up to the end, as it was when the replay began, has been replayed. */
+  readonly isCaughtUp: boolean
+}
+
+/**
+ * Runs a graph over what topics hold: partitions are merged in the order of event time, and channels tick at those times. In
+ * simulation it goes as fast as it can and ends at `to`. With `to: 'live'` in a gateway that is started with this module's clock, the
+ * same run goes on with what comes: nothing is missed in between, and nothing comes twice.
+ * @throws KafkaError `INVALID_OPTIONS`; while it runs, the engine's `SOURCE_FAILED` with a KafkaError `UNKNOWN_TOPIC` as cause.
+ * @example
+ * ```ts
+ * const replay = replayKafka<typeof channels.channels>({ brokers, subscribe: { orders: { orders: '' } } })
+ * await new Gateway({ channels, modules: [totals, replay] }).simulate()
+ * ```
+ */
+export function replayKafka<C extends AnyChannels>(options: ReplayOptions<C>): ReplayModule<C> {
+  if (topicsOf(options.subscribe).length === 0) {
+    throw new KafkaError('INVALID_OPTIONS', 'say which channels are replayed, from which topics')
+  }
+  return new Replay(options)
+}
+
+type Row = readonly [time: Timestamp, record: ReceivedRecord]
+
+const LOOK_MS = 20
+
+class Replay<C extends AnyChannels> implements ReplayModule<C> {
+  readonly name: string
+  readonly requires: readonly never[] = []
+  readonly #options: ReplayOptions<C>
+  readonly #clock: ReplayClock
+  #merge: TimeMerge<ReceivedRecord> | undefined
+  replayed = 0
+  invalid = 0
+  lastInvalid = ''
+  isCaughtUp = false
+
+  constructor(options: ReplayOptions<C>) {
+    this.#options = options
+    this.name = options.name ?? 'replay'
+    const { from } = options
+    const start = from !== undefined && 'time' in from ? timeOf(from.time) : 0
+    this.#clock = new ReplayClock(start)
+  }
+
+  get clock(): Clock {
+    return this.#clock
+  }
+
+  get watermark(): Timestamp | undefined {
+    const { watermark } = this.#merge ?? {}
+    return watermark !== undefined && Number.isFinite(watermark) ? watermark : undefined
+  }
+
+  get late(): number {
+    return this.#merge?.late ?? 0
+  }
+
+  readonly connect: NonNullable<Module<C>['connect']> = (typed) => {
+    const channels = typed as unknown as Channels<AnyChannels>
+    const rows = pull<ReceivedRecord>(channels.graph, 'kafka replay', (context) => {
+      const stop = new AbortController()
+      context.onStop(() => stop.abort())
+      return this.#rows(stop.signal)
+    })
+    for (const [name, topics] of topicsOf<string>(this.#options.subscribe)) {
+      const target = targetOf(channels, name)
+      const parsed = node(`replay ${name}`, { rows }, ({ rows }) => () => {
+        const record = rows.value
+        const wanted = topics[record.topic]
+        if (wanted === undefined || (wanted !== '' && wanted !== record.key)) return undefined
+        try {
+          return parseRecord(target, record, this.#options)
+        } catch (error) {
+          this.invalid++
+          this.lastInvalid = messageOf(error)
+          return undefined
+        }
+      }) as Edge<ParsedRecord>
+      if (target.shape === 'dynamicBasket') {
+        channels.setChannel(name as never, dynamicOf(name, parsed) as never)
+      } else if (target.shape === 'basket') {
+        for (const key of target.keys) {
+          const edge = node(
+            `replay ${name} ${key}`,
+            { parsed },
+            ({ parsed }) =>
+              () =>
+                parsed.value.key === key ? parsed.value.value : undefined,
+          )
+          channels.setChannel(name as never, edge as never, key as never)
+        }
+      } else {
+        channels.setChannel(name as never, map(parsed, ({ value }) => value) as never)
+      }
+    }
+  }
+
+  /** The records in the order of their times. */
+  async *#rows(signal: AbortSignal): AsyncGenerator<Row> {
+    const { to, latenessMs = 0, idleMs = 1_000, maxWaiting = 20_000 } = this.#options
+    this.replayed = 0
+    this.invalid = 0
+    this.isCaughtUp = false
+    const client: KafkaClient = this.#options.client ?? new KafkajsClient(this.#options)
+    const lanes = await this.#lanes(client)
+    const isLive = to === 'live'
+    const merge = new TimeMerge<ReceivedRecord>(lanes.keys(), latenessMs * 1_000)
+    this.#merge = merge
+    for (const [name, lane] of lanes) if (lane.next >= lane.end) merge.idle(name)
+    let wake: () => void = () => undefined
+    const reader = this.#read(client, lanes, merge, isLive, maxWaiting, () => wake())
+    try {
+      for (;;) {
+        for (let row = merge.take(); row !== undefined; row = merge.take()) {
+          this.replayed++
+          this.#clock.reach(row.time)
+          yield [row.time, row.value]
+          resumeIn(reader, lanes, merge, maxWaiting)
+        }
+        const isRead = [...lanes.values()].every(({ next, end }) => next >= end)
+        if (isRead && merge.size === 0 && !this.isCaughtUp) {
+          this.isCaughtUp = true
+          if (isLive) this.#clock.goLive()
+        }
+        if (signal.aborted || (this.isCaughtUp && !isLive)) return
+        const came = new Promise<void>((resolve) => {
+          wake = resolve
+        })
+        await Promise.race([came, pause(isLive ? LOOK_MS : 1_000, signal)])
+        if (isLive) idleIn(lanes, merge, idleMs)
+      }
+    } finally {
+      await reader?.close()
+    }
+  }
+
+  #read(
+    client: KafkaClient,
+    lanes: ReadonlyMap<string, Lane>,
+    merge: TimeMerge<ReceivedRecord>,
+    isLive: boolean,
+    maxWaiting: number,
+    wake: () => void,
+  ): KafkaReader | undefined {
+    const from = new Map<string, Map<number, bigint>>()
+    for (const { topic, partition, next, end } of lanes.values()) {
+      if (!isLive && next >= end) continue
+      from.set(topic, (from.get(topic) ?? new Map()).set(partition, next))
+    }
+    if (from.size === 0) return undefined
+    const reader = client.reader({
+      from,
+      onRecords: (records) => {
+        for (const record of records) {
+          const name = laneName(record)
+          const lane = lanes.get(name)
+          if (lane === undefined || (!isLive && BigInt(record.offset) >= lane.end)) continue
+          if (BigInt(record.offset) < lane.seen) continue
+          lane.seen = BigInt(record.offset) + 1n
+          lane.heardAt = performance.now()
+          merge.add(name, this.#timeOf(record), record)
+          if (!lane.isPaused && merge.waitingOf(name) >= maxWaiting) {
+            lane.isPaused = true
+            reader.pause(lane.topic, lane.partition)
+          }
+        }
+        wake()
+      },
+      onPosition: (topic, partition, next) => {
+        const name = laneName({ topic, partition })
+        const lane = lanes.get(name)
+        if (lane === undefined) return
+        lane.next = next
+        if (next >= lane.end && !isLive) merge.idle(name)
+        wake()
+      },
+    })
+    return reader
+  }
+
+  /** From where to where each partition is read. */
+  async #lanes(client: KafkaClient): Promise<ReadonlyMap<string, Lane>> {
+    const { subscribe, from, to } = this.#options
+    const topics = [...new Set(topicsOf(subscribe).flatMap(([, keys]) => Object.keys(keys)))]
+    const [missing] = await client.ensureTopics(
+      topics.map((topic) => ({ topic })),
+      false,
+    )
+    if (missing !== undefined) {
+      throw new KafkaError('UNKNOWN_TOPIC', `topic "${missing}" does not exist`, { topic: missing })
+    }
+    const lanes = new Map<string, Lane>()
+    for (const topic of topics) {
+      const first = from === undefined ? undefined : await placesOf(client, topic, from)
+      const last = to === undefined || to === 'live' ? undefined : await placesOf(client, topic, to)
+      for (const [partition, { low, high }] of await client.bounds(topic)) {
+        const start = clamp(first?.get(partition) ?? low, low, high)
+        lanes.set(laneName({ topic, partition }), {
+          topic,
+          partition,
+          next: start,
+          seen: start,
+          end: clamp(last?.get(partition) ?? high, start, high),
+          heardAt: performance.now(),
+          isPaused: false,
+        })
+      }
+    }
+    return lanes
+  }
+
+  #timeOf(record: ReceivedRecord): Timestamp {
+    const { eventTime = 'record', serde = json } = this.#options
+    const own = record.timestampMs * 1_000
+    if (record.value === null) return own
+    if (eventTime === 'record') {
+      const ms = serde === envelope ? envelopeTimeMs(record.value) : undefined
+      return ms === undefined ? own : ms * 1_000
+    }
+    try {
+      const text = attributeOf(serde.read(record.value, record), eventTime.attribute)
+      return text === undefined ? own : timeOf(text)
+    } catch {
+      // It is found to be invalid when its time comes.
+      return own
+    }
+  }
+}
+
+interface Lane {
+  readonly topic: string
+  readonly partition: number
+  /** Up to here it has been read; up to `seen` its records have been taken. */
+  next: bigint
+  seen: bigint
+  readonly end: bigint
+  heardAt: number
+  isPaused: boolean
+}
+
+function laneName({ topic, partition }: Pick<Lane, 'topic' | 'partition'>): string {
+  return `${topic}/${partition}`
+}
+
+/** Partitions that were paused are read on when there is room. */
+function resumeIn(
+  reader: KafkaReader | undefined,
+  lanes: ReadonlyMap<string, Lane>,
+  merge: TimeMerge<unknown>,
+  maxWaiting: number,
+): void {
+  for (const [name, lane] of lanes) {
+    if (!lane.isPaused || merge.waitingOf(name) > maxWaiting / 2) continue
+    lane.isPaused = false
+    reader?.resume(lane.topic, lane.partition)
+  }
+}
+
+/** Partitions on which nothing has come for a while hold up nobody. */
+function idleIn(lanes: ReadonlyMap<string, Lane>, merge: TimeMerge<unknown>, idleMs: number): void {
+  const now = performance.now()
+  for (const [name, lane] of lanes) {
+    if (lane.next >= lane.end && now - lane.heardAt > idleMs) merge.idle(name)
+  }
+}
+
+async function placesOf(
+  client: KafkaClient,
+  topic: string,
+  place: ReplayPlace,
+): Promise<ReadonlyMap<number, bigint>> {
+  if ('time' in place) return client.offsetsAt(topic, Math.ceil(timeOf(place.time) / 1_000))
+  const offsets = Object.entries(place.offsets[topic] ?? {})
+  return new Map(offsets.map(([partition, offset]) => [Number(partition), BigInt(offset)]))
+}
+
+function timeOf(time: Timestamp | string): Timestamp {
+  return typeof time === 'string' ? timestampOf(time) : time
+}
+
+function clamp(value: bigint, low: bigint, high: bigint): bigint {
+  return value < low ? low : value > high ? high : value
+}
+
+function dynamicOf(name: string, parsed: Edge<ParsedRecord>): unknown {
+  return basketNode<string, unknown>()(name, { parsed }, ({ parsed }, out) => () => {
+    const { key = '', value } = parsed.value
+    if (value !== undefined) out.emit(key, value)
+    else if (out.has(key)) out.remove(key)
+  })
+}

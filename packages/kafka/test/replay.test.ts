@@ -1,0 +1,143 @@
+import { randomUUID } from 'node:crypto'
+import { channel, defineChannels, defineModule, Gateway, struct } from '@gw/channels'
+import { node, timestampOf } from '@gw/core'
+import { type ReplayOptions, replayKafka } from '@gw/kafka'
+import { describe, expect, inject, test } from 'vitest'
+import { z } from 'zod'
+import { createTopic, produce } from './broker/topics.js'
+
+const brokers = inject('brokers')
+const broker = brokers ?? ''
+
+const Order = struct('Order', { quantity: z.number(), at: z.string().optional() })
+const channels = defineChannels({ orders: channel(Order), seen: channel(z.array(z.unknown())) })
+type Channels = (typeof channels)['channels']
+
+/** What ticks on orders, with the engine's time. */
+function recording() {
+  const seen: (readonly [quantity: number, time: number])[] = []
+  const module = defineModule(channels, 'recording', (c) => {
+    c.setChannel(
+      'seen',
+      node('record', { order: c.getChannel('orders') }, ({ order }, context) => () => {
+        seen.push([order.value.quantity, (context.now - T0) / 1_000])
+        return [order.value.quantity]
+      }),
+    )
+  })
+  return { seen, module }
+}
+
+const T0 = timestampOf('2026-01-01T00:00:00Z')
+/** A record `ms` after the start. */
+const at = (partition: number, ms: number, quantity: number) => ({
+  partition,
+  timestamp: String(T0 / 1_000 + ms),
+  value: JSON.stringify({ quantity, at: new Date(T0 / 1_000 + ms).toISOString() }),
+})
+
+describe.skipIf(brokers === undefined)('a replay', () => {
+  const replayOf = (topic: string, more: Partial<ReplayOptions<Channels>> = {}) =>
+    replayKafka<Channels>({ brokers: [broker], subscribe: { orders: { [topic]: '' } }, ...more })
+
+  test('merges partitions in the order of their times, and ends where the topic ended', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 3)
+    await produce(broker, topic, [
+      at(0, 10, 1),
+      at(0, 40, 4),
+      at(1, 20, 2),
+      at(1, 50, 5),
+      at(0, 30, 3),
+    ])
+    const { seen, module } = recording()
+    const replay = replayOf(topic, { latenessMs: 20 })
+    const gateway = new Gateway({ channels, modules: [module, replay] })
+    await gateway.simulate()
+    expect(seen).toEqual([
+      [1, 10],
+      [2, 20],
+      [3, 30],
+      [4, 40],
+      [5, 50],
+    ])
+    expect(replay).toMatchObject({ replayed: 5, late: 0, invalid: 0, isCaughtUp: true })
+    await gateway.simulate()
+    expect(seen).toHaveLength(10)
+  })
+
+  test('runs between two times or offsets; what is late ticks at the watermark, what is invalid is told', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 1)
+    const bad = { partition: 0, timestamp: String(T0 / 1_000 + 35), value: 'not json' }
+    await produce(broker, topic, [at(0, 10, 1), at(0, 30, 3), at(0, 20, 2), bad, at(0, 40, 4)])
+    const { seen, module } = recording()
+    const run = async (more: Partial<ReplayOptions<Channels>>) => {
+      seen.length = 0
+      const replay = replayOf(topic, more)
+      await new Gateway({ channels, modules: [module, replay] }).simulate()
+      return { quantities: seen.map(([quantity]) => quantity), replay }
+    }
+    const whole = await run({})
+    expect(seen).toEqual([
+      [1, 10],
+      [3, 30],
+      [2, 30],
+      [4, 40],
+    ])
+    expect(whole.replay).toMatchObject({ late: 1, invalid: 1 })
+    expect(whole.replay.lastInvalid).toContain(`${topic}/0@3`)
+    const offsets = await run({
+      from: { offsets: { [topic]: { 0: 1 } } },
+      to: { offsets: { [topic]: { 0: 3 } } },
+    })
+    expect(offsets.quantities).toEqual([3, 2])
+    const times = await run({ from: { time: T0 + 15_000 }, to: { time: T0 + 40_000 } })
+    expect(times.quantities).toEqual([3, 2])
+    const byAttribute = await run({ eventTime: { attribute: 'at' }, latenessMs: 20 })
+    expect(byAttribute.quantities).toEqual([1, 2, 3, 4])
+  })
+
+  test('goes live without gap or overlap: old records tick at their times, new ones as they come', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 2)
+    await produce(broker, topic, [at(0, 10, 1), at(1, 20, 2), at(0, 30, 3)])
+    const { seen, module } = recording()
+    const replay = replayOf(topic, { to: 'live', from: { time: T0 }, idleMs: 100 })
+    const gateway = new Gateway({ channels, modules: [module, replay], clock: replay.clock })
+    await gateway.start()
+    await expect.poll(() => replay.isCaughtUp, { timeout: 20_000 }).toBe(true)
+    expect(seen).toEqual([
+      [1, 10],
+      [2, 20],
+      [3, 30],
+    ])
+    const before = Date.now() - T0 / 1_000
+    await produce(
+      broker,
+      topic,
+      [4, 5, 6].map((quantity) => ({
+        partition: quantity % 2,
+        value: JSON.stringify({ quantity }),
+      })),
+    )
+    await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(6)
+    expect(
+      seen
+        .slice(3)
+        .map(([quantity]) => quantity)
+        .sort(),
+    ).toEqual([4, 5, 6])
+    for (const [, time] of seen.slice(3)) expect(time).toBeGreaterThanOrEqual(before - 10)
+    await gateway.stop()
+  })
+
+  test('a topic that is not there ends the run with its name', async () => {
+    const { module } = recording()
+    const gateway = new Gateway({ channels, modules: [module, replayOf('not-there')] })
+    await expect(gateway.simulate()).rejects.toMatchObject({
+      code: 'SOURCE_FAILED',
+      cause: { code: 'UNKNOWN_TOPIC', topic: 'not-there' },
+    })
+  })
+})
