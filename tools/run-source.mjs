@@ -6,6 +6,7 @@ import { build } from 'esbuild'
 
 const ROOT = join(import.meta.dirname, '..')
 const [entry, ...rest] = process.argv.slice(2)
+if (entry === undefined) throw new Error('name the program: node tools/run-source.mjs FILE')
 // Beside the modules that it does not bundle.
 const folder = mkdtempSync(join(ROOT, 'node_modules/.gw-run-'))
 const outfile = join(folder, 'program.mjs')
@@ -25,7 +26,8 @@ await build({
   logLevel: 'error',
 })
 const child = spawn(process.execPath, [outfile, ...rest], { cwd: ROOT, stdio: 'inherit' })
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
+process.on('SIGINT', () => child.kill('SIGINT'))
+process.on('SIGTERM', () => child.kill('SIGTERM'))
 child.once('exit', (code) => {
   rmSync(folder, { recursive: true, force: true })
   process.exitCode = code ?? 1
