@@ -1,27 +1,30 @@
 import type { ErrorCode, FieldError } from '@gw/protocol'
 import type { z } from 'zod'
 
+/** Codes of mistakes in declaring, wiring and running; those of the wire come on top. */
+export const GATEWAY_ERRORS = [
+  'INVALID_CONTRACT',
+  'INVALID_OPTION',
+  'UNKNOWN_MODULE',
+  'CONFLICTING_CHANNEL',
+  'CONFLICTING_STATE',
+  'WRONG_EDGE',
+  'MISSING_PROVIDER',
+  'READ_ONLY',
+  'WIRING_CLOSED',
+  'MODULE_FAILED',
+  'MODULE_TIMEOUT',
+  'MISSING_PACKAGE',
+  'ALREADY_STARTED',
+  'SPINNING',
+  'NOT_JSON',
+] as const
+
 /**
  * Why a contract, a wiring or a life cycle is refused, or a call from outside; the latter carry the wire's codes.
- * Each is explained in `docs/errors.md` of the package.
+ * The repository's `docs/errors.md` says of each when it comes and what to do.
  */
-export type ChannelsErrorCode =
-  | ErrorCode
-  | 'INVALID_CONTRACT'
-  | 'INVALID_OPTION'
-  | 'WRONG_EDGE'
-  | 'CONFLICTING_CHANNEL'
-  | 'CONFLICTING_STATE'
-  | 'MISSING_PROVIDER'
-  | 'READ_ONLY'
-  | 'UNKNOWN_MODULE'
-  | 'MODULE_FAILED'
-  | 'MODULE_TIMEOUT'
-  | 'WIRING_CLOSED'
-  | 'ALREADY_STARTED'
-  | 'SPINNING'
-  | 'NOT_JSON'
-  | 'MISSING_PACKAGE'
+export type ChannelsErrorCode = ErrorCode | (typeof GATEWAY_ERRORS)[number]
 
 /** What a {@link ChannelsError} knows beside its message. */
 export interface ChannelsErrorDetails {

@@ -327,7 +327,10 @@ export class Wiring {
       this.#options.queryLimits,
     )
     state.store = store
-    const edge = stateNode(name, channel, store, options.key)
+    // Keys that modules announce are known only now.
+    if (options.key !== undefined && !channel.isDynamic) channel.slot(options.key)
+    const edge =
+      channel.slots.size === 0 ? empty(this.graph) : stateNode(name, channel, store, options.key)
     // Kept up to date for those who read it from outside, although no node may.
     sink(`keep ${name}`, { edge: passive(edge) }, () => () => undefined)
     this.#stateEdges.get(name)?.edge.bind(edge)

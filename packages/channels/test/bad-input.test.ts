@@ -316,3 +316,21 @@ test.each<[string, unknown, object, RegExp]>([
     message: expect.stringMatching(message),
   })
 })
+
+test('a state of a key that no module announces is refused; of a basket without keys it is empty', async () => {
+  const stateOf = (key: string | undefined) =>
+    simulate(
+      [
+        loose('m', (c) => c.setState('keyed', { by: 'k', ...(key === undefined ? {} : { key }) }), {
+          requires: [],
+        }),
+      ],
+      { channels: defineChannels({ keyed: basket(Rec) }) },
+    )
+  await expect(stateOf('A')).rejects.toMatchObject({
+    code: 'UNKNOWN_KEY',
+    channel: 'keyed',
+    key: 'A',
+  })
+  await stateOf(undefined)
+})
