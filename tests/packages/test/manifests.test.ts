@@ -19,6 +19,7 @@ const DEPENDENCIES: Readonly<Record<(typeof PACKAGES)[number], readonly string[]
   'auth-oidc': ['@gw/protocol', 'jose', 'openid-client'],
   kafka: ['@gw/channels', '@gw/core', '@gw/protocol', 'kafkajs'],
   client: ['@gw/protocol'],
+  mcp: ['@gw/client', '@gw/protocol', '@modelcontextprotocol/sdk', 'ws'],
 }
 
 test('every package and app builds', () => {

@@ -16,6 +16,7 @@ export const PACKAGES = [
   'auth-oidc',
   'kafka',
   'client',
+  'mcp',
 ] as const
 
 /** The parts of a manifest that the tests look at. */
