@@ -48,10 +48,16 @@ test('the first release publishes every package, with real versions in place of 
   }
 })
 
-test('a minor of one package is a release of that package alone', async () => {
-  expect(await release("---\n'@gw/client': minor\n---\n\nSomething new.\n")).toEqual(['client'])
+test('a minor of the client is a release of the client and of what contains it, nothing else', async () => {
+  const grown = await release("---\n'@gw/client': minor\n---\n\nSomething new.\n")
+  expect(grown).toEqual(['client', 'mcp'])
   expect(Object.keys(registry.published.get('@gw/client')?.versions ?? {})).toHaveLength(2)
   expect(Object.keys(registry.published.get('@gw/protocol')?.versions ?? {})).toHaveLength(1)
+})
+
+test('a minor of a package that no other contains is a release of that package alone', async () => {
+  const grown = await release("---\n'@gw/auth-apikey': minor\n---\n\nSomething new.\n")
+  expect(grown).toEqual(['auth-apikey'])
 })
 
 test('what depends on a package that grew is released with it, nothing else', async () => {
