@@ -1,3 +1,5 @@
+import { KafkaError } from './errors.js'
+
 const FIRST_MS = 100
 const LONGEST_MS = 5_000
 
@@ -46,4 +48,11 @@ export async function within(work: Promise<unknown>, ms: number): Promise<boolea
   } finally {
     clearTimeout(timeout)
   }
+}
+
+/** As `work`. @throws KafkaError `TIMED_OUT` when it takes longer than `ms`; what it does afterwards is nobody's concern. */
+export async function bounded<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
+  if (await within(work, ms)) return work
+  work.catch(() => undefined)
+  throw new KafkaError('TIMED_OUT', `${what} gave no answer in ${ms} ms: it is tried anew`)
 }

@@ -388,9 +388,15 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     return { units, task: units.task(partition) }
   }
 
-  async #prepare({ partition }: Task): Promise<void> {
+  async #prepare(task: Task): Promise<void> {
+    const { partition } = task
     const read = (await this.#changelog?.restore(partition)) ?? 0
     this.restored += read
+    if (!task.isOwned) {
+      // It went to somebody else while it was read.
+      this.#changelog?.drop(partition)
+      throw new KafkaError('FENCED', `partition ${partition} is somebody else's now`, { partition })
+    }
     this.#ready.add(partition)
   }
 

@@ -1,7 +1,11 @@
 import type { Admin, Kafka } from 'kafkajs'
+import { bounded, within } from './backoff.js'
 import type { Bounds, NewTopic } from './kafka-client.js'
 
 const TRIES = 5
+/** kafkajs never settles what is under way on a connection that dies while it is being closed. */
+const ANSWER_MS = 30_000
+const DISCONNECT_MS = 5_000
 
 /**
  * Does something with an admin connection of its own, and closes it. What the broker says will pass, such as a partition that
@@ -21,11 +25,17 @@ export async function withAdmin<T>(kafka: Kafka, use: (admin: Admin) => Promise<
 
 async function once<T>(kafka: Kafka, use: (admin: Admin) => Promise<T>): Promise<T> {
   const admin = kafka.admin()
-  await admin.connect()
+  const work = async (): Promise<T> => {
+    await admin.connect()
+    return use(admin)
+  }
   try {
-    return await use(admin)
+    return await bounded(work(), ANSWER_MS, 'an inquiry of the broker')
   } finally {
-    await admin.disconnect().catch(() => undefined)
+    await within(
+      admin.disconnect().catch(() => undefined),
+      DISCONNECT_MS,
+    )
   }
 }
 

@@ -91,7 +91,7 @@ export class KafkajsConsumer implements KafkaConsumer {
 
   /** Runs a consumer until it ends. @returns why. */
   async #runOnce(): Promise<string> {
-    const { topics, createTopics, concurrency = 1 } = this.#options
+    const { topics, createTopics } = this.#options
     const missing = await ensureTopics(
       this.#kafka,
       topics.map((topic) => ({ topic })),
@@ -109,21 +109,26 @@ export class KafkajsConsumer implements KafkaConsumer {
     const closed = new AbortController()
     const ended = this.#endOf(consumer, closed.signal)
     try {
-      await consumer.connect()
-      // This also decides what happens when an offset has been deleted: from the beginning loses nothing.
-      await consumer.subscribe({ topics: [...topics], fromBeginning: true })
-      consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(consumer, payload))
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: concurrency,
-        eachBatch: (payload) => this.#take(consumer, payload),
-      })
-      this.#applyPauses([...this.#paused.keys()])
-      return await ended
+      // Joining too can fall silent.
+      return await Promise.race([ended, this.#join(consumer).then(() => ended)])
     } finally {
       closed.abort()
     }
+  }
+
+  async #join(consumer: Consumer): Promise<void> {
+    const { topics, concurrency = 1 } = this.#options
+    await consumer.connect()
+    // This also decides what happens when an offset has been deleted: from the beginning loses nothing.
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true })
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(consumer, payload))
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: concurrency,
+      eachBatch: (payload) => this.#take(consumer, payload),
+    })
+    this.#applyPauses([...this.#paused.keys()])
   }
 
   #newConsumer(): Consumer {

@@ -7,6 +7,8 @@ import { kafkajsAssigner } from './kafkajs-assigner.js'
 import { receivedFrom } from './kafkajs-records.js'
 
 const DISCONNECT_MS = 5_000
+/** Without any sign of life for so long, a reader counts as stopped without a word. */
+const SILENT_MS = 15_000
 const BYTES_PER_PARTITION = 4 * 2 ** 20
 
 /**
@@ -62,7 +64,6 @@ export class KafkajsReader implements KafkaReader {
   }
 
   async #runOnce(): Promise<string> {
-    const { onStatus, onPosition, onRecords } = this.#options
     const consumer = this.#kafka.consumer({
       groupId: `gw-reader-${randomUUID()}`,
       partitionAssigners: [kafkajsAssigner(this.#assignor)],
@@ -74,10 +75,40 @@ export class KafkajsReader implements KafkaReader {
       retry: { initialRetryTime: 100, retries: 5, restartOnFailure: async () => false },
     })
     this.#consumer = consumer
+    const { CRASH, FETCH, HEARTBEAT } = consumer.events
+    let lastSign = performance.now()
+    const sign = (): void => {
+      lastSign = performance.now()
+    }
+    consumer.on(FETCH, sign)
+    consumer.on(HEARTBEAT, sign)
+    let watchdog: ReturnType<typeof setInterval> | undefined
     const ended = new Promise<string>((resolve) => {
-      consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error.message))
+      consumer.on(CRASH, ({ payload }) => resolve(payload.error.message))
       this.#stop.signal.addEventListener('abort', () => resolve('closed'), { once: true })
+      watchdog = setInterval(() => {
+        if (isTaking || performance.now() - lastSign < SILENT_MS) return
+        resolve(`the reader gave no sign of life for ${SILENT_MS} ms`)
+      }, SILENT_MS / 10)
     })
+    // Taking records may last as long as it wants: that is no silence of the broker.
+    let isTaking = false
+    try {
+      return await Promise.race([
+        ended,
+        this.#read(consumer, (taking) => {
+          isTaking = taking
+          sign()
+        }).then(() => ended),
+      ])
+    } finally {
+      clearInterval(watchdog)
+    }
+  }
+
+  /** Joins and begins to read. */
+  async #read(consumer: Consumer, onTaking: (taking: boolean) => void): Promise<void> {
+    const { onStatus, onPosition, onRecords } = this.#options
     await consumer.connect()
     await consumer.subscribe({ topics: [...this.#next.keys()], fromBeginning: true })
     consumer.on(consumer.events.GROUP_JOIN, () => {
@@ -96,21 +127,28 @@ export class KafkajsReader implements KafkaReader {
     }
     // What holds no records, such as the mark of a transaction, is told only here.
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-      if (payload.batchSize === 0) read(payload.topic, payload.partition, payload.lastOffset)
+      if (payload.batchSize === 0 && this.#consumer === consumer)
+        read(payload.topic, payload.partition, payload.lastOffset)
     })
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       eachBatch: async ({ batch, heartbeat, isRunning, isStale, resolveOffset }) => {
+        // One that was given up, but still runs, would bring back what is old.
+        if (this.#consumer !== consumer || this.#stop.signal.aborted) return
         if (!isRunning() || isStale()) return
         const { topic, partition, messages } = batch
-        await onRecords(messages.map((message) => receivedFrom(topic, partition, message)))
+        onTaking(true)
+        try {
+          await onRecords(messages.map((message) => receivedFrom(topic, partition, message)))
+        } finally {
+          onTaking(false)
+        }
         resolveOffset(messages.at(-1)?.offset ?? batch.lastOffset())
         read(topic, partition, batch.lastOffset())
         await heartbeat()
       },
     })
-    return ended
   }
 
   get #assignor(): PartitionAssignor {

@@ -1,4 +1,5 @@
 import type { Kafka, Producer, Transaction } from 'kafkajs'
+import { bounded, within } from './backoff.js'
 import { messageOf } from './errors.js'
 import type { KafkaRecord, KafkaTransactor, Progress, TransactorOptions } from './kafka-client.js'
 import { withAdmin } from './kafkajs-admin.js'
@@ -6,6 +7,9 @@ import { isRefusal, messageFor } from './kafkajs-records.js'
 
 /** Longer than a commit with its retries takes; then the broker aborts what was left open. */
 const TRANSACTION_MS = 60_000
+const OPEN_MS = 30_000
+/** kafkajs waits without end for answers on a connection that dies while it is being closed. */
+const DISCONNECT_MS = 5_000
 /** Records of one request at most. */
 const REQUEST_RECORDS = 10_000
 
@@ -32,8 +36,11 @@ export class KafkajsTransactor implements KafkaTransactor {
       transactionTimeout: TRANSACTION_MS,
     })
     this.#producer = producer
-    await producer.connect()
-    this.#transaction = await producer.transaction()
+    const begin = async (): Promise<Transaction> => {
+      await producer.connect()
+      return producer.transaction()
+    }
+    this.#transaction = await bounded(begin(), OPEN_MS, `opening ${this.#options.transactionalId}`)
     const { groupId, topics, partition } = this.#options
     const fetched = await withAdmin(this.#kafka, (admin) =>
       admin.fetchOffsets({ groupId, topics: [...topics] }),
@@ -46,7 +53,16 @@ export class KafkajsTransactor implements KafkaTransactor {
     return progress
   }
 
-  async commit(
+  /** Past the time after which the broker aborts it, a transaction is not waited for. */
+  commit(
+    records: readonly KafkaRecord[],
+    progress: Progress,
+  ): Promise<ReadonlyMap<string, bigint>> {
+    const work = this.#commit(records, progress)
+    return bounded(work, TRANSACTION_MS, `a transaction of ${this.#options.transactionalId}`)
+  }
+
+  async #commit(
     records: readonly KafkaRecord[],
     progress: Progress,
   ): Promise<ReadonlyMap<string, bigint>> {
@@ -76,7 +92,11 @@ export class KafkajsTransactor implements KafkaTransactor {
     const producer = this.#producer
     this.#producer = undefined
     this.#transaction = undefined
-    await producer?.disconnect().catch(() => undefined)
+    if (producer === undefined) return
+    await within(
+      producer.disconnect().catch(() => undefined),
+      DISCONNECT_MS,
+    )
   }
 
   /** A record that the broker refuses is found by halving; those around it are produced, in order. */

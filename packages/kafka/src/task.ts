@@ -129,6 +129,8 @@ export class Task {
 export class Tasks {
   readonly #newTask: (partition: number) => Task
   readonly #tasks = new Map<number, Task>()
+  /** Tasks that went to others and still end: who gets the partition back here waits for that. */
+  readonly #ending = new Map<number, Promise<void>>()
 
   constructor(newTask: (partition: number) => Task) {
     this.#newTask = newTask
@@ -139,6 +141,8 @@ export class Tasks {
     if (task === undefined) {
       task = this.#newTask(partition)
       this.#tasks.set(partition, task)
+      const ending = this.#ending.get(partition)
+      if (ending !== undefined) void task.exclusively(() => ending)
     }
     return task
   }
@@ -150,7 +154,11 @@ export class Tasks {
     for (const task of gone) {
       task.isOwned = false
       this.#tasks.delete(task.partition)
-      void task.close()
+      const { partition } = task
+      const ending = task.close().finally(() => {
+        if (this.#ending.get(partition) === ending) this.#ending.delete(partition)
+      })
+      this.#ending.set(partition, ending)
     }
     return gone.map(({ partition }) => partition)
   }
