@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 
-const VERSION = 1
+const VERSION = 2
 const SLICE = 5_000
 
 /** What a checkpoint says of itself: `next` is the offset of the changelog from which to read on. */
@@ -46,15 +47,22 @@ export class Checkpoints {
       entries: size,
     }
     const file = await open(fresh, 'w', 0o600)
+    let checksum = 0
+    const append = async (lines: readonly string[]): Promise<void> => {
+      const text = lines.map((line) => `${line}\n`).join('')
+      checksum = crc32(text, checksum)
+      await file.writeFile(text)
+    }
     try {
       let lines = [JSON.stringify(heading)]
       for (const [key, value] of entries) {
         lines.push(key, value)
         if (lines.length < SLICE) continue
-        await file.writeFile(`${lines.join('\n')}\n`)
+        await append(lines)
         lines = []
       }
-      await file.writeFile(`${lines.join('\n')}${lines.length > 0 ? '\n' : ''}`)
+      await append(lines)
+      await file.writeFile(String(checksum))
       await file.sync()
     } catch (error) {
       await file.close()
@@ -77,6 +85,7 @@ export class Checkpoints {
     let count = 0
     let key: string | undefined
     let rest = ''
+    let checksum = 0
     try {
       const chunks = createReadStream(this.#pathOf(partition), {
         encoding: 'utf8',
@@ -85,6 +94,7 @@ export class Checkpoints {
       for await (const chunk of chunks) {
         const lines = (rest + (chunk as string)).split('\n')
         rest = lines.pop() as string
+        if (lines.length > 0) checksum = crc32(`${lines.join('\n')}\n`, checksum)
         for (const line of lines) {
           if (heading === undefined) {
             heading = JSON.parse(line) as Heading
@@ -98,11 +108,11 @@ export class Checkpoints {
           }
         }
       }
+      const isWhole = rest === String(checksum) && key === undefined && count === heading?.entries
+      return isWhole ? BigInt(heading?.next ?? 0) : undefined
     } catch {
       return undefined
     }
-    const isWhole = rest === '' && key === undefined && count === heading?.entries
-    return isWhole ? BigInt(heading?.next ?? 0) : undefined
   }
 
   #isOurs(heading: Heading, partition: number): boolean {

@@ -1,0 +1,49 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Checkpoints } from '../src/checkpoint.js'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gw-checkpoints-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
+
+const entries = [
+  ['["sums","a"]', '12'],
+  ['["sums","ü"]', '{"sum":34}'],
+] as const
+
+async function written(): Promise<{ readonly path: string; readonly bytes: Buffer }> {
+  await new Checkpoints(folder, 'changelog').write(3, 17n, entries.length, entries)
+  const path = join(folder, readdirSync(folder)[0] as string)
+  return { path, bytes: readFileSync(path) }
+}
+
+test('what was written is read again, with the offset from which to go on', async () => {
+  await written()
+  const read: [string, string][] = []
+  const next = await new Checkpoints(folder, 'changelog').read(3, (...entry) => read.push(entry))
+  expect(next).toBe(17n)
+  expect(read).toEqual(entries)
+})
+
+test('a checkpoint that was cut off anywhere, or has any bit changed, counts for nothing', async () => {
+  const { path, bytes } = await written()
+  const readable: string[] = []
+  const tryWith = async (damaged: Buffer, what: string): Promise<void> => {
+    writeFileSync(path, damaged)
+    const next = await new Checkpoints(folder, 'changelog').read(3, () => undefined)
+    if (next !== undefined) readable.push(what)
+  }
+  for (let at = 0; at < bytes.length; at++) {
+    await tryWith(bytes.subarray(0, at), `cut at ${at}`)
+    const flipped = Buffer.from(bytes)
+    flipped[at] = (flipped[at] as number) ^ 1
+    await tryWith(flipped, `bit of ${at}`)
+  }
+  expect(readable).toEqual([])
+})
