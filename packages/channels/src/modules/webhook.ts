@@ -58,10 +58,20 @@ export function webhook(options: WebhookOptions): Module {
     backoffMs: options.backoffMs ?? 250,
     logger: options.logger ?? consoleLogger,
     deliver: async ([text], closing) => {
-      const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), closing])
-      const response = await fetch(url, { method, headers, body: text as string, signal })
-      await response.body?.cancel()
-      if (!response.ok) throw failureOf(response)
+      const late = new AbortController()
+      const timer = setTimeout(
+        () => late.abort(new Error(`no answer in ${timeoutMs} ms`)),
+        timeoutMs,
+      )
+      try {
+        // Not `AbortSignal.timeout`: one that only `any` listens to is collected before its time, and then never aborts.
+        const signal = AbortSignal.any([late.signal, closing])
+        const response = await fetch(url, { method, headers, body: text as string, signal })
+        await response.body?.cancel()
+        if (!response.ok) throw failureOf(response)
+      } finally {
+        clearTimeout(timer)
+      }
     },
   })
   return {
