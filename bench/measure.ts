@@ -42,10 +42,14 @@ export function measure(scenario: Scenario, { sampleMs, rounds }: MeasureOptions
   return best
 }
 
-/** How many ticks take at least `sampleMs`; warms the side up on the way. */
+/**
+ * How many ticks take at least `sampleMs`; warms the side up on the way. One time above it may have been a disturbance, and
+ * a sample that is too short measures the start.
+ */
 function ticksFor(scenario: Scenario, side: Side, sampleMs: number): number {
   let n = 16
-  while (timed(scenario, side, n) < sampleMs) n *= 2
+  const isTooShort = (): boolean => timed(scenario, side, n) < sampleMs
+  while (isTooShort() || isTooShort() || isTooShort()) n *= 2
   return n
 }
 

@@ -5,4 +5,4 @@ import { scenarios } from './scenarios.js'
 const name = process.argv[2]
 const scenario = scenarios.find((each) => each.name === name)
 if (scenario === undefined) throw new Error(`there is no scenario ${name}`)
-console.log(JSON.stringify(measure(scenario, { sampleMs: 100, rounds: 8 })))
+console.log(JSON.stringify(measure(scenario, { sampleMs: 250, rounds: 5 })))

@@ -45,9 +45,10 @@ export interface EngineOptions {
   /** Cycles at one engine time before the run is ended as spinning. @defaultValue 1_000_000 */
   readonly maxCyclesAtOneTime?: number
   /**
-   * Runs of a group of nodes after which a function is generated for it, which runs them several times as fast. Where
-   * code must not be generated from strings nothing is, and all runs the same; `Infinity` asks for that.
-   * @defaultValue 1_000
+   * Runs of a group of nodes after which a function is generated for it, which runs them several times as fast once it is
+   * optimised: that costs some 20 ms for 32 nodes, most of it in another thread. Where code must not be generated from
+   * strings nothing is, and all runs the same; `Infinity` asks for that.
+   * @defaultValue 10_000
    */
   readonly compileAfter?: number
   /** Asked after each cycle: the run ends with the first cycle after which it says yes. */
@@ -130,7 +131,7 @@ export class Engine {
     this.end = options.end
     this.isRealtime = options.realtime
     this.onNodeFailure = options.onNodeFailure ?? (() => 'rethrow')
-    this.compileAfter = options.compileAfter ?? 1_000
+    this.compileAfter = options.compileAfter ?? 10_000
     this.profiler = options.profiler
     this.#present = options.present
     this.#maxCyclesAtOneTime = options.maxCyclesAtOneTime ?? 1_000_000
