@@ -1,10 +1,10 @@
-import type { Authenticator, AuthResult, Credentials } from '@gw/protocol'
+import type { Authenticator, AuthResult, Credentials, Identity } from '@gw/protocol'
 import { Attempts, type FailedAttempt, type Origin } from './attempts.js'
 import { presentedKeys, TOKEN } from './carriers.js'
 import { configuredKey, type NamedKey } from './configured-key.js'
 import type { FailureLimits } from './failures.js'
 import { generateKey, keyId } from './key-format.js'
-import { identityOf, KeyRing, type RefusalReason, refusalOf } from './key-ring.js'
+import { KeyRing, type RefusalReason, refusalOf } from './key-ring.js'
 import { hashKey, type KeyStore, type StoredKey } from './key-store.js'
 import { isSessionCookie, Sessions } from './sessions.js'
 
@@ -44,7 +44,7 @@ type RevocationListener = (identityName: string, credential?: string) => void
 
 /** What was found out about a key that somebody presents. */
 type Look =
-  | { readonly key: StoredKey }
+  | { readonly key: StoredKey; readonly identity: Identity }
   | { readonly key?: undefined; readonly presented: string; readonly reason: RefusalReason }
   | { readonly key?: undefined; readonly waitMs: number }
 
@@ -52,7 +52,7 @@ class ApiKeyAuthenticator implements Authenticator {
   readonly name = 'api-key'
   readonly secretQueryParameters: readonly string[] = [TOKEN]
   readonly cookieName: string = TOKEN
-  readonly #allowQuery: boolean
+  readonly allowsKeyInUrl: boolean
   readonly #store: KeyStore | undefined
   readonly #configured: readonly StoredKey[]
   /** The key made for this run, until it has been announced. */
@@ -69,25 +69,37 @@ class ApiKeyAuthenticator implements Authenticator {
     this.#generated = only === undefined && !hasOthers ? generateKey().key : undefined
     const single = only === undefined ? this.#generated : only
     const all = single === undefined ? keys : [{ name: this.name, key: single as string }, ...keys]
-    this.#allowQuery = options.allowQuery ?? true
+    this.allowsKeyInUrl = options.allowQuery ?? true
     this.#store = store
     this.#configured = all.map(configuredKey)
-    this.#sessions = new Sessions({ maxAgeSeconds: options.sessionSeconds })
+    this.#sessions = new Sessions({
+      maxAgeSeconds: options.sessionSeconds,
+      onEnded: ({ keyId, credential }) => {
+        const name = this.#ring.get(keyId)?.name
+        if (name !== undefined) this.#tell(name, credential)
+      },
+    })
     this.#attempts = new Attempts(options.failures, options.onFailure)
     this.#ring = this.#newRing()
     store?.onChange?.(() => this.#reload())
   }
 
   authenticate(credentials: Credentials): AuthResult {
-    const presented = presentedKeys(credentials, this.#allowQuery)
+    const presented = presentedKeys(credentials, this.allowsKeyInUrl)
     const cookie = credentials.cookie(TOKEN)
-    // The reference's clients may hold the key itself in the cookie; we accept it, and never set it.
-    const isKey = cookie !== undefined && !isSessionCookie(cookie)
-    const keys = isKey ? [...presented, cookie] : presented
-    const looks = keys.map((key) => this.#look(key, credentials))
-    for (const { key } of looks) if (key !== undefined) return admit(key)
-    const session = cookie === undefined ? undefined : this.#sessionOf(cookie)
-    if (session !== undefined) return session
+    const looks = presented.map((key) => this.#look(key, credentials))
+    for (const look of looks) {
+      if (look.key !== undefined) return { ok: true, identity: look.identity }
+    }
+    if (cookie !== undefined && isSessionCookie(cookie)) {
+      const session = this.#sessionOf(cookie)
+      if (session !== undefined) return session
+    } else if (cookie !== undefined && cookie !== '') {
+      // The reference's clients may hold the key itself in the cookie; we accept it, and never set it.
+      const look = this.#look(cookie, credentials)
+      if (look.key !== undefined) return { ok: true, identity: look.identity, isByCookie: true }
+      looks.push(look)
+    }
     return refusal(looks, () => this.#count(looks, credentials))
   }
 
@@ -113,7 +125,7 @@ class ApiKeyAuthenticator implements Authenticator {
       return undefined
     }
     const { maxAgeSeconds } = this.#sessions
-    return { cookie: this.#sessions.begin(look.key.id), maxAgeSeconds }
+    return { cookie: this.#sessions.begin(look.key), maxAgeSeconds }
   }
 
   logout(cookie: string): void {
@@ -123,12 +135,15 @@ class ApiKeyAuthenticator implements Authenticator {
   #look(presented: string, origin: Origin): Look {
     const nowMs = Date.now()
     const hash = hashKey(presented)
-    const waitMs = this.#attempts.waitMs(presented, hash, origin, nowMs)
-    if (waitMs > 0) return { waitMs }
-    const { key, reason } = this.#ring.check(hash, keyId(presented), nowMs)
-    if (key === undefined) return { presented, reason }
-    this.#attempts.succeeded(hash)
-    return { key }
+    const waitMs = this.#attempts.waitMs(presented, origin, nowMs)
+    if (waitMs > 0 && !this.#attempts.wasRight(hash)) return { waitMs }
+    const { key, identity, reason } = this.#ring.check(hash, keyId(presented), nowMs)
+    if (key !== undefined) {
+      this.#attempts.succeeded(hash)
+      return { key, identity }
+    }
+    this.#attempts.forget(hash)
+    return waitMs > 0 ? { waitMs } : { presented, reason }
   }
 
   #count(looks: readonly Look[], origin: Origin): void {
@@ -138,13 +153,11 @@ class ApiKeyAuthenticator implements Authenticator {
   }
 
   #sessionOf(cookie: string): AuthResult | undefined {
-    const session = this.#sessions.find(cookie)
-    const key = session && this.#ring.get(session.keyId)
+    const keyId = this.#sessions.keyIdOf(cookie)
+    const key = keyId === undefined ? undefined : this.#ring.get(keyId)
     if (key === undefined || refusalOf(key, Date.now()) !== undefined) return undefined
-    const identity = identityOf(key)
-    const { expiresAtMs = Number.POSITIVE_INFINITY } = identity
-    const endsAtMs = Math.min(session?.endsAtMs ?? 0, expiresAtMs)
-    return { ok: true, identity: { ...identity, expiresAtMs: endsAtMs }, isByCookie: true }
+    const identity = this.#sessions.identityOf(cookie, key)
+    return identity === undefined ? undefined : { ok: true, identity, isByCookie: true }
   }
 
   #newRing(): KeyRing {
@@ -158,8 +171,13 @@ class ApiKeyAuthenticator implements Authenticator {
     for (const key of before.keys()) {
       if (refusalOf(key, nowMs) !== undefined || isSame(key, this.#ring.get(key.id), nowMs))
         continue
-      for (const listener of this.#listeners) listener(key.name, key.id)
+      this.#tell(key.name, key.id)
+      for (const { credential } of this.#sessions.ofKey(key.id)) this.#tell(key.name, credential)
     }
+  }
+
+  #tell(name: string, credential: string): void {
+    for (const listener of this.#listeners) listener(name, credential)
   }
 }
 
@@ -175,10 +193,6 @@ const LIMITED = {
 function refusal(looks: readonly Look[], onRefused: () => void): AuthResult {
   const retryAfterMs = Math.max(0, ...looks.map((look) => ('waitMs' in look ? look.waitMs : 0)))
   return { ...(retryAfterMs === 0 ? REFUSED : { ...LIMITED, retryAfterMs }), onRefused }
-}
-
-function admit(key: StoredKey): AuthResult {
-  return { ok: true, identity: identityOf(key) }
 }
 
 /** Whether who came in with a key may stay: it is still good, and lets them do what it did then. */

@@ -1,6 +1,7 @@
 import { type FailureLimits, Failures } from './failures.js'
 import { isMistypedKey, shownId } from './key-format.js'
 import type { RefusalReason } from './key-ring.js'
+import { networkOf } from './network.js'
 
 /** A failed attempt, without the key. */
 export interface FailedAttempt {
@@ -35,9 +36,14 @@ export class Attempts {
     this.#onFailure = onFailure
   }
 
-  /** How long a key has to wait until it is looked at; 0 when it may be now. */
-  waitMs(key: string, hash: string, { address }: Origin, nowMs: number): number {
-    return this.#recent.has(hash) ? 0 : this.#longest(namesOf(key, address), nowMs)
+  /** How long a key has to wait until it is answered; 0 when it may be now. */
+  waitMs(key: string, { address }: Origin, nowMs: number): number {
+    return this.#longest(namesOf(key, address), nowMs)
+  }
+
+  /** Whether a key was right lately: then it is looked at first, and waits only when it is right no more. */
+  wasRight(hash: string): boolean {
+    return this.#recent.has(hash)
   }
 
   succeeded(hash: string): void {
@@ -46,6 +52,11 @@ export class Attempts {
     if (this.#recent.size > MAX_RECENT) {
       this.#recent.delete(this.#recent.values().next().value as string)
     }
+  }
+
+  /** A key that was right lately is so no more: from now on it is as any wrong one. */
+  forget(hash: string): void {
+    this.#recent.delete(hash)
   }
 
   failed(key: string, reason: RefusalReason, { address, path }: Origin, nowMs: number): void {
@@ -64,7 +75,8 @@ export class Attempts {
 
 function namesOf(key: string, address: string): readonly string[] {
   const id = shownId(key)
-  return id === undefined ? [`from ${address}`] : [`from ${address}`, `for ${id}`]
+  const from = `from ${networkOf(address)}`
+  return id === undefined ? [from] : [from, `for ${id}`]
 }
 
 function logFailure({ address, path, keyId, reason }: FailedAttempt): void {

@@ -4,6 +4,7 @@ import { presentedKeys, TOKEN } from './carriers.js'
 import type { FailureLimits } from './failures.js'
 import { hashKey } from './key-store.js'
 import { isSessionCookie } from './sessions.js'
+import { validatedIdentity } from './validated-identity.js'
 
 /** Says who a key stands for; `undefined` or `null` when for nobody. Throws, or rejects, when it cannot say. */
 export type KeyValidator = (
@@ -28,6 +29,12 @@ export interface ExternalKeysOptions {
 }
 
 const MAX_ANSWERS = 10_000
+
+/** A key, and the request in which it was shown. */
+interface Shown {
+  readonly key: string
+  readonly credentials: Credentials
+}
 
 /** An answer, or the question while it is open. */
 interface Asked {
@@ -56,6 +63,8 @@ class ExternalKeysAuthenticator implements Authenticator {
   readonly #attempts: Attempts
   /** By the hash of the key, the oldest first. */
   readonly #asked = new Map<string, Asked>()
+  /** With what identities came in, for as long as somebody holds on to them. */
+  readonly #shown = new WeakMap<Identity, Shown>()
 
   constructor(options: ExternalKeysOptions) {
     this.#validate = options.validate
@@ -75,27 +84,44 @@ class ExternalKeysAuthenticator implements Authenticator {
     for (const key of all) {
       const known = this.#asked.get(hashKey(key))
       if (known?.known?.identity !== undefined && isFresh(known)) {
-        return { ok: true, identity: known.known.identity }
+        return admitted(known.known.identity, keys.includes(key))
       }
     }
-    return this.#askAll([...all], credentials)
+    return this.#askAll([...all], keys, credentials)
   }
 
-  async #askAll(keys: readonly string[], credentials: Credentials): Promise<AuthResult> {
+  /** Asks again, when the answer by which it was let in holds no more: its sockets end with its key. */
+  async isStillGood(identity: Identity): Promise<boolean> {
+    const shown = this.#shown.get(identity)
+    if (shown === undefined) return true
+    const { key, credentials } = shown
+    const now = await this.#ask(key, hashKey(key), credentials)
+    return now === identity || JSON.stringify(now) === JSON.stringify(identity)
+  }
+
+  async #askAll(
+    keys: readonly string[],
+    besideCookie: readonly string[],
+    credentials: Credentials,
+  ): Promise<AuthResult> {
     const wrong: string[] = []
     let failure: unknown
     let retryAfterMs = 0
     for (const key of keys) {
       const hash = hashKey(key)
-      const waitMs = this.#attempts.waitMs(key, hash, credentials, Date.now())
-      retryAfterMs = Math.max(retryAfterMs, waitMs)
-      if (waitMs > 0) continue
+      const waitMs = this.#attempts.waitMs(key, credentials, Date.now())
+      const mayWait = !this.#attempts.wasRight(hash)
+      if (mayWait) retryAfterMs = Math.max(retryAfterMs, waitMs)
+      if (mayWait && waitMs > 0) continue
       try {
         const identity = await this.#ask(key, hash, credentials)
-        if (identity === undefined) wrong.push(key)
-        else {
+        if (identity === undefined) {
+          this.#attempts.forget(hash)
+          retryAfterMs = Math.max(retryAfterMs, waitMs)
+          if (waitMs === 0) wrong.push(key)
+        } else {
           this.#attempts.succeeded(hash)
-          return { ok: true, identity }
+          return admitted(identity, besideCookie.includes(key))
         }
       } catch (error) {
         failure = error
@@ -123,6 +149,7 @@ class ExternalKeysAuthenticator implements Authenticator {
     answer.then(
       (identity) => {
         asked.known = { identity }
+        if (identity !== undefined) this.#shown.set(identity, { key, credentials })
       },
       () => this.#asked.delete(hash),
     )
@@ -138,8 +165,7 @@ class ExternalKeysAuthenticator implements Authenticator {
       )
     })
     try {
-      const identity = await Promise.race([this.#validate(key, credentials), late])
-      return identity ?? undefined
+      return validatedIdentity(await Promise.race([this.#validate(key, credentials), late]))
     } finally {
       clearTimeout(timer)
     }
@@ -150,6 +176,11 @@ function isFresh({ untilMs, known }: Asked): boolean {
   const nowMs = Date.now()
   const { expiresAtMs = Number.POSITIVE_INFINITY } = known?.identity ?? {}
   return untilMs > nowMs && expiresAtMs > nowMs
+}
+
+/** Browsers send cookies by themselves; a key in one must not let in what another site's page asks. */
+function admitted(identity: Identity, isBesideCookie: boolean): AuthResult {
+  return { ok: true, identity, ...(isBesideCookie ? {} : { isByCookie: true }) }
 }
 
 const REFUSED = { ok: false, code: 'UNAUTHORIZED', detail: 'unauthorized' } as const

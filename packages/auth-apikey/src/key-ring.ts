@@ -8,8 +8,8 @@ export type RefusalReason = 'unknown' | 'revoked' | 'expired' | 'not yet valid'
 
 /** Outcome of looking at a key. */
 export type KeyCheck =
-  | { readonly key: StoredKey; readonly reason?: undefined }
-  | { readonly key?: undefined; readonly reason: RefusalReason }
+  | { readonly key: StoredKey; readonly identity: Identity; readonly reason?: undefined }
+  | { readonly key?: undefined; readonly identity?: undefined; readonly reason: RefusalReason }
 
 /** Keys, found in a time that tells nothing about them. */
 export class KeyRing {
@@ -21,7 +21,7 @@ export class KeyRing {
   constructor(keys: readonly StoredKey[]) {
     for (const key of keys) {
       if (this.#byId.has(key.id)) continue
-      const entry = { key, hash: Buffer.from(key.hash, 'hex') }
+      const entry = { key, hash: Buffer.from(key.hash, 'hex'), identity: identityOf(key) }
       this.#byId.set(key.id, entry)
       if (!isKeyId(key.id)) this.#chosen.push(entry)
     }
@@ -41,24 +41,28 @@ export class KeyRing {
     const digest = Buffer.from(presentedHash, 'hex')
     const entry = id === undefined ? undefined : this.#byId.get(id)
     const candidates = id === undefined ? this.#chosen : [entry ?? NOBODY]
-    let found: StoredKey | undefined
+    let found: Entry | undefined
     // All of them, so that the time does not tell which one it was.
-    for (const { key, hash } of candidates) if (timingSafeEqual(hash, digest)) found = key
-    if (found === undefined) return { reason: 'unknown' }
-    const reason = refusalOf(found, nowMs)
-    return reason === undefined ? { key: found } : { reason }
+    for (const each of candidates) if (timingSafeEqual(each.hash, digest)) found = each
+    if (found === undefined || found === NOBODY) return { reason: 'unknown' }
+    const { key, identity } = found
+    const reason = refusalOf(key, nowMs)
+    return reason === undefined ? { key, identity } : { reason }
   }
 }
 
 interface Entry {
   readonly key: StoredKey
   readonly hash: Buffer
+  /** One for all who come with the key, so that what is known of it is found again. */
+  readonly identity: Identity
 }
 
 /** What an unknown key is compared with, so that the comparison takes place: no text has this hash. */
 const NOBODY: Entry = {
   key: { id: '', name: '', hash: '', createdAt: '' },
   hash: Buffer.alloc(32),
+  identity: { name: '', scopes: [] },
 }
 
 /** Why a key of ours is not good now. */

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Authenticator, AuthResult, Credentials } from '@gw/protocol'
+import type { Authenticator, AuthResult, Credentials, Identity } from '@gw/protocol'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { externalKeys, httpValidator, type KeyValidator } from '../src/index.js'
 
@@ -78,6 +78,44 @@ describe('a function', () => {
     expect(await auth.authenticate(request('good'))).toMatchObject({ ok: true })
     const slow = externalKeys({ validate: () => new Promise(() => undefined), timeoutMs: 10 })
     await expect(slow.authenticate(request('good'))).rejects.toThrow('longer than 10 ms')
+  })
+
+  test.each<[string, unknown]>([
+    ['a plain yes', true],
+    ['a plain no, which is undefined or null', false],
+    ['a name alone', 'ann'],
+    ['nobody’s name', {}],
+    ['a misspelt member', { name: 'ann', scope: [] }],
+    ['a scope that is none', { name: 'ann', scopes: ['read'] }],
+  ])('that answers %s lets nobody in', async (_, answer) => {
+    const auth = externalKeys({ validate: (() => answer) as never, onFailure })
+    await expect(auth.authenticate(request('good'))).rejects.toThrow('no identity')
+  })
+
+  test('is asked again whether who came in may stay', async () => {
+    vi.useFakeTimers()
+    const answers = new Map([
+      ['a', { name: 'ann' }],
+      ['b', { name: 'ann' }],
+    ])
+    const validate = vi.fn<KeyValidator>((key) => answers.get(key))
+    const auth = externalKeys({ validate, onFailure })
+    const identityOf = async (key: string): Promise<Identity> => {
+      const result = await decide(auth, request(key))
+      if (!result.ok) throw new Error('refused')
+      return result.identity
+    }
+    const [a, b] = [await identityOf('a'), await identityOf('b')]
+    answers.delete('b')
+    expect(await auth.isStillGood?.(b)).toBe(true)
+    expect(validate).toHaveBeenCalledTimes(2)
+    vi.advanceTimersByTime(30_000)
+    expect(await auth.isStillGood?.(b)).toBe(false)
+    expect(await auth.isStillGood?.(a)).toBe(true)
+    expect(await auth.isStillGood?.({ name: 'of another authenticator' })).toBe(true)
+    answers.set('a', { name: 'ann', scopes: [] } as never)
+    vi.advanceTimersByTime(30_000)
+    expect(await auth.isStillGood?.(a)).toBe(false)
   })
 
   test('an identity that has expired is asked for again', async () => {

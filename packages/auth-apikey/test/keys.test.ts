@@ -1,6 +1,13 @@
 import type { Authenticator, AuthResult, Credentials } from '@gw/protocol'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { apiKey, type FailedAttempt, generateKey } from '../src/index.js'
+import {
+  apiKey,
+  type FailedAttempt,
+  generateKey,
+  hashKey,
+  type KeyStore,
+  type StoredKey,
+} from '../src/index.js'
 
 interface Request {
   readonly key?: string
@@ -118,6 +125,63 @@ describe('whoever is refused', () => {
       expect(JSON.stringify(attempts)).not.toContain(each)
   })
 
+  test('with a key that was good until now waits as with one that is unknown', () => {
+    const { key } = generateKey()
+    const other = generateKey().key
+    let tell: () => void = () => undefined
+    const stored = { id: key.slice(3, 11), name: 'x', hash: hashKey(key), createdAt: '2026-01-01' }
+    let keys: StoredKey[] = [stored]
+    const store: KeyStore = {
+      keys: () => keys,
+      onChange: (listener) => {
+        tell = listener
+        return () => undefined
+      },
+    }
+    const auth = apiKey({ store, onFailure, failures: { perMinute: 2 } })
+    expect(decide(auth, request({ key }))).toMatchObject({ ok: true })
+    keys = [{ ...stored, revokedAt: '2026-01-02' }]
+    tell()
+    const answersTo = (each: string, address: string) =>
+      [1, 2, 3, 4].map(() => JSON.stringify(decide(auth, request({ key: each, address }))))
+    expect(answersTo(key, '10.0.0.1')).toEqual(answersTo(other, '10.0.0.2'))
+    // From where somebody guesses, too.
+    decide(auth, request({ key: 'a', address: '10.0.0.3' }))
+    decide(auth, request({ key: 'b', address: '10.0.0.3' }))
+    keys = [stored]
+    tell()
+    vi.advanceTimersByTime(60_000)
+    decide(auth, request({ key, address: '10.0.0.4' }))
+    decide(auth, request({ key: 'a', address: '10.0.0.3' }))
+    decide(auth, request({ key: 'b', address: '10.0.0.3' }))
+    keys = [{ ...stored, revokedAt: '2026-01-02' }]
+    tell()
+    expect(decide(auth, request({ key, address: '10.0.0.3' }))).toMatchObject({
+      code: 'TOO_MANY_REQUESTS',
+    })
+  })
+
+  test.each([
+    ['an IPv4 address', '10.0.0.1', '10.0.0.2', false],
+    ['the same in IPv6', '10.0.0.1', '::ffff:10.0.0.1', true],
+    ['an IPv6 network', '2001:db8:1:2::1', '2001:DB8:1:2:aaaa:bbbb:cccc:dddd', true],
+    ['an IPv6 network, abridged', '2001:db8::1', '2001:db8:0:0:1::', true],
+    ['another IPv6 network', '2001:db8:1:2::1', '2001:db8:1:3::1', false],
+    ['a link', 'fe80::1%eth0', 'fe80::2%eth0', true],
+    ['dots at the end', '64:ff9b::1.2.3.4', '64:ff9b::5.6.7.8', true],
+    ['loopback', '::1', '127.0.0.1', false],
+    ['a UNIX socket', 'unix', '10.0.0.1', false],
+  ])('is counted for %s: %s and %s alike is %s', (_, first, second, isAlike) => {
+    const auth = apiKey({ key: 'k', onFailure, failures: { perMinute: 1 } })
+    expect(decide(auth, request({ key: 'x', address: first }))).toMatchObject({
+      code: 'UNAUTHORIZED',
+    })
+    expect(decide(auth, request({ key: 'x', address: second }))).toMatchObject({
+      code: isAlike ? 'TOO_MANY_REQUESTS' : 'UNAUTHORIZED',
+    })
+    expect(attempts[0]).toMatchObject({ address: first })
+  })
+
   test('too often from one address waits, whatever the key, and others do not', () => {
     const { key } = generateKey()
     const auth = apiKey({ key, onFailure, failures: { perMinute: 3 } })
@@ -192,9 +256,11 @@ describe('a session', () => {
     expect(attempts).toEqual([])
   })
 
-  test('says that it came by a cookie, and a key beside it is no cookie', () => {
+  test('says that it came by a cookie, as a key in a cookie does; a key beside it is no cookie', () => {
     const auth = apiKey({ key: 'k', onFailure })
     const cookie = cookieOf(auth, 'k')
+    expect(decide(auth, request({ cookie: 'k' }))).toMatchObject({ ok: true, isByCookie: true })
+    expect(decide(auth, request({ key: 'k', cookie: 'k' }))).not.toHaveProperty('isByCookie')
     expect(decide(auth, request({ cookie }))).toMatchObject({ ok: true, isByCookie: true })
     expect(decide(auth, request({ key: 'k', cookie }))).not.toHaveProperty('isByCookie')
   })

@@ -88,6 +88,11 @@ export interface Authenticator {
    * @returns what ends it.
    */
   onRevoked?(listener: (identityName: string, credential?: string) => void): () => void
+  /**
+   * Whether an identity that it has let in may stay; asked now and then of those with open sockets. For who cannot tell by
+   * `onRevoked`; of identities that another has let in it says yes.
+   */
+  isStillGood?(identity: Identity): boolean | Promise<boolean>
   /** Lines for people to see at start, a generated key for example. Handed out once: whoever asks first prints them. */
   announce?(): readonly string[]
   /**
@@ -98,7 +103,9 @@ export interface Authenticator {
     key: string,
     address?: string,
   ): { readonly cookie: string; readonly maxAgeSeconds: number } | undefined
-  /** Ends the session of a cookie. */
+  /** Whether a key may stand in a URL, so that `login` is given those from there too. @defaultValue true */
+  readonly allowsKeyInUrl?: boolean
+  /** Ends the session of a cookie, and tells {@link onRevoked} so. */
   logout?(cookie: string): void
   /** Name of the session cookie, where `login` is offered. */
   readonly cookieName?: string

@@ -3,7 +3,7 @@ import { cors } from 'hono/cors'
 import { HTTPException } from 'hono/http-exception'
 import type { Registry } from 'prom-client'
 import { WebServerError } from './errors.js'
-import { addressOf, type GatewayContext, type GatewayEnv } from './http/context.js'
+import type { GatewayContext, GatewayEnv } from './http/context.js'
 import { problemOf } from './http/problem.js'
 import { slashRedirect } from './http/redirect.js'
 import { problemHeaders, SECURE_HEADERS } from './http/respond.js'
@@ -48,7 +48,9 @@ export function createApp(
   app.use('*', async (c, next) => {
     await next()
     service.requests.count(c.req.method, c.req.path, c.res.status)
-    for (const [name, value] of Object.entries(SECURE_HEADERS)) c.res.headers.set(name, value)
+    for (const [name, value] of Object.entries(SECURE_HEADERS)) {
+      if (!c.res.headers.has(name)) c.res.headers.set(name, value)
+    }
   })
   if (settings.cors !== undefined) app.use('*', corsOf(settings.cors.origins))
   for (const middleware of settings.middleware) app.use('*', middleware)
@@ -100,7 +102,7 @@ function loginPath(service: Service, c: GatewayContext, error: unknown): string 
 
 function refuse(service: Service, c: GatewayContext, error: unknown): Response {
   const problem = problemOf(error)
-  const from = { address: addressOf(c.env?.incoming), path: c.req.path }
+  const from = { address: service.settings.proxies.addressOf(c.env?.incoming), path: c.req.path }
   service.audit?.refused(problem.body.code, c.get('identity'), from)
   if (problem.fault) {
     service.settings.log.error({ err: error, path: c.req.path }, `${c.req.method} failed`)

@@ -2,6 +2,7 @@ import { consoleLogger, type Logger } from '@gw/channels'
 import type { Authenticator, AuthFilter } from '@gw/protocol'
 import type { MiddlewareHandler } from 'hono'
 import { WebServerError } from './errors.js'
+import { Proxies } from './http/proxies.js'
 
 /** Bounds of a server. Times are in milliseconds. */
 export interface Limits {
@@ -114,6 +115,11 @@ export interface WebServerOptions {
   readonly cors?: CorsOptions
   /** Origins from which pages may open the stream, beside the server's own and those of `cors`. */
   readonly origins?: readonly string[]
+  /**
+   * Proxies in front, which are believed when they say in `X-Forwarded-For` where a request comes from: addresses, networks
+   * such as `10.0.0.0/8`, and `unix`. @defaultValue nobody is believed
+   */
+  readonly proxies?: readonly string[]
   /** Middleware of Hono that runs before every route. */
   readonly middleware?: readonly MiddlewareHandler[]
   /** What a slow reader gets: a `gap` message, or a close with code 4000. @defaultValue 'gap' */
@@ -138,6 +144,7 @@ export interface Settings {
   readonly controls: Required<ControlsOptions>
   readonly cors: CorsOptions | undefined
   readonly origins: readonly string[]
+  readonly proxies: Proxies
   readonly middleware: readonly MiddlewareHandler[]
   readonly slowConsumer: SlowConsumerPolicy
   readonly rateLimit: Required<RateLimit> | undefined
@@ -158,7 +165,7 @@ export function settingsOf(options: WebServerOptions): Settings {
     title: options.title ?? process.env.GW_TITLE ?? 'Gateway',
     description: options.description,
     version: options.version ?? '1.0.0',
-    authenticators: auth === undefined ? [] : 'authenticate' in auth ? [auth] : auth,
+    authenticators: authenticatorsOf(auth),
     filter: options.filter,
     controls: {
       heartbeat: controls === true || (controls !== false && controls.heartbeat === true),
@@ -167,6 +174,7 @@ export function settingsOf(options: WebServerOptions): Settings {
     },
     cors: options.cors,
     origins: options.origins ?? [],
+    proxies: proxiesOf(options.proxies),
     middleware: options.middleware ?? [],
     slowConsumer: options.slowConsumer ?? 'gap',
     rateLimit: options.rateLimit && { burst: options.rateLimit.perSecond, ...options.rateLimit },
@@ -175,6 +183,25 @@ export function settingsOf(options: WebServerOptions): Settings {
   }
   check(settings)
   return settings
+}
+
+/** Nobody to ask would let everybody in, which only leaving the option out means. */
+function authenticatorsOf(auth: WebServerOptions['auth']): readonly Authenticator[] {
+  if (auth === undefined) return []
+  const all = [auth].flat() as readonly (Authenticator | null | undefined)[]
+  if (all.length === 0 || !all.every((each) => typeof each?.authenticate === 'function')) {
+    throw invalidOption('auth', 'names at least one authenticator: without one everybody is let in')
+  }
+  return all as readonly Authenticator[]
+}
+
+function proxiesOf(trusted: readonly string[] = []): Proxies {
+  try {
+    return new Proxies(trusted)
+  } catch (error) {
+    const { message } = error as Error
+    throw invalidOption('proxies', `is addresses, networks and unix: ${message}`)
+  }
 }
 
 function portOf(variable: string | undefined): number {

@@ -1,3 +1,4 @@
+import type { Authenticator } from '@gw/protocol'
 import { describe, expect, test } from 'vitest'
 import { frame, openRaw, openRawWebSocket } from './support/raw.js'
 import { type Served, serve } from './support/serve.js'
@@ -285,4 +286,48 @@ describe('texts that would do harm', () => {
       expect(response.headers.get('x-content-type-options')).toBe('nosniff')
     }
   })
+})
+
+describe('whoever was shut out', () => {
+  test('is not listened to, however long it takes to hang up', async () => {
+    let revoke: (name: string) => void = () => undefined
+    const auth: Authenticator = {
+      name: 'trusting',
+      authenticate: () => ({ ok: true, identity: { name: 'ann' } }),
+      onRevoked: (listener) => {
+        revoke = listener
+        return () => undefined
+      },
+    }
+    const served = await serve({ auth })
+    const send = (n: number): Buffer =>
+      frame(
+        0x81,
+        JSON.stringify({ action: 'send', id: n, channel: 'orders', data: { symbol: 'A' } }),
+      )
+    const raw = await openRawWebSocket(served.url)
+    raw.say(send(1))
+    await expect.poll(() => raw.text).toContain('"id":1')
+    revoke('ann')
+    await expect.poll(() => raw.closeCode).toBe(4401)
+    raw.say(send(2))
+    // What comes after it on the same connection has been read, too.
+    raw.say(frame(0x89, 'x'))
+    raw.say(frame(0x88, Buffer.from([0x03, 0xe8])))
+    await raw.ended
+    expect(raw.text).not.toContain('"id":2')
+    expect(await served.json('last/total')).toEqual([1])
+  })
+})
+
+test('a body in pieces beyond the bound is refused in words', async () => {
+  const served = await serve({ limits: { maxBodyBytes: 1_000 } })
+  const raw = await openRaw(served.url)
+  raw.say(
+    'POST /api/v1/send/orders?messageId=1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n',
+  )
+  for (let n = 0; n < 3; n++) raw.say(`1f4\r\n${' '.repeat(500)}\r\n`)
+  await raw.ended
+  expect(raw.text).toMatch(/^HTTP\/1\.1 413 /)
+  expect(raw.text).toContain('BODY_TOO_LARGE')
 })

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Identity } from '@gw/protocol'
 import type { Context } from 'hono'
 import { WebServerError } from '../errors.js'
+import type { Settings } from '../options.js'
 import { RequestCredentials } from './identity.js'
 import { type JsonLimits, parseJson } from './json.js'
 import { invalid } from './validation.js'
@@ -21,15 +22,10 @@ export interface GatewayEnv {
 
 export type GatewayContext = Context<GatewayEnv>
 
-/** Address of the peer; `unix` on a UNIX socket. */
-export function addressOf(incoming: IncomingMessage | undefined): string {
-  return incoming?.socket.remoteAddress ?? 'unix'
-}
-
-export function credentialsOf(c: GatewayContext): RequestCredentials {
+export function credentialsOf(c: GatewayContext, { proxies }: Settings): RequestCredentials {
   const url = c.req.url
   const target = url.slice(url.indexOf('/', url.indexOf('://') + 3))
-  return new RequestCredentials(c.req.method, target, addressOf(c.env?.incoming), (name) =>
+  return new RequestCredentials(c.req.method, target, proxies.addressOf(c.env?.incoming), (name) =>
     c.req.header(name),
   )
 }
@@ -81,15 +77,17 @@ export function missingBody(): WebServerError {
 async function bodyOf(c: GatewayContext, maxBytes: number): Promise<Uint8Array> {
   const declared = Number(c.req.header('content-length') ?? 0)
   if (declared > maxBytes) throw tooLarge(maxBytes)
-  const incoming = c.env?.incoming
-  return collect(incoming ?? chunksOf(c.req.raw.body), maxBytes)
+  return collectBody(c, maxBytes)
 }
 
-/** Collects what a request sends, up to the bound. */
-export async function collect(
-  chunks: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-): Promise<Uint8Array> {
+/**
+ * Collects what a request sends, up to the bound.
+ * @throws WebServerError `BODY_TOO_LARGE`
+ */
+export async function collectBody(c: GatewayContext, maxBytes: number): Promise<Uint8Array> {
+  // Left early, Node's own iterator would end the connection, and with it the answer that says why.
+  const chunks: AsyncIterable<Uint8Array> =
+    c.env?.incoming?.iterator({ destroyOnReturn: false }) ?? chunksOf(c.req.raw.body)
   const parts: Uint8Array[] = []
   let length = 0
   for await (const part of chunks) {

@@ -4,7 +4,7 @@ import { WebServerError } from '../errors.js'
 import type { Service } from '../service.js'
 import type { Answer } from './answers.js'
 import { compressed, compressedHeaders, MIN_COMPRESSED_BYTES } from './compression.js'
-import { addressOf, credentialsOf, type GatewayContext, type GatewayEnv } from './context.js'
+import { credentialsOf, type GatewayContext, type GatewayEnv } from './context.js'
 import { admitted, authenticate } from './identity.js'
 import { answerHeaders, isUnchanged } from './respond.js'
 
@@ -50,7 +50,7 @@ export function serveEndpoint<T>(
       })
     }
     if (endpoint.isPublic === true) return handler(c, target, { name: 'anonymous' })
-    const result = authenticate(service.settings, credentialsOf(c))
+    const result = authenticate(service.settings, credentialsOf(c, service.settings))
     if (!(result instanceof Promise)) return enter(service, c, handler, target, admitted(result))
     return result.then((outcome) => enter(service, c, handler, target, admitted(outcome)))
   })
@@ -63,7 +63,7 @@ function enter<T>(
   target: T,
   identity: Identity,
 ): Response | Promise<Response> {
-  service.rates?.take(identity, addressOf(c.env?.incoming))
+  service.rates?.take(identity, service.settings.proxies.addressOf(c.env?.incoming))
   c.set('identity', identity)
   return handler(c, target, identity)
 }

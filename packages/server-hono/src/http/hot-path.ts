@@ -3,7 +3,7 @@ import { API_PATH, type AuthResult, formatPosition, HEADER, type Identity } from
 import type { Service } from '../service.js'
 import { type Answer, lastAnswer, sendAnswer, type Target } from './answers.js'
 import { compressed, compressedHeaders, MIN_COMPRESSED_BYTES } from './compression.js'
-import { addressOf, jsonOf, missingBody, tooLarge } from './context.js'
+import { jsonOf, missingBody, tooLarge } from './context.js'
 import { admitted, authenticate, RequestCredentials, requireScope } from './identity.js'
 import { problemOf } from './problem.js'
 import type { RequestCount } from './request-counts.js'
@@ -37,10 +37,15 @@ export function hotPath(
           ? EVERYBODY
           : authenticate(
               service.settings,
-              new RequestCredentials(method as string, url, addressOf(request), (name) => {
-                const value = request.headers[name]
-                return Array.isArray(value) ? value[0] : value
-              }),
+              new RequestCredentials(
+                method as string,
+                url,
+                service.settings.proxies.addressOf(request),
+                (name) => {
+                  const value = request.headers[name]
+                  return Array.isArray(value) ? value[0] : value
+                },
+              ),
             )
       if (result instanceof Promise) {
         result
@@ -62,7 +67,7 @@ function proceed(
   result: AuthResult,
 ): void {
   const identity = admitted(result)
-  service.rates?.take(identity, addressOf(request))
+  service.rates?.take(identity, service.settings.proxies.addressOf(request))
   try {
     if (request.method === 'GET') {
       write(service.requests.lasts, request, response, lastAnswer(service, target, identity))
@@ -149,7 +154,10 @@ function refuse(
 ): void {
   const problem = problemOf(error)
   const [path = ''] = (request.url as string).split('?', 1)
-  service.audit?.refused(problem.body.code, identity, { address: addressOf(request), path })
+  service.audit?.refused(problem.body.code, identity, {
+    address: service.settings.proxies.addressOf(request),
+    path,
+  })
   if (problem.fault) service.settings.log.error({ err: error }, `${request.method} failed`)
   service.requests.count(request.method as string, request.url as string, problem.status)
   const body = JSON.stringify(problem.body)

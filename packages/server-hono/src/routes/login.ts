@@ -2,8 +2,14 @@ import { API_PATH, type Authenticator } from '@gw/protocol'
 import type { Hono } from 'hono'
 import { html } from 'hono/html'
 import { WebServerError } from '../errors.js'
-import { collect, credentialsOf, type GatewayContext, type GatewayEnv } from '../http/context.js'
+import {
+  collectBody,
+  credentialsOf,
+  type GatewayContext,
+  type GatewayEnv,
+} from '../http/context.js'
 import { serveEndpoint } from '../http/endpoint.js'
+import { isOriginAllowed } from '../http/origin.js'
 import type { Service } from '../service.js'
 
 const MAX_FORM_BYTES = 4_096
@@ -23,7 +29,7 @@ export function serveLogin(app: Hono<GatewayEnv>, service: Service): void {
       GET: (c) => {
         const next = localPath(c.req.query('next'))
         const token = form && c.req.query(form.cookieName)
-        if (form !== undefined && token !== undefined) {
+        if (form !== undefined && token !== undefined && form.allowsKeyInUrl !== false) {
           return redirect(
             `${API_PATH}/auth/login?${new URLSearchParams({ [form.cookieName]: token })}`,
           )
@@ -36,24 +42,38 @@ export function serveLogin(app: Hono<GatewayEnv>, service: Service): void {
         if (form === undefined && targets.length === 1 && only !== undefined) {
           return redirect(only.path)
         }
-        return c.html(loginPage(title, form?.cookieName, targets, next))
+        return loginAnswer(c, loginPage(title, form?.cookieName, targets, next, false), 200)
       },
       ...(form === undefined
         ? {}
         : {
             POST: async (c) => {
+              requireOwnPage(c, service)
               const fields = new URLSearchParams(await bodyOf(c))
-              return begin(c, form, fields.get(form.cookieName) ?? '', fields.get('next'))
+              const next = localPath(fields.get('next'))
+              const key = fields.get(form.cookieName) ?? ''
+              const session = begin(c, service, form, key, next)
+              if (session !== undefined) return session
+              if (!isPerson(c)) throw unauthorized()
+              const { address, path } = credentialsOf(c, service.settings)
+              service.audit?.refused('UNAUTHORIZED', undefined, { address, path })
+              return loginAnswer(c, loginPage(title, form.cookieName, [], next, true), 403)
             },
           }),
     },
   })
-  if (form !== undefined) {
+  if (form !== undefined && form.allowsKeyInUrl !== false) {
     serveEndpoint<void>(app, service, {
       path: `${API_PATH}/auth/login`,
       isPublic: true,
       resolve: () => undefined,
-      methods: { GET: (c) => begin(c, form, c.req.query(form.cookieName) ?? '', null) },
+      methods: {
+        GET: (c) => {
+          const session = begin(c, service, form, c.req.query(form.cookieName) ?? '', '/')
+          if (session === undefined) throw unauthorized()
+          return session
+        },
+      },
     })
   }
   serveLogout(app, service)
@@ -71,10 +91,11 @@ function serveLogout(app: Hono<GatewayEnv>, service: Service): void {
     resolve: () => undefined,
     methods: {
       GET: (c) => {
+        requireOwnPage(c, service)
         const cookies = authenticators.flatMap((authenticator) => {
           const { cookieName } = authenticator
           if (cookieName === undefined) return []
-          const cookie = credentialsOf(c).cookie(cookieName)
+          const cookie = credentialsOf(c, service.settings).cookie(cookieName)
           if (cookie !== undefined) authenticator.logout?.(cookie)
           return [cookieText(c, cookieName, '', 0)]
         })
@@ -130,12 +151,39 @@ function linksOf({
   return settings.authenticators.flatMap(({ loginLink }) => loginLink ?? [])
 }
 
-function begin(c: GatewayContext, form: WithForm, key: string, next: string | null): Response {
-  const session = form.login(key, credentialsOf(c).address)
-  if (session === undefined) throw new WebServerError('UNAUTHORIZED', 'unauthorized')
+/** Begins a session, in place of the one that the browser may have had; `undefined` when the key is refused. */
+function begin(
+  c: GatewayContext,
+  { settings }: Service,
+  form: WithForm,
+  key: string,
+  next: string,
+): Response | undefined {
+  const credentials = credentialsOf(c, settings)
+  const session = form.login(key, credentials.address)
+  if (session === undefined) return undefined
+  const before = credentials.cookie(form.cookieName)
+  if (before !== undefined) form.logout?.(before)
   const cookie = cookieText(c, form.cookieName, session.cookie, session.maxAgeSeconds)
   // After a form a browser is to GET the page that it is sent to.
-  return redirect(localPath(next), [cookie], c.req.method === 'POST' ? 303 : 307)
+  return redirect(next, [cookie], c.req.method === 'POST' ? 303 : 307)
+}
+
+function unauthorized(): WebServerError {
+  return new WebServerError('UNAUTHORIZED', 'unauthorized')
+}
+
+/**
+ * Another site's page could otherwise log a person in as somebody else, or out. Browsers name the origin of a form, and to
+ * servers on https or loopback, whether a link is of the same site.
+ * @throws WebServerError `ORIGIN_REFUSED`
+ */
+function requireOwnPage(c: GatewayContext, { settings }: Service): void {
+  const isOurs =
+    c.req.header('sec-fetch-site') !== 'cross-site' &&
+    isOriginAllowed(settings, c.req.header('origin'), c.req.header('host'))
+  if (isOurs) return
+  throw new WebServerError('ORIGIN_REFUSED', 'this is for the pages of this server')
 }
 
 /** Where to go after the login: a path of ours, so that nobody can be led elsewhere. */
@@ -144,12 +192,7 @@ function localPath(next: string | null | undefined): string {
 }
 
 async function bodyOf(c: GatewayContext): Promise<string> {
-  const incoming = c.env?.incoming
-  const bytes =
-    incoming === undefined
-      ? new Uint8Array(await c.req.arrayBuffer())
-      : await collect(incoming, MAX_FORM_BYTES)
-  return new TextDecoder().decode(bytes)
+  return new TextDecoder().decode(await collectBody(c, MAX_FORM_BYTES))
 }
 
 function redirect(location: string, cookies: readonly string[] = [], status = 307): Response {
@@ -159,7 +202,8 @@ function redirect(location: string, cookies: readonly string[] = [], status = 30
 }
 
 function cookieText(c: GatewayContext, name: string, value: string, maxAgeSeconds: number): string {
-  const secure = c.req.header('x-forwarded-proto') === 'https' ? '; Secure' : ''
+  const isSecure = c.req.url.startsWith('https:') || c.req.header('x-forwarded-proto') === 'https'
+  const secure = isSecure ? '; Secure' : ''
   return `${name}=${encodeURIComponent(value)}; HttpOnly; Max-Age=${maxAgeSeconds}; Path=/; SameSite=lax${secure}`
 }
 
@@ -168,7 +212,11 @@ function loginPage(
   name: string | undefined,
   links: readonly { readonly path: string; readonly label: string }[],
   next: string,
+  isRefused: boolean,
 ): ReturnType<typeof html> {
+  const refusal = isRefused
+    ? html`<p role="alert">This key is not good, or was tried too often.</p>`
+    : ''
   const form =
     name === undefined
       ? ''
@@ -180,7 +228,25 @@ function loginPage(
   const others = links.map(({ path, label }) => html`<p><a href="${path}">${label}</a></p>`)
   return html`<!doctype html>
 <meta charset="utf-8"><title>${title}: log in</title>
-${form}${others}`
+${refusal}${form}${others}`
+}
+
+/** Its form may be of no other page's frame, and goes nowhere else; its origin is to be named, which the server asks for. */
+function loginAnswer(
+  c: GatewayContext,
+  page: ReturnType<typeof html>,
+  status: 200 | 403,
+): Response | Promise<Response> {
+  return c.html(page, status, {
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy':
+      "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    'Referrer-Policy': 'same-origin',
+  })
+}
+
+function isPerson(c: GatewayContext): boolean {
+  return c.req.header('accept')?.includes('text/html') === true
 }
 
 function logoutPage(title: string): ReturnType<typeof html> {

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { WebServerError } from '../errors.js'
-import { addressOf, credentialsOf, type GatewayContext, type GatewayEnv } from '../http/context.js'
+import { credentialsOf, type GatewayContext, type GatewayEnv } from '../http/context.js'
 import { admitted, authenticate } from '../http/identity.js'
 import type { Service } from '../service.js'
 
@@ -38,8 +38,10 @@ function guardOf(service: Service) {
   return async (c: GatewayContext, next: () => Promise<void>): Promise<void> => {
     // Of several handlers of one request, the first has asked already.
     if (c.get('identity') === undefined) {
-      const identity = admitted(await authenticate(service.settings, credentialsOf(c)))
-      service.rates?.take(identity, addressOf(c.env?.incoming))
+      const identity = admitted(
+        await authenticate(service.settings, credentialsOf(c, service.settings)),
+      )
+      service.rates?.take(identity, service.settings.proxies.addressOf(c.env?.incoming))
       c.set('identity', identity)
     }
     await next()

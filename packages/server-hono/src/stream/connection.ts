@@ -39,6 +39,8 @@ export class Connection {
 
   /** Handles a text message. Nothing that a client says closes the connection, unless it says too much. */
   receive(text: string): void {
+    // Whoever was shut out may take its time to hang up; what it says meanwhile counts no more.
+    if (this.#session.isClosed) return
     let raw: RawMessage | undefined
     try {
       raw = rawMessage(text, this.#service.settings.limits)

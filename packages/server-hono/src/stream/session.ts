@@ -46,6 +46,11 @@ export class Session {
     return this.#sink.unsentBytes + (this.#backlog?.bytes ?? 0)
   }
 
+  /** Whether it has been ended: its peer may go on talking until the connection is gone. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   get isBehind(): boolean {
     return this.#backlog !== undefined
   }

@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { API_PATH, type AuthResult, CLOSE_CODE, type Identity } from '@gw/protocol'
 import { WebServerError } from '../errors.js'
-import { addressOf } from '../http/context.js'
 import { admitted, authenticate, isRevokedBy, RequestCredentials } from '../http/identity.js'
 import { isOriginAllowed } from '../http/origin.js'
 import { problemOf } from '../http/problem.js'
@@ -16,6 +15,8 @@ import { type Handshakes, handshakes, type StreamSocket } from './web-socket.js'
 const PATH = `${API_PATH}/stream`
 /** Parts of the ping interval: each connection is pinged in one of them, so that not all are at once. */
 const PING_SLICES = 16
+/** Between two looks for identities whose time is over. */
+const EXPIRY_CHECK_MS = 1_000
 /** Answers that may wait for a reader before its messages wait too. */
 const MAX_WAITING_ANSWERS = 64
 
@@ -37,6 +38,7 @@ export class StreamServer {
   #slice = 0
   #nextSlice = 0
   #isClosing = false
+  #isAsking = false
 
   constructor(service: Service) {
     this.#service = service
@@ -44,6 +46,8 @@ export class StreamServer {
     this.#handshakes = handshakes(limits.maxMessageBytes)
     this.#timers = [
       setInterval(() => this.#keepAlive(), limits.pingIntervalMs / PING_SLICES).unref(),
+      setInterval(() => this.#endExpired(), EXPIRY_CHECK_MS).unref(),
+      setInterval(() => void this.#endRefused(), limits.pingIntervalMs).unref(),
       setInterval(() => this.#tellProgress(), limits.progressIntervalMs).unref(),
     ]
     this.#stopRevocations = authenticators.flatMap((authenticator) => {
@@ -107,7 +111,7 @@ export class StreamServer {
     socket.on('error', ignore)
     try {
       this.#check(request)
-      const address = addressOf(request)
+      const address = this.#service.settings.proxies.addressOf(request)
       const credentials = new RequestCredentials('GET', request.url ?? '/', address, (name) =>
         headerOf(request, name),
       )
@@ -165,15 +169,15 @@ export class StreamServer {
 
   #enter(request: IncomingMessage, socket: Duplex, head: Buffer, identity: Identity): void {
     if (socket.destroyed) return
-    this.#service.rates?.take(identity, addressOf(request))
+    this.#service.rates?.take(identity, this.#service.settings.proxies.addressOf(request))
     this.#handshakes.accept(request, socket, head, (streamSocket) =>
-      this.#serve(streamSocket, identity, addressOf(request)),
+      this.#serve(streamSocket, identity, this.#service.settings.proxies.addressOf(request)),
     )
   }
 
   #refuse(request: IncomingMessage, socket: Duplex, error: unknown): void {
     const problem = problemOf(error)
-    const from = { address: addressOf(request), path: PATH }
+    const from = { address: this.#service.settings.proxies.addressOf(request), path: PATH }
     this.#service.audit?.refused(problem.body.code, undefined, from)
     if (problem.fault) this.#service.settings.log.error({ err: error }, 'a handshake failed')
     refuseSocket(socket, problem)
@@ -202,12 +206,9 @@ export class StreamServer {
   /** Each connection gets a ping an interval; one that gave no sign since the last is cut off, unless it still reads. */
   #keepAlive(): void {
     this.#slice = (this.#slice + 1) % PING_SLICES
-    const nowMs = Date.now()
     for (const member of this.#members) {
-      const { identity, session, sink } = member
-      if (identity.expiresAtMs !== undefined && identity.expiresAtMs <= nowMs) {
-        session.close(CLOSE_CODE.KEY_EXPIRED, 'the key has expired')
-      } else if (this.#isStalled(session)) sink.terminate()
+      const { session, sink } = member
+      if (this.#isStalled(session)) sink.terminate()
       else if (member.slice === this.#slice) {
         if (!member.isAlive && !session.isBehind) sink.terminate()
         else {
@@ -215,6 +216,43 @@ export class StreamServer {
           sink.ping()
         }
       }
+    }
+  }
+
+  #endExpired(): void {
+    const nowMs = Date.now()
+    for (const { identity, session } of this.#members) {
+      if (identity.expiresAtMs !== undefined && identity.expiresAtMs <= nowMs) {
+        session.close(CLOSE_CODE.KEY_EXPIRED, 'the key has expired')
+      }
+    }
+  }
+
+  /** Asks those who cannot tell of revocations by themselves whether whoever they let in may stay. */
+  async #endRefused(): Promise<void> {
+    const { authenticators, log } = this.#service.settings
+    const askable = authenticators.filter(({ isStillGood }) => isStillGood !== undefined)
+    if (askable.length === 0 || this.#isAsking) return
+    this.#isAsking = true
+    const identities = new Set([...this.#members].map(({ identity }) => identity))
+    for (const identity of identities) {
+      for (const authenticator of askable) {
+        try {
+          if ((await authenticator.isStillGood?.(identity)) === false) {
+            this.#end(identity, 'the key is good no more')
+          }
+        } catch (error) {
+          // Whoever was let in stays while nobody can say otherwise.
+          log.warn({ err: error }, `the authenticator ${authenticator.name} could not be asked`)
+        }
+      }
+    }
+    this.#isAsking = false
+  }
+
+  #end(ended: Identity, reason: string): void {
+    for (const { identity, session } of this.#members) {
+      if (identity === ended) session.close(CLOSE_CODE.KEY_EXPIRED, reason)
     }
   }
 
