@@ -8,7 +8,7 @@ import { z } from 'zod'
 
 const Row = struct('Row', { owner: z.string(), n: z.int().default(0) })
 
-export const channels = defineChannels({
+const channels = defineChannels({
   rows: channel(Row, { send: true, stage: true, state: { by: 'n' } }),
   others: channel(Row, { send: true }),
   prices: dynamicBasket(Row, { send: true }),

@@ -24,10 +24,10 @@ export async function ask(
   door: Door,
   method: string,
   path: string,
-  { headers = {}, query }: Carried = {},
+  carried: Carried = {},
   body?: string,
 ): Promise<Outcome> {
-  const { response, hangUp } = await begin(door, method, path, { headers, query }, body)
+  const { response, hangUp } = await begin(door, method, path, carried, body)
   let text = ''
   for await (const part of response) {
     text += part
