@@ -3,6 +3,7 @@ import type {
   AnyChannels,
   ChannelsOf,
   ChannelType,
+  ChannelTypes,
   ContractType,
   Path,
 } from '@gw/protocol'
@@ -59,30 +60,44 @@ export interface ChannelDefinition extends AnyChannel {
   readonly value?: unknown
 }
 
-/** Types of a channel of schema `S` with options `O`. */
-export interface SchemaChannelTypes<
+/**
+ * What a channel of one kind, schema, keys and options carries; {@link Channel} and {@link BasketChannel} work it out.
+ * A module may set what it gets: a channel of another schema, be its values wider, is another channel (`in out`).
+ */
+export interface SchemaChannel<
   Kind extends 'single' | 'list' | 'basket',
-  S extends z.ZodType,
-  Key extends string,
-  O,
-> {
+  in out S extends z.ZodType,
+  Keys extends ChannelTypes['keys'],
+  State extends boolean,
+  Aliases extends ChannelTypes['aliases'],
+  Stage extends boolean,
+  Send extends boolean,
+> extends ChannelDefinition,
+    ChannelType<{
+      readonly kind: Kind
+      readonly value: z.output<S>
+      readonly input: z.input<S>
+      readonly keys: Keys
+      readonly state: State
+      readonly aliases: Aliases
+      readonly stage: Stage
+      readonly send: Send
+    }> {
   readonly kind: Kind
-  readonly value: z.output<S>
-  readonly input: z.input<S>
-  readonly key: Key
-  readonly state: HasState<O>
-  readonly alias: AliasOf<O>
-  readonly stage: O extends { readonly stage: true } ? true : false
-  readonly send: O extends { readonly send: true } ? true : false
+  readonly schema: S
 }
 
+/** `true` where it is declared; `boolean` elsewhere, so that a channel that can more is one that can less. */
+type Flag<O, Name extends 'stage' | 'send'> = O extends { readonly [N in Name]: true }
+  ? true
+  : boolean
 type StatesOf<O> = O extends { readonly state: infer S }
   ? S extends readonly (infer E)[]
     ? E
     : S
   : never
 type HasState<O> = [StatesOf<O>] extends [never]
-  ? false
+  ? boolean
   : true extends (
         StatesOf<O> extends infer E
           ? E extends { readonly alias: string }
@@ -91,32 +106,39 @@ type HasState<O> = [StatesOf<O>] extends [never]
           : never
       )
     ? true
-    : false
-type AliasOf<O> =
-  StatesOf<O> extends infer E
-    ? E extends { readonly alias: infer A extends string }
-      ? A
+    : boolean
+type AliasesOf<O> = {
+  readonly [A in StatesOf<O> extends infer E
+    ? E extends { readonly alias: infer Alias extends string }
+      ? Alias
       : never
-    : never
+    : never]: true
+}
 
 /** A channel that ticks values of one schema. */
-export interface Channel<S extends z.ZodType, O>
-  extends ChannelDefinition,
-    ChannelType<SchemaChannelTypes<S extends z.ZodArray ? 'list' : 'single', S, never, O>> {
-  readonly kind: S extends z.ZodArray ? 'list' : 'single'
-  readonly schema: S
-}
+export type Channel<S extends z.ZodType, O> = SchemaChannel<
+  S extends z.ZodArray ? 'list' : 'single',
+  S,
+  Record<never, true>,
+  HasState<O>,
+  AliasesOf<O>,
+  Flag<O, 'stage'>,
+  Flag<O, 'send'>
+>
 
 /** Channels of one schema, by key. */
-export interface BasketChannel<S extends z.ZodType, Key extends string, O>
-  extends ChannelDefinition,
-    ChannelType<SchemaChannelTypes<'basket', S, Key, O>> {
-  readonly kind: 'basket'
-  readonly schema: S
-}
+export type BasketChannel<S extends z.ZodType, Key extends string, O> = SchemaChannel<
+  'basket',
+  S,
+  { readonly [K in Key]: true },
+  HasState<O>,
+  AliasesOf<O>,
+  Flag<O, 'stage'>,
+  Flag<O, 'send'>
+>
 
 /** A basket whose keys come and go while it runs. */
-export interface DynamicBasketChannel<S extends z.ZodType, O> extends BasketChannel<S, string, O> {
+export type DynamicBasketChannel<S extends z.ZodType, O> = BasketChannel<S, string, O> & {
   readonly dynamic: true
 }
 
@@ -127,11 +149,11 @@ export interface Field<S extends z.ZodType>
       readonly kind: 'field'
       readonly value: z.output<S>
       readonly input: never
-      readonly key: never
-      readonly state: false
-      readonly alias: never
-      readonly stage: false
-      readonly send: false
+      readonly keys: Record<never, true>
+      readonly state: boolean
+      readonly aliases: Record<never, true>
+      readonly stage: boolean
+      readonly send: boolean
     }> {
   readonly kind: 'field'
   readonly schema: S

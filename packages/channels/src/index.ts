@@ -15,7 +15,7 @@ export {
   type Field,
   field,
   type KeySource,
-  type SchemaChannelTypes,
+  type SchemaChannel,
   type StateOptions,
 } from './contract.js'
 export { DeadLetter, type DeadLetters, deadLetterChannel } from './dead-letters.js'

@@ -1,5 +1,7 @@
 import type {
+  AliasOf,
   AnyChannels,
+  BasketKeyOf,
   ChannelTypes,
   DeliveryMode,
   InputOf,
@@ -28,16 +30,18 @@ export type ChannelClient<C extends AnyChannels, K extends keyof C> = ClientOf<T
 type ClientOf<T extends ChannelTypes> = T['kind'] extends 'field'
   ? FieldClient<T['value']>
   : Typed<T> &
-      (T['kind'] extends 'basket' ? BasketReads<T['value'], T['key']> : ChannelReads<T['value']>) &
+      (T['kind'] extends 'basket'
+        ? BasketReads<T['value'], BasketKeyOf<T>>
+        : ChannelReads<T['value']>) &
       (T['send'] extends true
         ? T['kind'] extends 'basket'
-          ? BasketSends<T['value'], T['input'], T['key']>
+          ? BasketSends<T['value'], T['input'], BasketKeyOf<T>>
           : ChannelSends<T['kind'], T['value'], T['input']>
         : unknown) &
       (T['stage'] extends true
         ? { readonly stage: StageCalls<ElementOf<T['value']>, ElementOf<T['input']>> }
         : unknown) &
-      StateReads<ElementOf<T['value']>, T['state'], T['alias']>
+      StateReads<ElementOf<T['value']>, T['state'], AliasOf<T>>
 
 /** A client's channel carries the types of its channel on, for what is built on it. `~types` is never there at run time. */
 export interface Typed<out T extends ChannelTypes> {
@@ -172,7 +176,7 @@ export interface QueryOptions<Alias extends string = never> extends CallOptions 
 }
 
 /** Reads of the state, or states, of a channel. */
-export type StateReads<R, HasState, Alias extends string> = HasState extends true
+export type StateReads<R, HasState, Alias extends string> = [HasState] extends [true]
   ? StateCalls<R, QueryOptions<Alias>, false>
   : [Alias] extends [never]
     ? unknown

@@ -1,4 +1,4 @@
-import type { ChannelTypes } from '@gw/protocol'
+import type { BasketKeyOf, ChannelTypes } from '@gw/protocol'
 import type { UntypedChannelClient } from './channel-client.js'
 import type { Typed } from './channel-types.js'
 import type { SubscriptionEvent } from './events.js'
@@ -11,7 +11,7 @@ import type { KeyedValue, Watch } from './subscription.js'
  */
 export function liveLast<T extends ChannelTypes>(
   channel: Typed<T>,
-  ...[key]: T['kind'] extends 'basket' ? [key: T['key']] : []
+  ...[key]: T['kind'] extends 'basket' ? [key: BasketKeyOf<T>] : []
 ): LiveStore<T['value'] | undefined> {
   let last: unknown
   return liveStore<unknown>(
@@ -30,7 +30,7 @@ export function liveLast<T extends ChannelTypes>(
  */
 export function liveBasket<T extends ChannelTypes & { readonly kind: 'basket' }>(
   basket: Typed<T>,
-): LiveStore<readonly KeyedValue<T['value'], T['key']>[]> {
+): LiveStore<readonly KeyedValue<T['value'], BasketKeyOf<T>>[]> {
   let values = new Map<string, unknown>()
   const store = liveStore<readonly KeyedValue<unknown>[]>(
     () => [...values.keys()].sort().map((key) => ({ key, value: values.get(key) })),
@@ -41,7 +41,7 @@ export function liveBasket<T extends ChannelTypes & { readonly kind: 'basket' }>
         else if (event.type === 'data') values.set(event.key as string, event.value)
       }),
   )
-  return store as LiveStore<readonly KeyedValue<T['value'], T['key']>[]>
+  return store as LiveStore<readonly KeyedValue<T['value'], BasketKeyOf<T>>[]>
 }
 
 /** Follows a channel from a snapshot on, of which nothing is shown before it is whole. */

@@ -1,4 +1,4 @@
-import type { ChannelTypes, Position } from '@gw/protocol'
+import type { AliasOf, ChannelTypes, Position } from '@gw/protocol'
 import { backoffMs } from './backoff.js'
 import type { UntypedChannelClient } from './channel-client.js'
 import type { Typed } from './channel-types.js'
@@ -17,7 +17,7 @@ export type TypedChannel<T extends ChannelTypes> = Typed<T>
 /** Options of {@link liveState}. */
 export interface LiveStateOptions<T extends ChannelTypes> {
   /** Name of the state. @defaultValue that of the channel */
-  readonly state?: T['alias']
+  readonly state?: AliasOf<T>
   /** Paths that make the key of the state. @defaultValue as the server says */
   readonly by?: readonly PathOf<T['value']>[]
 }

@@ -1,4 +1,4 @@
-import type { ChannelTypes } from '@gw/protocol'
+import type { BasketKeyOf, ChannelTypes } from '@gw/protocol'
 import { useSyncExternalStore } from 'react'
 import type { Typed } from './channel-types.js'
 import type { ConnectionState } from './connection.js'
@@ -18,7 +18,7 @@ export interface Live<Value> {
   readonly error: GatewayClientError | undefined
 }
 
-type KeyArgument<T extends ChannelTypes> = T['kind'] extends 'basket' ? [key: T['key']] : []
+type KeyArgument<T extends ChannelTypes> = T['kind'] extends 'basket' ? [key: BasketKeyOf<T>] : []
 
 /**
  * What ticked last on a channel, or on a key of a basket; renders again when it ticks.
@@ -64,7 +64,7 @@ export function useLiveState<T extends ChannelTypes>(
  */
 export function useLiveBasket<T extends ChannelTypes & { readonly kind: 'basket' }>(
   basket: Typed<T>,
-): Live<readonly KeyedValue<T['value'], T['key']>[]> {
+): Live<readonly KeyedValue<T['value'], BasketKeyOf<T>>[]> {
   return useShared(basket, 'basket', () => liveBasket(basket), NONE)
 }
 

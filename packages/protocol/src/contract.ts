@@ -8,11 +8,12 @@ export interface ChannelTypes {
   readonly value: unknown
   /** What may be sent: as `value`, before defaults, id and timestamp are filled in. */
   readonly input: unknown
-  /** Keys of a basket; `never` without keys. */
-  readonly key: string
+  /** Keys of a basket, as the keys of an object; none of what is no basket. */
+  readonly keys: { readonly [key: string]: true }
+  /** Whether there is a state of the channel's own name. Like `stage` and `send` true or unknown: see {@link ChannelType}. */
   readonly state: boolean
-  /** Names of further states of the channel. */
-  readonly alias: string
+  /** Names of further states of the channel, as the keys of an object. */
+  readonly aliases: { readonly [alias: string]: true }
   readonly stage: boolean
   readonly send: boolean
 }
@@ -28,7 +29,12 @@ export interface AnyChannel {
   readonly kind: ChannelKind
 }
 
-/** A channel with its types. `~types` is never there at run time. */
+/**
+ * A channel with its types. `~types` is never there at run time.
+ *
+ * A channel that can more is one that can less: what is not declared is `boolean`, not `false`; keys and aliases are keys of an
+ * object, of which there may be more. So a module, or a client, that knows a part of a contract takes every contract that has it.
+ */
 export interface ChannelType<out T extends ChannelTypes> extends AnyChannel {
   readonly '~types'?: T
 }
@@ -47,6 +53,12 @@ export interface ContractType<C extends AnyChannels = AnyChannels> {
 export type TypesOf<Channel> = Channel extends { readonly '~types'?: infer T }
   ? Extract<Exclude<T, undefined>, ChannelTypes>
   : never
+
+/** Names of the further states of a channel. */
+export type AliasOf<T extends ChannelTypes> = keyof T['aliases'] & string
+
+/** Keys of a channel that is a basket. */
+export type BasketKeyOf<T extends ChannelTypes> = keyof T['keys'] & string
 
 /** The channels of a contract. */
 export type ChannelsOf<Contract> = Contract extends ContractType<infer C> ? C : never
@@ -75,7 +87,7 @@ export type StageName<C extends AnyChannels> = {
 export type StateName<C extends AnyChannels> = {
   [K in keyof C & string]:
     | (TypesOf<C[K]>['state'] extends true ? K : never)
-    | TypesOf<C[K]>['alias']
+    | AliasOf<TypesOf<C[K]>>
 }[keyof C & string]
 
 /** Names of the baskets. */
@@ -90,7 +102,7 @@ export type ValueOf<C extends AnyChannels, K extends keyof C> = TypesOf<C[K]>['v
 export type InputOf<C extends AnyChannels, K extends keyof C> = TypesOf<C[K]>['input']
 
 /** Keys of a basket. */
-export type KeyOf<C extends AnyChannels, K extends keyof C> = TypesOf<C[K]>['key']
+export type KeyOf<C extends AnyChannels, K extends keyof C> = BasketKeyOf<TypesOf<C[K]>>
 
 /** The records of a channel: of a list channel, its elements. */
 export type RecordOf<C extends AnyChannels, K extends keyof C> =
@@ -98,5 +110,5 @@ export type RecordOf<C extends AnyChannels, K extends keyof C> =
 
 /** The records of a state, by the channel's name or an alias. */
 export type StateRecordOf<C extends AnyChannels, S extends string> = {
-  [K in keyof C & string]: S extends K | TypesOf<C[K]>['alias'] ? RecordOf<C, K> : never
+  [K in keyof C & string]: S extends K | AliasOf<TypesOf<C[K]>> ? RecordOf<C, K> : never
 }[keyof C & string]

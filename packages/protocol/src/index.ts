@@ -13,8 +13,10 @@ export {
   type SocketTicket,
 } from './auth.js'
 export type {
+  AliasOf,
   AnyChannel,
   AnyChannels,
+  BasketKeyOf,
   BasketName,
   ChannelKind,
   ChannelName,

@@ -1,13 +1,17 @@
 import type { ChannelType, ChannelTypes, ContractType } from '@gw/protocol'
 
+/** What is not declared of a channel. */
+interface Undeclared {
+  readonly input: never
+  readonly keys: Record<never, true>
+  readonly state: boolean
+  readonly aliases: Record<never, true>
+  readonly stage: boolean
+  readonly send: boolean
+}
+
 type Define<T extends Partial<ChannelTypes> & Pick<ChannelTypes, 'kind' | 'value'>> = ChannelType<
-  {
-    readonly [K in keyof ChannelTypes]: K extends keyof T
-      ? Exclude<T[K], undefined>
-      : K extends 'state' | 'stage' | 'send'
-        ? false
-        : never
-  } & ChannelTypes
+  Extract<Omit<Undeclared, keyof T> & T, ChannelTypes>
 >
 
 export interface Order {
@@ -32,18 +36,23 @@ export type TestContract = ContractType<{
     value: Order
     input: OrderInput
     state: true
-    alias: 'bySide'
+    aliases: { bySide: true }
     stage: true
     send: true
   }>
-  readonly audited: Define<{ kind: 'single'; value: Order; input: OrderInput; alias: 'byDay' }>
+  readonly audited: Define<{
+    kind: 'single'
+    value: Order
+    input: OrderInput
+    aliases: { byDay: true }
+  }>
   readonly total: Define<{ kind: 'single'; value: number; input: number }>
   readonly fills: Define<{ kind: 'list'; value: Order[]; input: OrderInput[]; send: true }>
   readonly prices: Define<{
     kind: 'basket'
     value: Price
     input: Price
-    key: 'AAPL' | 'MSFT'
+    keys: { AAPL: true; MSFT: true }
     send: true
   }>
   readonly metadata: Define<{ kind: 'field'; value: { readonly name: string } }>
