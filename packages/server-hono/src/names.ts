@@ -36,7 +36,7 @@ export class Names<T extends { readonly name: string }> {
 /** Names of the channels, and of each key of the baskets below them, as the lists of `send` and `stream` show them. */
 export function edgeNames(
   channels: readonly ChannelInfo[],
-  keysOf: (info: ChannelInfo) => readonly string[],
+  keysOf: (info: ChannelInfo) => Iterable<string>,
   wholeBaskets: boolean,
 ): string[] {
   return channels
@@ -44,7 +44,7 @@ export function edgeNames(
       channel.kind === 'basket'
         ? [
             ...(wholeBaskets ? [channel.name] : []),
-            ...keysOf(channel).map((key) => `${channel.name}/${key}`),
+            ...Array.from(keysOf(channel), (key) => `${channel.name}/${key}`),
           ]
         : [channel.name],
     )

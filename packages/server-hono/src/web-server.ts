@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Channels, LiveGateway, Module } from '@gw/channels'
+import { type Channels, DeadLetter, type LiveGateway, type Module } from '@gw/channels'
 import type { AnyChannels } from '@gw/protocol'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
@@ -103,6 +103,11 @@ class WebServerModule implements WebServer {
       channels,
       lasts: new Lasts(channels),
       audit: this.#audit,
+      deadLetters: new Set(
+        served.channels.items
+          .filter(({ recordSchema }) => recordSchema === (DeadLetter as unknown))
+          .map(({ name }) => name),
+      ),
       isList: (name) => served.channels.exactly(name)?.schema.def.type === 'array',
       log: settings.log,
     })

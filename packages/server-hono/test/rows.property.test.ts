@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +17,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { webServer } from '../src/index.js'
-import { ask } from './support/http.js'
+import { type Answered, ask } from './support/http.js'
 import { RecordingEvents } from './support/recording-events.js'
 import { RecordingSocket } from './support/recording-socket.js'
 
@@ -117,6 +118,11 @@ test('no transport ever shows or takes a row that the rule forbids, and each sho
         const ways = [server.url as string, unix]
         const sockets = new Map<string, RecordingSocket>()
         const events = new Map<string, RecordingEvents>()
+        const nexts = new Map<string, Promise<Answered | undefined>>()
+        const waiting = new AbortController()
+        const { signal } = waiting
+        setMaxListeners(0, signal)
+        const model: ModelTick[] = []
         try {
           for (const way of ways) {
             for (const name of ['root', ...OBSERVERS]) {
@@ -127,13 +133,24 @@ test('no transport ever shows or takes a row that the rule forbids, and each sho
             for (const name of OBSERVERS) {
               for (const channel of CHANNELS) {
                 const path = `/api/v1/stream/${channel}`
-                const opened = await RecordingEvents.open(way, path, { 'x-who': name })
-                events.set(`${way} ${name} ${channel}`, opened)
+                const headers = { 'x-who': name }
+                events.set(
+                  `${way} ${name} ${channel}`,
+                  await RecordingEvents.open(way, path, headers),
+                )
+                nexts.set(
+                  `${way} ${name} ${channel}`,
+                  ask(way, `/api/v1/next/${channel}`, { headers, signal }).catch(() => undefined),
+                )
               }
             }
           }
-          await check(filter, ways, sockets, events, steps)
+          const figures = async () => (await ask(server.url as string, '/metrics')).text
+          await expect.poll(figures).toContain(`\ngateway_waiting_requests ${nexts.size}\n`)
+          await check(filter, ways, sockets, events, steps, model)
+          await checkNexts(filter, nexts, model, waiting)
         } finally {
+          waiting.abort()
           for (const socket of sockets.values()) socket.terminate()
           for (const each of events.values()) each.close()
           await gateway.stop()
@@ -156,16 +173,26 @@ async function check(
     way: string
     isUnix: boolean
   }[],
+  model: ModelTick[],
 ): Promise<void> {
   const mayRead = (name: string, row: Row, channel: string, key: string | undefined): boolean =>
     filter({ name }, row, accessOf('read', channel, key))
-  const model: ModelTick[] = []
   const staged: Row[] = []
-  const seenBy = (name: string, ticks: readonly ModelTick[]): ModelTick[] =>
-    ticks.flatMap(({ channel, key, rows }) => {
-      const visible = rows.filter((row) => mayRead(name, row, channel, key))
-      return visible.length === 0 ? [] : [{ channel, key, rows: visible }]
-    })
+  const seenBy = seenThrough(filter)
+  const tags = new Map<string, Map<string, unknown>>()
+  /** What one who sees nothing new is told says so: neither the answer nor its tag has changed. */
+  const checkTags = async (channel: string): Promise<void> => {
+    for (const name of OBSERVERS) {
+      const headers = { 'x-who': name }
+      const { headers: told } = await ask(ways[0] as string, `/api/v1/last/${channel}`, { headers })
+      const mine = model.filter((tick) => tick.channel === channel)
+      const seen = JSON.stringify(newestOf(seenBy(name, mine)).map(({ rows }) => rows))
+      const known = tags.get(`${name} ${channel}`) ?? new Map<string, unknown>()
+      if (known.has(seen)) expect(told.etag).toBe(known.get(seen))
+      else expect([...known.values()]).not.toContain(told.etag)
+      tags.set(`${name} ${channel}`, known.set(seen, told.etag))
+    }
+  }
 
   for (const socket of sockets.values()) {
     for (const channel of CHANNELS) {
@@ -210,6 +237,7 @@ async function check(
     expect(outcome.isDone).toBe(isPermitted)
     if (!isPermitted) {
       expect(outcome.code).toBe('FORBIDDEN')
+      expect(serialsIn(outcome.text)).toEqual([])
       continue
     }
     if (isStage) {
@@ -226,6 +254,7 @@ async function check(
       model.push({ channel, key, rows })
       if (channel === 'rows') model.push({ channel: 'copies', key: undefined, rows })
     }
+    await checkTags(channel)
   }
 
   for (const name of OBSERVERS) {
@@ -260,10 +289,35 @@ async function check(
         const expected = mine.flatMap(({ rows }) => rows.map((row) => row.serial))
         expect(serialsOf(await get(`state/${state}`))).toEqual(expected)
         expect(await get(`state/${state}?count=1`)).toBe(expected.length)
+        const high = mine.flatMap(({ rows }) => rows).filter(({ level }) => level >= 1)
+        const where = `where=level:ge:1`
+        expect(serialsOf(await get(`state/${state}?${where}`))).toEqual(
+          high.map(({ serial }) => serial),
+        )
+        expect(await get(`state/${state}?${where}&count=1`)).toBe(high.length)
         expect(serialsOf(await get(`state/${state}?limit=2&sort=-serial`))).toEqual(
           expected.reverse().slice(0, 2),
         )
       }
+      // A key that came with a hidden row is not named.
+      const keys = newestOf(
+        seenBy(
+          name,
+          model.filter((tick) => tick.channel === 'dynamic'),
+        ),
+      )
+      const named = keys.map(({ key }) => `dynamic/${key}`).sort()
+      for (const list of ['stream', 'send/']) {
+        const names = (await get(list)) as string[]
+        expect(names.filter((each) => each.startsWith('dynamic/'))).toEqual(named)
+      }
+      const conflict = await ask(to, '/api/v1/send/rows?expect=none:1', {
+        method: 'POST',
+        headers,
+        body: { owner: 'x', level: 0, serial: -1 },
+      })
+      expect(['FORBIDDEN', 'POSITION_MISMATCH']).toContain(conflict.body.code)
+      expect(serialsIn(conflict.text)).toEqual([])
       for (const { rows } of model) {
         for (const { id, serial } of rows) {
           const isSeen = seenBy(name, model).some((tick) =>
@@ -300,6 +354,19 @@ async function check(
         const from = { epoch, offset: 0 }
         await subscribeAndEnd(socket, `history ${channel}`, channel, from)
         expect(dataOf(socket, `history ${channel}`)).toEqual(expected)
+        const begun = { time: '2000-01-01T00:00:00Z' }
+        await subscribeAndEnd(socket, `time ${channel}`, channel, begun)
+        expect(dataOf(socket, `time ${channel}`)).toEqual(expected)
+
+        const path = `/api/v1/stream/${channel}`
+        const back = await RecordingEvents.open(to, path, {
+          ...headers,
+          'Last-Event-ID': `${epoch}:0`,
+        })
+        await expect
+          .poll(() => back.ticks.map(({ key, data }) => [key, serialsOf(data)]))
+          .toEqual(expected)
+        back.close()
 
         await subscribeAndEnd(socket, `snapshot ${channel}`, channel, 'snapshot')
         const newest = new Map(mine.map((tick) => [tick.key, tick.rows.map((row) => row.serial)]))
@@ -307,6 +374,54 @@ async function check(
       }
     }
   }
+}
+
+type Seen = (name: string, ticks: readonly ModelTick[]) => ModelTick[]
+
+/** What an identity sees of ticks: of lists, what is left of them. */
+function seenThrough(filter: AuthFilter): Seen {
+  return (name, ticks) =>
+    ticks.flatMap(({ channel, key, rows }) => {
+      const visible = rows.filter((row) => filter({ name }, row, accessOf('read', channel, key)))
+      return visible.length === 0 ? [] : [{ channel, key, rows: visible }]
+    })
+}
+
+/** The newest tick of each key. */
+function newestOf(ticks: readonly ModelTick[]): ModelTick[] {
+  return [...new Map(ticks.map((tick) => [tick.key, tick])).values()]
+}
+
+/** Who waits for the next tick gets the first one that it may see; who may see none goes on waiting. */
+async function checkNexts(
+  filter: AuthFilter,
+  nexts: ReadonlyMap<string, Promise<Answered | undefined>>,
+  model: readonly ModelTick[],
+  waiting: AbortController,
+): Promise<void> {
+  const patient: Promise<Answered | undefined>[] = []
+  for (const [who, answer] of nexts) {
+    const [, name, channel] = who.split(' ') as [string, string, string]
+    const mine = seenThrough(filter)(
+      name,
+      model.filter((tick) => tick.channel === channel),
+    )
+    const [first] = mine.map(({ rows }) => rows.map(({ serial }) => serial))
+    if (first === undefined) {
+      patient.push(answer)
+      continue
+    }
+    const got = serialsIn((await answer)?.text ?? '')
+    if (mine[0]?.key === undefined) expect({ who, got }).toEqual({ who, got: first })
+    else {
+      // A whole basket is answered as it is by then.
+      const visible = mine.flatMap(({ rows }) => rows.map(({ serial }) => serial))
+      expect(got.length).toBeGreaterThan(0)
+      expect(visible).toEqual(expect.arrayContaining(got))
+    }
+  }
+  waiting.abort()
+  expect((await Promise.all(patient)).every((answer) => answer === undefined)).toBe(true)
 }
 
 function accessOf(

@@ -1,9 +1,12 @@
 import {
+  auditChannel,
   basket,
   channel,
+  deadLetterChannel,
   defineChannels,
   defineModule,
   dynamicBasket,
+  field,
   Gateway,
   originOf,
   struct,
@@ -247,4 +250,150 @@ test('equal subscriptions of two identities hear each their own', async () => {
     expect(heard.map(({ data }) => data)).toEqual([[{ n: i + 1 }]])
     socket.terminate()
   }
+})
+
+describe('what is made of rows', () => {
+  const Line = struct('Line', { owner: z.string(), n: z.int().default(0) })
+  const contract = defineChannels({
+    lines: channel(Line, { send: true }),
+    shelves: dynamicBasket(Line, { send: true }),
+    results: channel(Line),
+    deadLetters: deadLetterChannel(),
+    audit: auditChannel(),
+    settings: field(z.string(), 'a value'),
+  })
+  const failing = defineModule(
+    contract,
+    'failing',
+    (c) => {
+      c.setChannel(
+        'results',
+        map(c.getChannel('lines'), (line) => {
+          if (line.n < 0) throw new Error('negative')
+          return line
+        }),
+      )
+    },
+    { onError: 'deadLetter' },
+  )
+
+  async function served(filter: AuthFilter | undefined, scopes?: readonly Scope[]) {
+    const auth: Authenticator = {
+      name: 'trusting',
+      authenticate: (credentials) => ({
+        ok: true,
+        identity: {
+          name: credentials.header('x-who') ?? 'nobody',
+          ...(scopes === undefined ? {} : { scopes }),
+        },
+      }),
+    }
+    const log = { info() {}, warn() {}, error() {} }
+    const server = webServer({ port: 0, auth, log, ...(filter === undefined ? {} : { filter }) })
+    const gateway = new Gateway({ channels: contract, modules: [failing, server], logger: log })
+    await gateway.start()
+    onTestFinished(() => gateway.stop())
+    const get = (who: string, path: string) =>
+      ask(server.url as string, `/api/v1/${path}`, { headers: { 'x-who': who } })
+    const open = (who: string) => RecordingSocket.open(server.url as string, { 'x-who': who })
+    return { get, open, live: gateway.channels }
+  }
+
+  test('a dead letter shows no row that its reader may not see where it ticked', async () => {
+    const { get, open, live } = await served((identity, row: { readonly owner?: string }) =>
+      row.owner === undefined ? true : row.owner === identity.name,
+    )
+    const socket = await open('alice')
+    await socket.ask({ action: 'subscribe', id: 1, channel: 'deadLetters' })
+    live.send('lines', { owner: 'bob', n: -1 })
+    live.send('lines', { owner: 'alice', n: -2 })
+    await expect.poll(async () => (await get('bob', 'last/deadLetters')).text).toContain('"n":-1')
+    for (const path of ['last/deadLetters', 'state/deadLetters']) {
+      expect((await get('alice', path)).text).toContain('"n":-2')
+      expect((await get('alice', path)).text).not.toContain('"n":-1')
+      expect((await get('carol', path)).text).toBe('[]')
+    }
+    await socket.ask({ action: 'unsubscribe', id: 1, channel: 'deadLetters' })
+    expect(socket.messages.flatMap(({ data }) => data ?? [])).toMatchObject([
+      { inputs: [{ value: { n: -2 } }] },
+    ])
+    socket.terminate()
+  })
+
+  test('a dead letter shows nothing of channels that its reader’s scopes do not hold', async () => {
+    const letters: Scope = { operations: ['read'], channels: ['deadLetters'] }
+    const { get, open, live } = await served(undefined, [letters])
+    const socket = await open('alice')
+    await socket.ask({ action: 'subscribe', id: 1, channel: 'deadLetters' })
+    live.send('lines', { owner: 'bob', n: -1 })
+    const lines: Scope = { operations: ['read'], channels: ['deadLetters', 'lines'] }
+    expect((await get('alice', 'last/deadLetters')).body).toEqual([])
+    expect((await get('alice', 'state/deadLetters')).body).toEqual([])
+    await socket.ask({ action: 'unsubscribe', id: 1, channel: 'deadLetters' })
+    expect(socket.messages.filter(({ data }) => data !== undefined)).toEqual([])
+    socket.terminate()
+    const other = await served(undefined, [lines])
+    other.live.send('lines', { owner: 'bob', n: -1 })
+    expect((await other.get('alice', 'last/deadLetters')).body).toHaveLength(1)
+  })
+
+  test('the audit channel is asked for as any other', async () => {
+    const { get, open } = await served((identity, row: { readonly identity?: string }) =>
+      'identity' in row ? row.identity === identity.name : true,
+    )
+    const sockets = { alice: await open('alice'), bob: await open('bob') }
+    for (const [id, socket] of Object.entries(sockets)) {
+      await socket.ask({ action: 'subscribe', id, channel: 'audit' })
+    }
+    for (const [owner, socket] of Object.entries(sockets)) {
+      const data = { owner, id: owner }
+      await socket.ask({ action: 'send', id: 1, channel: 'lines', data })
+    }
+    for (const [identity, socket] of Object.entries(sockets)) {
+      const heard = () => socket.messages.flatMap(({ sub, data }) => (sub ? data : []))
+      await expect.poll(heard).toMatchObject([{ identity, action: 'send', records: [identity] }])
+      expect((await get(identity, 'last/audit')).body).toMatchObject([{ identity }])
+      socket.terminate()
+    }
+    expect((await get('carol', 'last/audit')).body).toEqual([])
+  })
+
+  test('keys that came with hidden rows are as if they had not come', async () => {
+    const { get, live } = await served(
+      (identity, row: { owner: string }) => row.owner === identity.name,
+    )
+    live.send('shelves', { owner: 'bob' }, 'of-bob')
+    live.send('shelves', { owner: 'alice' }, 'of-alice')
+    for (const list of ['stream', 'send/']) {
+      const names = (await get('alice', list)).body as string[]
+      expect(names.filter((name) => name.startsWith('shelves/'))).toEqual(['shelves/of-alice'])
+    }
+    const told = async (key: string) => {
+      const { status, text } = await get('alice', `last/shelves/${key}`)
+      return { status, text: text.replace(key, 'KEY') }
+    }
+    expect(await told('of-bob')).toEqual(await told('of-nobody'))
+    expect(await told('of-bob')).toMatchObject({ status: 404 })
+  })
+
+  test('figures of all channels are for who may read all of them, values of the contract for readers', async () => {
+    const all = await served(undefined, [{ operations: ['read'] }])
+    expect((await all.get('alice', '../../metrics')).status).toBe(200)
+    expect((await all.get('alice', 'field/settings')).body).toBe('a value')
+    const some = await served(undefined, [{ operations: ['read'], channels: ['lines'] }])
+    expect(await some.get('alice', '../../metrics')).toMatchObject(forbidden)
+    expect(await some.get('alice', 'field/settings')).toMatchObject(forbidden)
+  })
+
+  test('what stays of a list has a tag of its own, which changes with the rule', async () => {
+    let isStrict = true
+    const { get, gateway } = await serve({
+      filter: (identity, row: Row) => row.owner === identity.name || !isStrict,
+    })
+    gateway.channels.send('lists', [{ owner: 'alice' }, { owner: 'bob' }, { owner: 'carol' }])
+    const { headers } = await get('alice', 'last/lists')
+    expect((await get('bob', 'last/lists')).headers.etag).not.toBe(headers.etag)
+    isStrict = false
+    expect((await get('alice', 'last/lists')).headers.etag).not.toBe(headers.etag)
+  })
 })

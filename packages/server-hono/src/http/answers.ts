@@ -9,6 +9,7 @@ import {
 import type { ChannelKind, Identity, Position } from '@gw/protocol'
 import type { z } from 'zod'
 import { WebServerError } from '../errors.js'
+import { isPart } from '../rows/rows.js'
 import type { Service } from '../service.js'
 import { requireScope } from './identity.js'
 import { alternatives, invalid, itemsOf, type ValidationItem } from './validation.js'
@@ -43,13 +44,14 @@ export function lastAnswer(
   if (info.dynamic && key !== undefined && ticks.length === 0) {
     throw notFound(info, key, 'UNKNOWN_KEY')
   }
-  return tickAnswer(service, target, form, ticks)
+  return tickAnswer(service, target, identity, form, ticks)
 }
 
-/** The answer that ticks make. */
+/** The answer that ticks make, which an identity sees. */
 export function tickAnswer(
   service: Service,
   { info, key }: Target,
+  identity: Identity,
   form: BasketForm,
   ticks: readonly ChannelTick[],
 ): Answer {
@@ -57,11 +59,16 @@ export function tickAnswer(
     const [tick] = ticks
     const kind = key === undefined ? info.kind : 'single'
     if (tick === undefined) {
-      return answerAt(service.channels.positionOf(info.name, key), '[]', kind)
+      const { epoch, offset } = service.channels.positionOf(info.name, key)
+      // Where rows are hidden, what has ticked unseen must not show by an answer that changes.
+      const isHidden = service.access.rowsOf(identity)?.isFiltered === true
+      return answerAt({ epoch, offset: isHidden ? 0 : offset }, '[]', kind)
     }
     let answer = ANSWERS.get(tick)
     if (answer === undefined) {
       answer = answerAt(tick.position, tick.json, kind)
+      // Of one tick there are as many parts as identities, and a rule may change its mind.
+      if (isPart(tick)) answer = { ...answer, etag: etagOf(tick.json) }
       ANSWERS.set(tick, answer)
     }
     return answer
@@ -71,8 +78,12 @@ export function tickAnswer(
     body,
     kind: 'basket',
     position: service.channels.positionOf(info.name),
-    etag: `"${createHash('sha1').update(body).digest('base64url')}"`,
+    etag: etagOf(body),
   }
+}
+
+function etagOf(body: string): string {
+  return `"${createHash('sha1').update(body).digest('base64url')}"`
 }
 
 /** The answer that a tick makes: one for all who ask. */

@@ -30,12 +30,14 @@ export function serveHealth(app: Hono<GatewayEnv>, service: Service): void {
 
 /** Serves the figures of the server to Prometheus. */
 export function serveMetrics(app: Hono<GatewayEnv>, service: Service, metrics: Registry): void {
+  const { channels } = service
   serveEndpoint<void>(app, service, {
     path: '/metrics',
     resolve: () => undefined,
     methods: {
       GET: async (c, _, identity) => {
-        requireScope(identity, 'read')
+        // The figures are of all channels.
+        for (const { name } of channels.info) requireScope(identity, 'read', name)
         return c.body(await metrics.metrics(), 200, {
           'Content-Type': metrics.contentType,
           'Cache-Control': 'no-store',

@@ -72,7 +72,7 @@ const next: Call = (service, c, target, identity) => {
   const channels = service.access.channelsFor(identity)
   const present = channels.lastTicks(info.name, key)
   const answer = (ticks: readonly ChannelTick[]): Response | Promise<Response> => {
-    const { etag: _, ...rest } = tickAnswer(service, target, formOf(c), ticks)
+    const { etag: _, ...rest } = tickAnswer(service, target, identity, formOf(c), ticks)
     return respond(c, rest)
   }
   if (c.req.method === 'HEAD') return answer(present)

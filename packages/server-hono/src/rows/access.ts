@@ -1,3 +1,4 @@
+import type { ChannelInfo } from '@gw/channels'
 import type { Identity } from '@gw/protocol'
 import type { PlainChannels } from '../service.js'
 import { FilteredChannels, type IdentityChannels } from './identity-channels.js'
@@ -26,6 +27,13 @@ export class Access {
   rowsOf(identity: Identity): Rows | undefined {
     if (this.#rules.filter === undefined && identity.scopes === undefined) return undefined
     return this.#rows.get(identity) ?? this.#newRows(identity)
+  }
+
+  /** Whether an identity sees every row of a channel, or of a key, that it may name. */
+  seesAllOf(info: ChannelInfo, key: string | undefined): boolean {
+    // Scopes alone hide nothing of what they let somebody name.
+    const isNamed = info.kind !== 'basket' || key !== undefined
+    return this.#rules.filter === undefined && isNamed && !this.#rules.deadLetters.has(info.name)
   }
 
   #newRows(identity: Identity): Rows {

@@ -1,4 +1,4 @@
-import type { ChannelTick, Logger } from '@gw/channels'
+import type { ChannelTick, DeadLetter, Logger } from '@gw/channels'
 import { type AuthFilter, type Identity, isAllowed, type RowOperation } from '@gw/protocol'
 import type { Audit } from '../audit.js'
 import { WebServerError } from '../errors.js'
@@ -11,6 +11,8 @@ export interface RowRules {
   readonly channels: PlainChannels
   readonly lasts: Lasts
   readonly audit: Audit | undefined
+  /** Channels whose records hold rows of other channels: those of dead letters. */
+  readonly deadLetters: ReadonlySet<string>
   /** Whether ticks of a channel are lists of rows. */
   isList(channel: string): boolean
   readonly log: Logger
@@ -29,6 +31,11 @@ export class Rows {
     this.#rules = rules
   }
 
+  /** Whether rows are hidden by more than the names of their channels and keys. */
+  get isFiltered(): boolean {
+    return this.#rules.filter !== undefined
+  }
+
   /** Equal for those that see the same. */
   get id(): string {
     this.#id ??=
@@ -38,7 +45,19 @@ export class Rows {
 
   /** Whether a row may be read where it is: by the scopes, and by the filter. */
   isVisible(row: unknown, channel: string, key: string | undefined): boolean {
-    return isAllowed(this.identity, 'read', channel, key) && this.passes('read', row, channel, key)
+    return (
+      isAllowed(this.identity, 'read', channel, key) &&
+      this.passes('read', row, channel, key) &&
+      (!this.#rules.deadLetters.has(channel) || this.#mayReadInputs(row as DeadLetter))
+    )
+  }
+
+  /** Rows that stand in a dead letter are no more to be seen than where they ticked. */
+  #mayReadInputs({ inputs }: DeadLetter): boolean {
+    return inputs.every(({ channel, key, value }) => {
+      const rows = this.#rules.isList(channel) ? (value as readonly unknown[]) : [value]
+      return rows.every((row) => this.isVisible(row, channel, key))
+    })
   }
 
   /** Whether the filter lets a row pass. Only a plain yes is one: a rule that throws, or promises an answer, says no. */
@@ -89,7 +108,16 @@ export class Rows {
 function partOf(tick: ChannelTick, value: readonly unknown[]): ChannelTick {
   const { channel, key, kind, removed, time, position } = tick
   const json = JSON.stringify(value)
-  return { channel, key, kind, value, removed, time, position, json }
+  const part = { channel, key, kind, value, removed, time, position, json }
+  PARTS.add(part)
+  return part
+}
+
+const PARTS = new WeakSet<ChannelTick>()
+
+/** Whether a tick is what an identity sees of one, and not all of it. */
+export function isPart(tick: ChannelTick): boolean {
+  return PARTS.has(tick)
 }
 
 /** A text that tells identities apart; claims that JSON does not take make an identity like no other. */

@@ -51,10 +51,9 @@ export function openSubscription(
     if (!info.dynamic && !info.keys.includes(key)) throw notFound(info, key, 'UNKNOWN_KEY')
   }
   requireScope(identity, 'read', info.name, key)
-  // Scopes alone hide nothing of what they let somebody name; equal subscriptions then share their bytes.
-  const isNamed = info.kind !== 'basket' || key !== undefined
-  const hidesNothing = service.settings.filter === undefined && isNamed
-  const rows = hidesNothing ? undefined : service.access.rowsOf(identity)
+  // Who sees the same shares its bytes.
+  const { access } = service
+  const rows = access.seesAllOf(info, key) ? undefined : access.rowsOf(identity)
   const view = viewOf(info, key, rows, request.where, request.select)
   const feed = hub.feed(info.name, key, info.kind === 'basket', view)
   const beginning = feed.beginning(request.from)

@@ -19,7 +19,13 @@ export function ask(
     method = 'GET',
     headers = {},
     body,
-  }: { method?: string; headers?: Readonly<Record<string, string>>; body?: unknown } = {},
+    signal,
+  }: {
+    method?: string
+    headers?: Readonly<Record<string, string>>
+    body?: unknown
+    signal?: AbortSignal
+  } = {},
 ): Promise<Answered> {
   const text = body === undefined ? '' : JSON.stringify(body)
   return new Promise((resolve, reject) => {
@@ -33,6 +39,7 @@ export function ask(
         ...headers,
       },
       agent,
+      ...(signal === undefined ? {} : { signal }),
     } as const
     const call = to.startsWith('http')
       ? request(new URL(path, to), options)
