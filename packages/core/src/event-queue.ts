@@ -44,6 +44,12 @@ export class ScheduledEvent {
     return this.interval > 0 || this.refill !== undefined
   }
 
+  /** Gives one that repeats the time of its next tick, and the value. */
+  advance(): void {
+    if (this.refill === undefined) this.time += this.interval
+    else this.refill.advance(this)
+  }
+
   /** Whether it waits in the queue. */
   get isQueued(): boolean {
     return this.position >= 0 || this.position === BEHIND

@@ -39,7 +39,7 @@ export {
   type SubGraphInputs,
   snap,
 } from './dynamic.js'
-export type { NodeFailureAction, RunProgress } from './engine.js'
+export type { NodeFailureAction, RunProgress } from './engine-options.js'
 export { GraphError, type GraphErrorCode, type GraphErrorDetails } from './errors.js'
 export { type Feedback, feedback } from './feedback.js'
 export { type DelayedEdge, delayedEdge, dependsOn, Edge, Graph } from './graph.js'

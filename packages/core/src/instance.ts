@@ -7,6 +7,7 @@ import { InstanceNodeContext } from './instance-node-context.js'
 import { type InputDeclarations, viewOf } from './node.js'
 import { Scheduler } from './scheduler.js'
 import { type Input, LONG_AGO, NEVER, type Series, SharedInput } from './series.js'
+import type { SourceLoop, SourceLoopParts } from './source-loop.js'
 import type { Timestamp } from './time.js'
 
 /** What runs an instance inside its own turn: the node that made a sub-graph. */
@@ -48,7 +49,16 @@ export class Instance {
     this.#steps = new Array(nodes.length).fill(neverRuns)
     // Functions are generated for the graph of the run only: sub-graphs are many, and each runs rarely.
     const compileAfter = host === undefined ? engine.compileAfter : Number.POSITIVE_INFINITY
-    this.#scheduler = new Scheduler(engine.cycle, this.#steps, outputs, targets, compileAfter)
+    this.#scheduler = new Scheduler(
+      engine.cycle,
+      this.#steps,
+      outputs,
+      targets,
+      compileAfter,
+      () => {
+        engine.agenda.isDisturbed = true
+      },
+    )
     engine.joined(this)
   }
 
@@ -90,7 +100,7 @@ export class Instance {
       throw error
     }
     this.#onStart = []
-    for (const event of this.#initial) this.engine.applyInCycle(event)
+    for (const event of this.#initial) this.engine.agenda.tickInCycle(event)
     this.#initial.length = 0
   }
 
@@ -122,6 +132,12 @@ export class Instance {
     if (this.host !== undefined) this.host.wake(this)
   }
 
+  /** Generates a loop over the cycles of a source, see `generateSourceLoop`, where it may and where that gains something. */
+  sourceLoop(event: ScheduledEvent, parts: SourceLoopParts): SourceLoop | undefined {
+    if (this.host !== undefined || this.engine.profiler !== undefined) return undefined
+    return this.#scheduler.sourceLoop(event, parts, (error) => this.#goOn(error))
+  }
+
   /** Runs what has been ticked. A node that throws ends the run, unless the run's policy is to go on. */
   propagate(): void {
     try {
@@ -147,22 +163,22 @@ export class Instance {
   /** Schedules for the next cycle at the present time. */
   scheduleNext(event: ScheduledEvent): void {
     if (this.#isSettingUp && this.host !== undefined) this.#initial.push(event)
-    else this.engine.scheduleNext(event)
+    else this.engine.agenda.scheduleNext(event)
   }
 
   schedule(event: ScheduledEvent, time: Timestamp): void {
     if (this.#events === undefined) {
-      this.engine.schedule(event, time)
+      this.engine.agenda.schedule(event, time)
     } else if (this.#isSettingUp && time === this.engine.now) {
       this.#initial.push(event)
     } else {
-      this.engine.schedule(event, time)
+      this.engine.agenda.schedule(event, time)
       this.#events.add(event)
     }
   }
 
   unschedule(event: ScheduledEvent): void {
-    this.engine.unschedule(event)
+    this.engine.agenda.unschedule(event)
     this.#events?.delete(event)
   }
 
@@ -220,7 +236,7 @@ export class Instance {
   stop(): void {
     if (this.#hasStopped) return
     this.#hasStopped = true
-    for (const event of this.#events ?? []) this.engine.unschedule(event)
+    for (const event of this.#events ?? []) this.engine.agenda.unschedule(event)
     this.#events?.clear()
     let failure: { readonly error: unknown } | undefined
     for (let i = this.#onStop.length - 1; i >= 0; i--) {

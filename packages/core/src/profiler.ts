@@ -1,4 +1,4 @@
-import type { EngineProfiler } from './engine.js'
+import type { EngineProfiler } from './engine-options.js'
 import type { Step } from './graph.js'
 import type { Cycle } from './series.js'
 import type { Timestamp } from './time.js'

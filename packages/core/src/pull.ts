@@ -55,7 +55,7 @@ export function pull(
         const refill = new CursorRefill(name, cursor, instance.engine, context.now)
         const event = new ScheduledEvent(instance, output as Series, undefined, refill)
         refill.advance(event)
-        instance.engine.scheduleRefilled(event)
+        instance.engine.agenda.scheduleRefilled(event)
         return undefined
       },
     }),

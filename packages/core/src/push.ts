@@ -193,7 +193,7 @@ class RunningSource {
   push(value: unknown): void {
     const { engine } = this.instance
     if (!engine.isRealtime) return
-    if (engine.inCycle && this.#options.insideCycle !== 'queue') {
+    if (engine.cycle.isRunning && this.#options.insideCycle !== 'queue') {
       throw new GraphError(
         'PUSH_IN_CYCLE',
         `push "${this.#name}" from inside a cycle: use feedback or an alarm, push from afterCycle, or set insideCycle to 'queue'`,

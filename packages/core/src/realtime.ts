@@ -103,7 +103,7 @@ class RealtimeRun implements Run {
   }
 
   get lag(): Duration {
-    return Math.max(0, this.#clock.now() - this.#engine.nextTime)
+    return Math.max(0, this.#clock.now() - this.#engine.agenda.nextTime)
   }
 
   stop(): Promise<RunResult> {
@@ -141,7 +141,7 @@ class RealtimeRun implements Run {
       if (engine.failure !== undefined) throw engine.failure.error
       if (engine.stopRequested) return this.#end()
       const present = this.#clock.now()
-      const next = engine.nextTime
+      const next = engine.agenda.nextTime
       if (next <= present && next <= engine.end) {
         engine.runCycle()
       } else if (engine.hasPushed && engine.now <= engine.end) {
@@ -154,7 +154,9 @@ class RealtimeRun implements Run {
       }
       if (performance.now() > deadline) {
         if (engine.hasPushed && !pushServed && !engine.stopRequested) {
-          engine.runPushCycle(Math.max(engine.now, Math.min(engine.nextTime, this.#clock.now())))
+          engine.runPushCycle(
+            Math.max(engine.now, Math.min(engine.agenda.nextTime, this.#clock.now())),
+          )
         }
         afterIo(this.#pump)
         return

@@ -1,7 +1,14 @@
-import { type Block, generateBlock } from './code-generation.js'
+import {
+  type Block,
+  generateBlock,
+  generateSourceLoop,
+  type ScheduledNodes,
+} from './code-generation.js'
 import { refusePromise } from './errors.js'
+import type { ScheduledEvent } from './event-queue.js'
 import type { Step } from './graph.js'
 import { type Cycle, SEVERAL, type Series } from './series.js'
+import type { SourceLoop, SourceLoopParts } from './source-loop.js'
 
 /**
  * Words that may have a generated function: those of 512 nodes. Of so many the code still fits into a processor's cache;
@@ -37,18 +44,24 @@ export class Scheduler {
   /** Runs of each word before a function is generated for it; 0 when there is none to come. */
   readonly #runsLeft: Int32Array
   #blocksLeft = MOST_BLOCKS
+  readonly #onGenerated: () => void
 
-  /** `compileAfter` is how often a word runs before a function is generated for it; `Infinity` for never. */
+  /**
+   * `compileAfter` is how often a word runs before a function is generated for it; `Infinity` for never. `onGenerated` is
+   * called then.
+   */
   constructor(
     cycle: Cycle,
     steps: Step[],
     outputs: Series[],
     targets: Int32Array<ArrayBuffer>,
     compileAfter: number,
+    onGenerated: () => void,
   ) {
     const words = (steps.length + 31) >>> 5
     const groups = (words + 7) >>> 3
     this.#cycle = cycle
+    this.#onGenerated = onGenerated
     this.#steps = steps
     this.#outputs = outputs
     this.targets = targets
@@ -99,6 +112,19 @@ export class Scheduler {
   run(): void {
     if (this.#hasFlags) this.#runFlagged()
     else this.#runWords(0, this.#marked.length)
+  }
+
+  /**
+   * Generates a loop over the cycles of a source where that gains something: in a graph of one word whose nodes run often.
+   * `goOn` is called after a throw.
+   */
+  sourceLoop(
+    event: ScheduledEvent,
+    parts: SourceLoopParts,
+    goOn: (error: unknown) => void,
+  ): SourceLoop | undefined {
+    const hasBlock = this.#blocks.length === 1 && this.#blocks[0] !== undefined
+    return hasBlock ? generateSourceLoop(this.#nodes(), event, parts, goOn) : undefined
   }
 
   #runFlagged(): void {
@@ -172,24 +198,26 @@ export class Scheduler {
   #generate(word: number): void {
     if (this.#blocksLeft === 0) return
     this.#blocksLeft--
-    this.#blocks[word] = generateBlock(
-      {
-        cycle: this.#cycle,
-        steps: this.#steps,
-        outputs: this.#outputs,
-        targets: this.targets,
-        marked: this.#marked,
-        hasFlags: this.#hasFlags,
-        groups: this.#groups,
-        groupsOfGroups: this.#groupsOfGroups,
-        isChecked: this.#isChecked,
-        check: (node, value) => this.#check(node, value),
-        threw: (node) => {
-          this.current = node
-        },
+    this.#blocks[word] = generateBlock(this.#nodes(), word)
+    this.#onGenerated()
+  }
+
+  #nodes(): ScheduledNodes {
+    return {
+      cycle: this.#cycle,
+      steps: this.#steps,
+      outputs: this.#outputs,
+      targets: this.targets,
+      marked: this.#marked,
+      hasFlags: this.#hasFlags,
+      groups: this.#groups,
+      groupsOfGroups: this.#groupsOfGroups,
+      isChecked: this.#isChecked,
+      check: (node, value) => this.#check(node, value),
+      threw: (node) => {
+        this.current = node
       },
-      word,
-    )
+    }
   }
 
   #mark(series: Series): void {

@@ -1,4 +1,5 @@
-import { Engine, type EngineOptions } from './engine.js'
+import { Engine } from './engine.js'
+import type { EngineOptions } from './engine-options.js'
 import { GraphError } from './errors.js'
 import type { Graph } from './graph.js'
 import type { GraphOutputs } from './outputs.js'
@@ -43,7 +44,7 @@ export function simulate(graph: Graph, options: SimulateOptions = {}): RunResult
   const engine = simulatedEngine(graph, options)
   return finish(engine, () => {
     engine.runScheduled(() => true)
-    if (engine.waiting > 0 && !engine.stopRequested) {
+    if (engine.agenda.waiting > 0 && !engine.stopRequested) {
       throw new GraphError(
         'ASYNC_SOURCE',
         'a source waits for its data, which a synchronous run cannot: use simulateAsync()',
@@ -84,7 +85,7 @@ export async function simulateAsync(
       const deadline = performance.now() + SLICE_MS
       engine.runScheduled(() => performance.now() < deadline)
       if (engine.stopRequested) break
-      if (engine.waiting > 0) {
+      if (engine.agenda.waiting > 0) {
         await new Promise<void>((resolve) => {
           wake = resolve
         })
@@ -123,7 +124,7 @@ function simulatedEngine(graph: Graph, options: SimulateOptions): Engine {
 }
 
 function hasNext(engine: Engine): boolean {
-  return engine.nextTime <= engine.end
+  return engine.agenda.nextTime <= engine.end
 }
 
 /** Stops the nodes whatever happens; an error of the run itself goes before one of stopping. */

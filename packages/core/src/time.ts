@@ -75,6 +75,11 @@ export function isoOf(time: Timestamp): string {
   return `${lastDate}${TWO_DIGITS[hour]}:${TWO_DIGITS[minute % 60]}:${TWO_DIGITS[second % 60]}.${micros}Z`
 }
 
+/** A time in an error: ISO 8601, or the number where it is no time. */
+export function describeTime(time: Timestamp): string {
+  return Number.isFinite(time) ? isoOf(time) : String(time)
+}
+
 const DAY: Duration = 86_400_000_000
 const TWO_DIGITS: readonly string[] = Array.from({ length: 60 }, (_, i) =>
   String(i).padStart(2, '0'),

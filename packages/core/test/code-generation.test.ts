@@ -182,6 +182,74 @@ test('generated functions tick as the loop does, on any graph', () => {
   )
 })
 
+/** One source, mostly alone, and few nodes: the cycles run in a loop that is generated, too. */
+const smallPrograms: fc.Arbitrary<Program> = fc.record({
+  sources: fc.tuple(fc.array(fc.nat(2), { minLength: 5, maxLength: 40 })),
+  nodes: fc.array(
+    fc.record({ kind: fc.constantFrom(...kinds), a: fc.nat(1_000), b: fc.nat(1_000) }),
+    { minLength: 1, maxLength: 12 },
+  ),
+})
+
+test('a generated loop over the cycles of one source ticks as the other does', () => {
+  fc.assert(
+    fc.property(smallPrograms, fc.constantFrom(1, 3), (program, compileAfter) => {
+      expect(run(program, compileAfter)).toEqual(run(program, Number.POSITIVE_INFINITY))
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('a failing node ends a run in a generated loop, and the nodes are stopped', () => {
+  const graph = new Graph()
+  const n = count(timer(graph, micros(1)))
+  let stops = 0
+  sink('failing', { n }, ({ n }, context) => {
+    context.onStop(() => stops++)
+    return () => {
+      if (n.value < 20) return
+      expect(new Error('where').stack).toContain('OfSource')
+      throw new Error('a value of 20')
+    }
+  })
+  const end = (): void => {
+    simulate(graph, { compileAfter: 2 })
+  }
+  expect(end).toThrow(expect.objectContaining({ code: 'NODE_FAILED', time: micros(20) }))
+  expect(stops).toBe(1)
+})
+
+test('a generated loop stops for what comes between: alarms, the end of the run, and cycles without end', () => {
+  const ticks = (compileAfter: number): unknown => {
+    const graph = new Graph()
+    const n = count(timer(graph, micros(3)))
+    const seen: unknown[] = []
+    sink('alarms', { n }, ({ n }, context) => {
+      const alarm = context.alarm<number>()
+      return () => {
+        seen.push([context.now, n.ticked, alarm.ticked])
+        if (n.ticked && n.value % 7 === 0) alarm.schedule(micros(n.value % 5), n.value)
+      }
+    })
+    const { cycles, now } = simulate(graph, { duration: micros(200), compileAfter })
+    return { seen, cycles, now }
+  }
+  expect(ticks(2)).toEqual(ticks(Number.POSITIVE_INFINITY))
+
+  const graph = new Graph()
+  const n = count(timer(graph, micros(1)))
+  const { out, bind } = feedback<number>(graph)
+  bind(
+    node('spinning', { n, out }, ({ n, out }) => () => {
+      return n.value >= 20 || (out.ticked && out.value > 0) ? n.value : undefined
+    }),
+  )
+  const spin = (): void => {
+    simulate(graph, { compileAfter: 2, maxCyclesAtOneTime: 100 })
+  }
+  expect(spin).toThrow(expect.objectContaining({ code: 'SPINNING', time: micros(20) }))
+})
+
 test('generated functions tick as the loop does in a graph of many words, of which few tick', () => {
   const nodes = Array.from({ length: 700 }, (_, i): Declaration => {
     // Neighbours, far ones, and the sources: chains, fan-out and marks that go over many words.

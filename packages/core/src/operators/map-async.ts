@@ -120,7 +120,7 @@ class Calls<T, U> {
 
   take(value: T): undefined {
     if (this.#underWay < this.#concurrency) {
-      this.#engine.hold()
+      this.#engine.agenda.hold()
       this.#start(value)
       return undefined
     }
@@ -135,7 +135,7 @@ class Calls<T, U> {
       if (overflow === 'dropNewest' || maxPending === 0) return undefined
       this.#waiting.shift()
     } else {
-      this.#engine.hold()
+      this.#engine.agenda.hold()
     }
     this.#waiting.push(value)
     return undefined
