@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Identity } from '@gw/protocol'
 import type { Context } from 'hono'
-import { WebServerError } from '../errors.js'
 import type { Settings } from '../options.js'
+import { incomingBody, tooLarge, within } from './body.js'
 import { RequestCredentials } from './identity.js'
 import { type JsonLimits, parseJson } from './json.js'
 import { invalid } from './validation.js'
@@ -38,7 +38,7 @@ export async function jsonBody(
   c: GatewayContext,
   limits: JsonLimits & { readonly maxBodyBytes: number },
 ): Promise<unknown> {
-  const bytes = await bodyOf(c, limits.maxBodyBytes)
+  const bytes = await collectBody(c, limits.maxBodyBytes)
   return bytes.length === 0 ? undefined : jsonOf(bytes, c.req.header('content-type'), limits)
 }
 
@@ -67,41 +67,24 @@ function isJsonType(contentType: string | undefined): boolean {
   return /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType)
 }
 
-/** The refusal of a request that needs a body and has none. */
-export function missingBody(): WebServerError {
-  return invalid('INVALID_RECORD', [
-    { type: 'missing', loc: ['body'], msg: 'Field required', input: null },
-  ])
-}
-
-async function bodyOf(c: GatewayContext, maxBytes: number): Promise<Uint8Array> {
-  const declared = Number(c.req.header('content-length') ?? 0)
-  if (declared > maxBytes) throw tooLarge(maxBytes)
-  return collectBody(c, maxBytes)
-}
-
 /**
  * Collects what a request sends, up to the bound.
- * @throws WebServerError `BODY_TOO_LARGE`
+ * @throws WebServerError `BODY_TOO_LARGE`, `REQUEST_TIMEOUT`.
  */
 export async function collectBody(c: GatewayContext, maxBytes: number): Promise<Uint8Array> {
-  // Left early, Node's own iterator would end the connection, and with it the answer that says why.
-  const chunks: AsyncIterable<Uint8Array> =
-    c.env?.incoming?.iterator({ destroyOnReturn: false }) ?? chunksOf(c.req.raw.body)
+  const incoming = c.env?.incoming
+  const isRead = incoming?.readableDidRead ?? c.req.raw.bodyUsed
+  // What middleware has read, Hono gives again.
+  if (isRead) return within(new Uint8Array(await c.req.arrayBuffer()), maxBytes)
+  if (incoming !== undefined) return incomingBody(incoming, maxBytes)
   const parts: Uint8Array[] = []
   let length = 0
-  for await (const part of chunks) {
+  for await (const part of chunksOf(c.req.raw.body)) {
     length += part.length
     if (length > maxBytes) throw tooLarge(maxBytes)
     parts.push(part)
   }
-  return parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts)
-}
-
-export function tooLarge(maxBytes: number): WebServerError {
-  return new WebServerError('BODY_TOO_LARGE', `the body is longer than ${maxBytes} bytes`, {
-    headers: { Connection: 'close' },
-  })
+  return Buffer.concat(parts)
 }
 
 async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {

@@ -2,12 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { API_PATH, type AuthResult, formatPosition, HEADER, type Identity } from '@gw/protocol'
 import type { Service } from '../service.js'
 import { type Answer, lastAnswer, sendAnswer, type Target } from './answers.js'
+import { incomingBody, missingBody } from './body.js'
 import { compressed, compressedHeaders, MIN_COMPRESSED_BYTES } from './compression.js'
-import { jsonOf, missingBody, tooLarge } from './context.js'
+import { jsonOf } from './context.js'
 import { admitted, authenticate, RequestCredentials, requireScope } from './identity.js'
 import { problemOf } from './problem.js'
 import type { RequestCount } from './request-counts.js'
 import { answerHeaders, problemHeaders, SECURE_HEADERS } from './respond.js'
+import { Turn } from './turn.js'
 
 const LAST = `${API_PATH}/last/`
 const SEND = `${API_PATH}/send/`
@@ -23,6 +25,7 @@ const KEYS = '?keys=1'
 export function hotPath(
   service: Service,
 ): (request: IncomingMessage, response: ServerResponse) => boolean {
+  const turn = new Turn()
   return (request, response) => {
     const url = request.url as string
     const { method } = request
@@ -30,33 +33,41 @@ export function hotPath(
     if (group === undefined || !url.startsWith(group)) return false
     const target = plainTarget(service, url, group)
     if (target === undefined || !isPlain(request)) return false
-    const { authenticators } = service.settings
-    try {
-      const result =
-        authenticators.length === 0
-          ? EVERYBODY
-          : authenticate(
-              service.settings,
-              new RequestCredentials(
-                method as string,
-                url,
-                service.settings.proxies.addressOf(request),
-                (name) => {
-                  const value = request.headers[name]
-                  return Array.isArray(value) ? value[0] : value
-                },
-              ),
-            )
-      if (result instanceof Promise) {
-        result
-          .then((outcome) => proceed(service, request, response, target, outcome))
-          .catch((error: unknown) => refuse(service, request, response, error))
-      } else proceed(service, request, response, target, result)
-    } catch (error) {
-      refuse(service, request, response, error)
-    }
+    turn.add(() => enter(service, request, response, target))
     return true
   }
+}
+
+function enter(
+  service: Service,
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: Target,
+): void {
+  try {
+    const result = resultOf(service, request)
+    if (result instanceof Promise) {
+      result
+        .then((outcome) => proceed(service, request, response, target, outcome))
+        .catch((error: unknown) => refuse(service, request, response, error))
+    } else proceed(service, request, response, target, result)
+  } catch (error) {
+    refuse(service, request, response, error)
+  }
+}
+
+function resultOf(
+  { settings }: Service,
+  request: IncomingMessage,
+): AuthResult | Promise<AuthResult> {
+  if (settings.authenticators.length === 0) return EVERYBODY
+  const { method, url, headers } = request
+  const address = settings.proxies.addressOf(request)
+  const credentials = new RequestCredentials(method as string, url as string, address, (name) => {
+    const value = headers[name]
+    return Array.isArray(value) ? value[0] : value
+  })
+  return authenticate(settings, credentials)
 }
 
 function proceed(
@@ -105,44 +116,18 @@ function receive(
   identity: Identity,
 ): void {
   const { limits } = service.settings
-  let first: Buffer | undefined
-  let rest: Buffer[] | undefined
-  let length = 0
-  const end = (error?: unknown): void => {
-    request.off('data', onData)
-    request.off('end', onEnd)
-    if (error !== undefined) refuse(service, request, response, error, identity)
+  const failed = (error: unknown): void => refuse(service, request, response, error, identity)
+  const take = (bytes: Uint8Array): Promise<void> => {
+    if (bytes.length === 0) throw missingBody()
+    const body = jsonOf(bytes, request.headers['content-type'], limits)
+    return sendAnswer(service, target, identity, body).then((answer) =>
+      write(service.requests.sends, request, response, answer),
+    )
   }
-  const onData = (chunk: Buffer): void => {
-    length += chunk.length
-    if (length > limits.maxBodyBytes) end(tooLarge(limits.maxBodyBytes))
-    else if (first === undefined) first = chunk
-    else {
-      rest ??= [first]
-      rest.push(chunk)
-    }
-  }
-  const onEnd = (): void => {
-    try {
-      const bytes = rest === undefined ? first : Buffer.concat(rest)
-      if (bytes === undefined) throw missingBody()
-      const body = jsonOf(bytes, request.headers['content-type'], limits)
-      sendAnswer(service, target, identity, body).then(
-        (answer) => write(service.requests.sends, request, response, answer),
-        (error: unknown) => refuse(service, request, response, error, identity),
-      )
-    } catch (error) {
-      end(error)
-    }
-  }
-  try {
-    requireScope(identity, 'send', target.info.name)
-  } catch (error) {
-    end(error)
-    return
-  }
-  request.on('data', onData)
-  request.on('end', onEnd)
+  requireScope(identity, 'send', target.info.name)
+  const bytes = incomingBody(request, limits.maxBodyBytes)
+  if (bytes instanceof Promise) bytes.then(take).catch(failed)
+  else take(bytes).catch(failed)
 }
 
 function refuse(

@@ -9,7 +9,8 @@ import {
   type Target,
   tickAnswer,
 } from '../http/answers.js'
-import { type GatewayContext, type GatewayEnv, jsonBody, missingBody } from '../http/context.js'
+import { clientGone, missingBody } from '../http/body.js'
+import { type GatewayContext, type GatewayEnv, jsonBody } from '../http/context.js'
 import { type Endpoint, notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
 import { requireScope } from '../http/identity.js'
 import { isTrue } from '../http/query-parameters.js'
@@ -137,7 +138,7 @@ function goneSignal(c: GatewayContext): AbortSignal {
   if (outgoing === undefined) return c.req.raw.signal
   const controller = new AbortController()
   outgoing.once('close', () => {
-    controller.abort(new WebServerError('REQUEST_TIMEOUT', 'the client has gone'))
+    controller.abort(clientGone())
   })
   return controller.signal
 }
