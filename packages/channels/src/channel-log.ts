@@ -71,6 +71,8 @@ interface Waiter {
 export interface InFlight {
   /** What will tick; nodes on the way may change it. */
   value: unknown
+  /** Equal for what was sent into one cycle, where keys may tick in another order than they were sent in. */
+  readonly cycle: object
   readonly seen: (position: Position) => void
 }
 
@@ -169,11 +171,7 @@ export class ChannelLog {
     this.#history?.add(tick, bytes)
     const { lookup } = this.#book.options
     if (lookup !== undefined && !removed) lookup.add(keyLog.place, value)
-    const sent = this.#inFlight[0]
-    if (sent !== undefined && sent.value === value) {
-      this.#inFlight.shift()
-      sent.seen(tick.position)
-    }
+    if (this.#inFlight.length > 0) this.#takeInFlight(value)?.seen(tick.position)
     if (this.#listeners.length > 0 || this.#waiters.length > 0) this.#book.tell(tick, afterCycle)
     this.#updateObserved()
   }
@@ -251,6 +249,21 @@ export class ChannelLog {
     this.#updateObserved()
   }
 
+  /** Takes out the record that has come out as `value`: one of the cycle that was sent first. */
+  #takeInFlight(value: unknown): InFlight | undefined {
+    const flying = this.#inFlight
+    const cycle = flying[0]?.cycle
+    for (let at = 0; at < flying.length; at++) {
+      const sent = flying[at] as InFlight
+      if (sent.cycle !== cycle) return undefined
+      if (sent.value !== value) continue
+      if (at === 0) flying.shift()
+      else flying.splice(at, 1)
+      return sent
+    }
+    return undefined
+  }
+
   /** @internal */
   deliver(tick: Tick): void {
     for (const entry of this.#listeners) {
@@ -312,11 +325,7 @@ export class ChannelLog {
     } catch (error) {
       keyLog.offset--
       this.total--
-      const sent = this.#inFlight[0]
-      if (sent !== undefined && sent.value === value) {
-        this.#inFlight.shift()
-        sent.seen(keyLog.position)
-      }
+      this.#takeInFlight(value)?.seen(keyLog.position)
       throw error
     }
   }

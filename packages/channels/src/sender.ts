@@ -132,13 +132,17 @@ export class Sender {
     )
     const admit = this.#admission(flight, targets[0], options)
     const flying: (readonly [ChannelLog, InFlight])[] = []
-    targets.forEach(({ slot, value }, i) => {
-      setOrigin(value, options.origin)
-      const log = slot.channel.log as ChannelLog
-      const sent: InFlight = { value, seen: (position) => flight.landed(i, position) }
-      flying.push([log, sent])
-      log.expect(sent)
-    })
+    let count = 0
+    for (const cycle of cycles) {
+      for (const { slot, value } of cycle) {
+        const i = count++
+        setOrigin(value, options.origin)
+        const log = slot.channel.log as ChannelLog
+        const sent: InFlight = { value, cycle, seen: (position) => flight.landed(i, position) }
+        flying.push([log, sent])
+        log.expect(sent)
+      }
+    }
     this.#flying.set(flight, flying)
     flight.whenOver(() => this.#over(flight))
     for (const cycle of cycles) {

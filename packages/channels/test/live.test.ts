@@ -207,6 +207,14 @@ describe('sending', () => {
     expect(health.live).toBe(true)
   })
 
+  test('keys of a basket may be sent in another order than they tick in: what is sent later still comes out', async () => {
+    const gateway = await started()
+    const { records } = gateway.channels.sendBasket('prices', { B: { value: 1 }, A: { value: 2 } })
+    expect(records).toMatchObject([{ value: 1 }, { value: 2 }])
+    const later = gateway.channels.sendAllAndWait('prices', [{ value: 3 }, { value: 4 }], 'A')
+    expect((await later).position.offset).toBe(3)
+  })
+
   test('to a whole basket ticks all keys in one cycle', async () => {
     const gateway = await started()
     const before = gateway.health.cycles

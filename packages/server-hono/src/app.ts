@@ -77,7 +77,15 @@ function corsOf(origins: readonly string[] | '*'): ReturnType<typeof cors> {
   return cors({
     origin: origins === '*' ? '*' : [...origins],
     allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowHeaders: ['Content-Type', 'X-API-Key', 'Authorization', 'token', 'If-None-Match'],
+    allowHeaders: [
+      'Content-Type',
+      'X-API-Key',
+      'Authorization',
+      'token',
+      'If-None-Match',
+      'Idempotency-Key',
+      'Last-Event-ID',
+    ],
     exposeHeaders: [
       'ETag',
       'X-Gateway-Kind',

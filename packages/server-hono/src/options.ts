@@ -24,7 +24,7 @@ export interface Limits {
   readonly maxWaits: number
   /** Until a request's headers are there, the first bytes included. @defaultValue 10_000 */
   readonly headersTimeoutMs: number
-  /** Until a request's body is there too. @defaultValue 30_000 */
+  /** Until a request's body is there too; then again until the engine has taken what it sends. @defaultValue 30_000 */
   readonly requestTimeoutMs: number
   /** Idle connection between two requests. @defaultValue 60_000 */
   readonly keepAliveTimeoutMs: number

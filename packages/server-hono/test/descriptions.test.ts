@@ -1,7 +1,10 @@
 import { createRequire } from 'node:module'
+import { channel, defineChannels, Gateway, struct } from '@gw/channels'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv } from 'ajv'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { z } from 'zod'
+import { webServer } from '../src/index.js'
 import { serve } from './support/serve.js'
 
 const SESSIONS = {
@@ -46,6 +49,25 @@ describe('the OpenAPI document', () => {
     expect(send.description).toBe('Orders as they come in.')
     expect(Object.keys(send.responses)).toEqual(expect.arrayContaining(['200', '422', '503']))
     expect(components.schemas.Order.properties.symbol).toEqual({ type: 'string' })
+  })
+})
+
+test('only the reference’s client is told the classes of its structs, which OpenAPI has no place for', async () => {
+  const Data = struct('Data', { x: z.int() }).meta({ type_: 'package.module.Data' })
+  const channels = defineChannels({ data: channel(Data, { send: true, state: { by: 'x' } }) })
+  const server = webServer({ port: 0 })
+  const gateway = new Gateway({ channels, modules: [server] })
+  await gateway.start()
+  onTestFinished(() => gateway.stop())
+  const description = async (client: string) => {
+    const answer = await fetch(`${server.url}/openapi.json`, { headers: { 'user-agent': client } })
+    return (await answer.json()) as Record<string, unknown>
+  }
+  const plain = await description('curl/8.5.0')
+  expect(JSON.stringify(plain)).not.toContain('type_')
+  expect(await new Validator().validate(plain)).toEqual({ valid: true })
+  expect(await description('python-httpx2/2.16.2')).toMatchObject({
+    paths: { '/api/v1/last/data': { get: { type_: 'package.module.Data' } } },
   })
 })
 

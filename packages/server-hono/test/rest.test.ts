@@ -98,7 +98,12 @@ describe('last', () => {
       await post('send/prices/AAPL', { value: 1 })
       const etag = (await get(path)).headers.get('etag') ?? ''
       const headers = { 'if-none-match': etag }
-      expect((await get(path, { headers })).status).toBe(304)
+      const unchanged = await get(path, { headers })
+      expect([unchanged.status, await unchanged.text()]).toEqual([304, ''])
+      expect(unchanged.headers.get('etag')).toBe(etag)
+      expect(unchanged.headers.get('x-gateway-position')).toMatch(/^\w+:\d+$/)
+      // Caches take it for the type of what they hold.
+      expect(unchanged.headers.get('content-type')).toBe('application/json')
       await post('send/orders', { symbol: 'B' })
       await post('send/prices/AAPL', { value: 2 })
       expect((await get(path, { headers })).status).toBe(200)
@@ -180,6 +185,15 @@ describe('send', () => {
     const { post } = await serve()
     const answer = await post('send/prices', { MSFT: { value: 2 }, AAPL: { value: 1 } })
     expect(await answer.json()).toMatchObject([{ value: 2 }, { value: 1 }])
+  })
+
+  test('to one key answers as of a single one, also after all keys in another order', async () => {
+    const { post } = await serve()
+    await post('send/prices', { MSFT: { value: 2 }, AAPL: { value: 1 } })
+    const answer = await post('send/prices/MSFT', [{ value: 3 }, { value: 4 }])
+    expect(await answer.json()).toMatchObject([{ value: 3 }, { value: 4 }])
+    expect(answer.headers.get('x-gateway-kind')).toBe('single')
+    expect(answer.headers.get('x-gateway-position')).toMatch(/:3$/)
   })
 
   test('with the same message id is done once', async () => {
@@ -285,6 +299,8 @@ describe('state', () => {
       'INVALID_QUERY',
     ])
     for (const wrong of [
+      `query=${encodeURIComponent('{"filters":[{"attr":"quantity","by":{"value":9007199254740993}}]}')}`,
+      'where=quantity:eq:9007199254740993',
       'where=a',
       'where=symbol:like:A',
       'limit=-1',

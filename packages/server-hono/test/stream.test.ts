@@ -169,6 +169,28 @@ describe('messages with an id', () => {
     expect(twice.code).toBe('BAD_REQUEST')
   })
 
+  test('a message is answered that is refused before it is understood, the first one too', async () => {
+    const { open } = await serve()
+    for (const [id, members] of [
+      ['1', '"action":"send","channel":"orders","data":{"quantity":9007199254740993}'],
+      ['2', '"action":"send","channel":"orders","data":{"symbol":"A","__proto__":{}}'],
+      ['"3"', `"action":"send","channel":"orders","data":${'['.repeat(80)}${']'.repeat(80)}`],
+      ['true', '"action":"subscribe","channel":"orders"'],
+      [`"${'x'.repeat(129)}"`, '"action":"subscribe","channel":"orders"'],
+    ]) {
+      const socket = await open()
+      socket.say(`{"id":${id},${members}}`)
+      expect(await socket.hear()).toEqual({
+        id: JSON.parse(id ?? ''),
+        ok: false,
+        code: expect.stringMatching(/^(INVALID_|BAD_REQUEST)/),
+        detail: expect.anything(),
+        ...(id?.length === 1 || id === '"3"' ? { errors: expect.any(Array) } : {}),
+      })
+      await quiet(socket)
+    }
+  })
+
   test('a send is answered with the completed records and their position', async () => {
     const { open } = await serve()
     const socket = await open()

@@ -57,7 +57,7 @@ export function tickAnswer(
 ): Answer {
   if (info.kind !== 'basket' || key !== undefined) {
     const [tick] = ticks
-    const kind = key === undefined ? info.kind : 'single'
+    const kind = kindOf({ info, key })
     if (tick === undefined) {
       const { epoch, offset } = service.channels.positionOf(info.name, key)
       // Where rows are hidden, what has ticked unseen must not show by an answer that changes.
@@ -84,6 +84,11 @@ export function tickAnswer(
 
 function etagOf(body: string): string {
   return `"${createHash('sha1').update(body).digest('base64url')}"`
+}
+
+/** What is answered of a channel, or of one key of a basket. */
+export function kindOf({ info, key }: Target): ChannelKind {
+  return key === undefined ? info.kind : 'single'
 }
 
 /** The answer that a tick makes: one for all who ask. */
@@ -115,7 +120,7 @@ export async function sendAnswer(
   options: SendOptions = {},
 ): Promise<Answer> {
   const { records, position } = await send(service, target, identity, body, options)
-  return { body: sentJson(service, target, records), kind: target.info.kind, position }
+  return { body: sentJson(service, target, records), kind: kindOf(target), position }
 }
 
 /** As {@link sendAnswer}, answering the completed records. */
@@ -129,7 +134,11 @@ export async function send(
   const { info, key } = target
   requireScope(identity, 'send', info.name, key)
   const channels = service.access.channelsFor(identity)
-  const withOrigin = { ...options, origin: identity.name }
+  const withOrigin = {
+    ...options,
+    origin: identity.name,
+    timeoutMs: service.settings.limits.requestTimeoutMs,
+  }
   try {
     if (info.kind === 'basket' && key === undefined) {
       const inputs = basketInputs(service, info, body)

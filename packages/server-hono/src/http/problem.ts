@@ -19,7 +19,11 @@ export function problemOf(error: unknown): Problem {
     return problem(error.code, detail, errors, headers, status)
   }
   if (error instanceof ChannelsError && isWireCode(error.code)) {
-    return problem(error.code, detailOf(error), undefined, retryHeaders(error.code))
+    const errors = error.issues?.map(({ path, message }) => ({
+      path: path as (string | number)[],
+      message,
+    }))
+    return problem(error.code, detailOf(error), errors, retryHeaders(error.code))
   }
   return { ...problem('INTERNAL', 'Internal Server Error'), fault: true }
 }

@@ -121,15 +121,18 @@ function badQuery(message: string): WebServerError {
 function referenceTerms(text: string): Filter[] {
   let parsed: unknown
   try {
-    parsed = JSON.parse(text)
+    parsed = parseJsonText(text, TREE_LIMITS)
   } catch (error) {
+    if (error instanceof WebServerError && error.code === 'INVALID_RECORD') {
+      throw badQuery('query has an integer that cannot be held exactly')
+    }
     throw invalid('INVALID_JSON', [
       {
         type: 'json_invalid',
         loc: ['query', 'query'],
         msg: 'Invalid JSON',
         input: text,
-        ctx: { error: (error as Error).name },
+        ctx: { error: (error as Error).message },
       },
     ])
   }

@@ -10,8 +10,17 @@ export type OpenApiDocument = { readonly [member: string]: unknown }
 type Operation = { readonly [member: string]: unknown }
 type Paths = Record<string, Record<string, Operation>>
 
+/** Whom a description is for. */
+export interface DescriptionReader {
+  /** Whether it is the reference's client, which finds the classes of its structs in a member that OpenAPI does not allow. */
+  readonly isReferenceClient: boolean
+}
+
 /** The OpenAPI 3.1 description of a gateway's routes, made of its contract. */
-export function openApiDocument(service: Service): OpenApiDocument {
+export function openApiDocument(
+  service: Service,
+  { isReferenceClient }: DescriptionReader,
+): OpenApiDocument {
   const { settings } = service
   const schemas = new Schemas()
   const paths: Paths = {}
@@ -31,7 +40,10 @@ export function openApiDocument(service: Service): OpenApiDocument {
     },
     servers: [{ url: '/' }],
     ...(isGuarded ? { security: Object.keys(SECURITY).map((name) => ({ [name]: [] })) } : {}),
-    paths: settings.rateLimit === undefined ? paths : withRateLimit(paths),
+    paths: mapOperations(paths, ({ type_, ...operation }) => ({
+      ...(settings.rateLimit === undefined ? operation : limited(operation)),
+      ...(isReferenceClient && type_ !== undefined ? { type_ } : {}),
+    })),
     components: {
       schemas: { ...schemas.components, ...ERROR_SCHEMAS },
       ...(isGuarded ? { securitySchemes: SECURITY } : {}),
@@ -40,16 +52,19 @@ export function openApiDocument(service: Service): OpenApiDocument {
 }
 
 /** Any request may be one too many. */
-function withRateLimit(paths: Paths): Paths {
-  const limited = (operation: Operation): Operation => ({
+function limited(operation: Operation): Operation {
+  return {
     ...operation,
     responses: { ...errorResponses([429]), ...(operation.responses as JsonSchema) },
-  })
+  }
+}
+
+function mapOperations(paths: Paths, change: (operation: Operation) => Operation): Paths {
   return Object.fromEntries(
     Object.entries(paths).map(([path, operations]) => [
       path,
       Object.fromEntries(
-        Object.entries(operations).map(([method, operation]) => [method, limited(operation)]),
+        Object.entries(operations).map(([method, operation]) => [method, change(operation)]),
       ),
     ]),
   )
@@ -137,7 +152,7 @@ function addChannel(paths: Paths, schemas: Schemas, info: ChannelInfo): void {
     ...common('send', 'Sends to'),
     parameters: [MESSAGE_ID, EXPECT],
     requestBody: { required: true, content: json(body) },
-    responses: answers(output, [400, 403, 404, 408, 409, 413, 422, 429, 503]),
+    responses: answers(output, [400, 403, 404, 408, 409, 413, 422, 429, 503, 504]),
     ...extra,
   })
   const input = info.sendable ? schemas.input(info.recordSchema) : output.items

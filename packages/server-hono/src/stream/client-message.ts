@@ -13,7 +13,7 @@ export interface RawMessage {
 
 /**
  * The object in a message; `undefined` for what is none, so cannot be answered.
- * @throws WebServerError `INVALID_JSON` for JSON beyond the limits, which cannot be answered either.
+ * @throws WebServerError for what is no JSON, or beyond the limits; {@link idIn} says whom to tell.
  */
 export function rawMessage(text: string, limits: JsonLimits): RawMessage | undefined {
   const value = parseJsonText(text, limits)
@@ -22,9 +22,20 @@ export function rawMessage(text: string, limits: JsonLimits): RawMessage | undef
   return { id: idOf(members.id), members }
 }
 
+/** The id in a message that is refused, whatever its sender took for one. */
+export function idIn(text: string): MessageId | undefined {
+  try {
+    const { id } = JSON.parse(text) as { readonly id?: MessageId | null }
+    return id ?? undefined
+  } catch {
+    return undefined
+  }
+}
+
 function idOf(value: unknown): MessageId | undefined {
-  if (typeof value === 'string') return value.length <= MAX_ID_LENGTH ? value : undefined
-  return typeof value === 'number' ? value : undefined
+  if (value === undefined || value === null || typeof value === 'number') return value ?? undefined
+  if (typeof value === 'string' && value.length <= MAX_ID_LENGTH) return value
+  throw bad(`id is a number, or a text of at most ${MAX_ID_LENGTH} characters`)
 }
 
 /**

@@ -12,11 +12,11 @@ import {
   type UnsubscribeMessage,
 } from '@gw/protocol'
 import { WebServerError } from '../errors.js'
-import { send } from '../http/answers.js'
+import { kindOf, send } from '../http/answers.js'
 import { requireScope } from '../http/identity.js'
 import { problemOf } from '../http/problem.js'
 import type { Service } from '../service.js'
-import { clientMessage, type RawMessage, rawMessage } from './client-message.js'
+import { clientMessage, idIn, type RawMessage, rawMessage } from './client-message.js'
 import { textFrame } from './frame.js'
 import { HEARTBEAT } from './heartbeat.js'
 import type { Session } from './session.js'
@@ -42,13 +42,13 @@ export class Connection {
     // Whoever was shut out may take its time to hang up; what it says meanwhile counts no more.
     if (this.#session.isClosed) return
     let raw: RawMessage | undefined
+    let fault: unknown
     try {
       raw = rawMessage(text, this.#service.settings.limits)
-    } catch {
-      return
+    } catch (error) {
+      fault = error
     }
-    if (raw === undefined) return
-    const { id } = raw
+    const id = fault === undefined ? raw?.id : idIn(text)
     try {
       this.#service.rates?.take(this.identity, this.#address)
     } catch (error) {
@@ -56,6 +56,8 @@ export class Connection {
       return
     }
     try {
+      if (fault !== undefined) throw fault
+      if (raw === undefined) return
       const done = this.#act(clientMessage(raw))
       if (done !== undefined) void done.catch((error: unknown) => this.#refuse(id, error))
     } catch (error) {
@@ -113,7 +115,7 @@ export class Connection {
     const opening = openSubscription(this.#service, this.identity, request)
     const { position, recovered, info } = opening
     const wire = gatewayWire(channel, id, message.positions === true)
-    const kind = key === undefined ? info.kind : 'single'
+    const kind = kindOf({ info, key })
     const acknowledgement = textFrame(
       JSON.stringify({ id, ok: true, ...position, kind, recovered } satisfies Acknowledgement),
     )
@@ -214,7 +216,7 @@ export class Connection {
       id,
       ok: true,
       ...position,
-      kind: info.kind,
+      kind: kindOf({ info, key }),
       data: records,
       durability: 'memory',
     })

@@ -52,7 +52,8 @@ export function ask(
         answer += chunk
       })
       response.on('end', () => {
-        const isJson = response.headers['content-type']?.includes('json') === true
+        const { 'content-type': type, 'content-encoding': encoding } = response.headers
+        const isJson = type?.includes('json') === true && encoding === undefined
         resolve({
           status: response.statusCode ?? 0,
           headers: response.headers,
