@@ -1,7 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { auditChannel, channel, defineChannels, dynamicBasket, Gateway, struct } from '@gw/channels'
+import {
+  auditChannel,
+  channel,
+  defineChannels,
+  dynamicBasket,
+  Gateway,
+  type Module,
+  struct,
+} from '@gw/channels'
 import { type WebServerOptions, webServer } from '@gw/server-hono'
 import { onTestFinished } from 'vitest'
 import { z } from 'zod'
@@ -27,7 +35,7 @@ export async function serve(options: WebServerOptions) {
   }
   const log = { info: note, warn: note, error: note }
   const server = webServer({ port: 0, unix, log, ...options })
-  const gateway = new Gateway({ channels, modules: [server] })
+  const gateway = new Gateway({ channels, modules: [server as Module<typeof channels.channels>] })
   await gateway.start()
   onTestFinished(() => gateway.stop())
   const heard: unknown[] = []
