@@ -1,11 +1,24 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { execFile, execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { Credentials } from '@gw/protocol'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { runCommand } from '../src/cli.js'
-import { type ApiKeyError, apiKey, fileStore, hashKey } from '../src/index.js'
+import { readStoredKeys } from '../src/file-store.js'
+import { type ApiKeyError, apiKey, fileStore, generateKey, hashKey } from '../src/index.js'
 
 let folder: string
 let file: string
@@ -139,6 +152,17 @@ describe('the command', () => {
     expect(command('list').stdout).not.toContain('second')
   })
 
+  test('keeps the mode of the file, and the link that leads to it', () => {
+    created('--name', 'x')
+    chmodSync(file, 0o640)
+    const link = join(folder, 'link.json')
+    symlinkSync(file, link)
+    command('create', '--name', 'y', '--file', link)
+    expect(statSync(file).mode & 0o777).toBe(0o640)
+    expect(lstatSync(link).isSymbolicLink()).toBe(true)
+    expect(readStoredKeys(file)).toHaveLength(2)
+  })
+
   test('explains itself', () => {
     expect(command('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('revoke') })
   })
@@ -221,6 +245,57 @@ describe('a store in a file', () => {
     expect(auth.authenticate(withKey(key))).toMatchObject({ ok: true })
   })
 
+  test('that is written in pieces, is gone, or comes back counts when it is whole again', async () => {
+    const key = created('--name', 'billing')
+    let tell: (error: ApiKeyError) => void = () => undefined
+    const problem = (): Promise<ApiKeyError> =>
+      new Promise((resolve) => {
+        tell = resolve
+      })
+    const store = fileStore(file, { pollMs: 5, onProblem: (error) => tell(error) })
+    const auth = apiKey({ store, onFailure })
+    const whole = readFileSync(file, 'utf8')
+    const next = created('--name', 'next')
+    const both = readFileSync(file, 'utf8')
+    const revoked: string[] = []
+    auth.onRevoked?.((name) => revoked.push(name))
+    let broken = problem()
+    writeFileSync(file, both.slice(0, both.length / 2))
+    expect((await broken).message).toContain('is not JSON')
+    broken = problem()
+    rmSync(file)
+    expect((await broken).message).toContain('cannot be read (ENOENT)')
+    expect(auth.authenticate(withKey(key))).toMatchObject({ ok: true })
+    let change = looked(store)
+    writeFileSync(file, both)
+    await change
+    expect(auth.authenticate(withKey(next))).toMatchObject({ ok: true })
+    change = looked(store)
+    writeFileSync(`${file}.other`, whole)
+    renameSync(`${file}.other`, file)
+    await change
+    expect(auth.authenticate(withKey(next))).toMatchObject({ ok: false })
+    expect(auth.authenticate(withKey(key))).toMatchObject({ ok: true })
+    expect(revoked).toEqual(['next'])
+  })
+
+  test('may hold ten thousand keys', () => {
+    created('--name', 'first')
+    const content = JSON.parse(readFileSync(file, 'utf8'))
+    const [base] = content.keys
+    for (let n = 0; n < 10_000; n++) {
+      const { key, id } = generateKey()
+      content.keys.push({ ...base, id, hash: hashKey(key), name: `name-${n}` })
+    }
+    writeFileSync(file, JSON.stringify(content))
+    const key = created('--name', 'last', '--scope', 'read')
+    const auth = apiKey({ store: fileStore(file, { onProblem: () => undefined }), onFailure })
+    expect(auth.authenticate(withKey(key))).toMatchObject({ identity: { name: 'last' } })
+    expect(readStoredKeys(file)).toHaveLength(10_002)
+    command('revoke', key.slice(3, 11))
+    expect(command('verify', key).stdout).toContain('revoked')
+  })
+
   test.each([
     ['no JSON', '{', 'is not JSON'],
     ['no object', '[]', 'is no object'],
@@ -251,15 +326,49 @@ function keyFile(...keys: object[]): string {
   return JSON.stringify({ version: 1, keys: keys.map((key) => ({ ...base, ...key })) })
 }
 
-test('the command as a program shows nothing but the key on standard output', () => {
-  const bundle = join(folder, 'bin.mjs')
-  const esbuild = join(import.meta.dirname, '../../../node_modules/.bin/esbuild')
-  const entry = join(import.meta.dirname, '../src/bin.ts')
-  const options = ['--bundle', '--platform=node', '--format=esm', '--conditions=@gw/source']
-  execFileSync(esbuild, [entry, ...options, `--outfile=${bundle}`, '--log-level=error'])
-  const output = execFileSync('node', [bundle, 'create', '--name', 'x', '--file', file], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
+describe('the command as a program', () => {
+  let bundle: string
+  let other: string
+  beforeAll(() => {
+    other = mkdtempSync(join(tmpdir(), 'gw-keys-bin-'))
+    bundle = join(other, 'bin.mjs')
+    const esbuild = join(import.meta.dirname, '../../../node_modules/.bin/esbuild')
+    const entry = join(import.meta.dirname, '../src/bin.ts')
+    const options = ['--bundle', '--platform=node', '--format=esm', '--conditions=@gw/source']
+    execFileSync(esbuild, [entry, ...options, `--outfile=${bundle}`, '--log-level=error'])
   })
-  expect(output).toMatch(/^gw_\w{8}_\w{36}\n$/)
+  afterAll(() => rmSync(other, { recursive: true }))
+
+  test('shows nothing but the key on standard output', () => {
+    const output = execFileSync('node', [bundle, 'create', '--name', 'x', '--file', file], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    expect(output).toMatch(/^gw_\w{8}_\w{36}\n$/)
+  })
+
+  test('run by several at once loses no key, and no reader sees half of the file', async () => {
+    const names = Array.from({ length: 6 }, (_, n) => `name-${n}`)
+    let isOver = false
+    const reads = (async () => {
+      let count = 0
+      while (!isOver) {
+        if (existsSync(file)) count = Math.max(count, readStoredKeys(file).length)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      return count
+    })()
+    const run = promisify(execFile)
+    await Promise.all(
+      names.map((name) => run('node', [bundle, 'create', '--name', name, '--file', file])),
+    )
+    isOver = true
+    expect(await reads).toBeGreaterThan(0)
+    expect(
+      readStoredKeys(file)
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(names)
+    expect(existsSync(`${file}.new`)).toBe(false)
+  })
 })

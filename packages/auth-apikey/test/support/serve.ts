@@ -17,7 +17,7 @@ import { z } from 'zod'
 const Row = struct('Row', { owner: z.string(), n: z.int().default(0) })
 
 const channels = defineChannels({
-  rows: channel(Row, { send: true, stage: true, state: { by: 'n' } }),
+  rows: channel(Row, { send: true, stage: true, state: { by: 'n', alias: 'numbered' } }),
   others: channel(Row, { send: true }),
   prices: dynamicBasket(Row, { send: true }),
   controls: channel(z.object({ name: z.string() }), { required: false }),

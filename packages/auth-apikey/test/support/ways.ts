@@ -125,7 +125,7 @@ function outcome(
   headers: Readonly<Record<string, string | string[] | undefined>>,
   text: string,
 ): Outcome {
-  const isJson = String(headers['content-type']).includes('json')
+  const isJson = text !== '' && String(headers['content-type']).includes('json')
   const { code } = isJson ? ((JSON.parse(text) ?? {}) as { code?: string }) : { code: undefined }
   return { status, code, text, headers }
 }
