@@ -55,9 +55,17 @@ function remainder(x: number, y: number): number {
   return rest !== 0 && rest < 0 !== y < 0 ? rest + y : rest
 }
 
-/** Ticks `x` to the power of `y` on any tick, once both are valid. */
+/**
+ * Ticks `x` to the power of `y` on any tick, once both are valid. As in C, where JavaScript has NaN: 1 to any power,
+ * NaN included, is 1, and so is -1 to an infinite one.
+ */
 export function pow(x: Operand<number>, y: Operand<number>): Edge<number> {
-  return binary('pow', x, y, (x, y) => x ** y)
+  return binary('pow', x, y, (x, y) => (isAlwaysOne(x, y) ? 1 : x ** y))
+}
+
+/** ISO/IEC 9899 (C), F.10.4.4. */
+function isAlwaysOne(x: number, y: number): boolean {
+  return x === 1 || (x === -1 && (y === Number.POSITIVE_INFINITY || y === Number.NEGATIVE_INFINITY))
 }
 
 /** Ticks the greater one on any tick, once both are valid: `y` if it is greater, else `x`. */

@@ -1,14 +1,18 @@
 import type { Edge } from '../graph.js'
 import { binary, type Operand } from './binary.js'
+import { isEqual } from './equality.js'
 
-/** Ticks whether `x === y` on any tick, once both are valid. NaN equals nothing. */
+/**
+ * Ticks whether `x` and `y` are equal on any tick, once both are valid: lists and plain objects by what is in them,
+ * which costs their size, anything else by `===`. NaN equals nothing, but an object with one equals its copy.
+ */
 export function eq<T>(x: Operand<T>, y: Operand<T>): Edge<boolean> {
-  return binary('eq', x, y, (x, y) => x === y)
+  return binary('eq', x, y, areEqual)
 }
 
-/** Ticks whether `x !== y` on any tick, once both are valid. */
+/** Ticks the opposite of {@link eq}. */
 export function ne<T>(x: Operand<T>, y: Operand<T>): Edge<boolean> {
-  return binary('ne', x, y, (x, y) => x !== y)
+  return binary('ne', x, y, (x, y) => !areEqual(x, y))
 }
 
 /** Ticks whether `x < y` on any tick, once both are valid. */
@@ -37,4 +41,8 @@ export function ge(x: Operand<number>, y: Operand<number>): Edge<boolean>
 export function ge(x: Operand<string>, y: Operand<string>): Edge<boolean>
 export function ge<T extends number | string>(x: Operand<T>, y: Operand<T>): Edge<boolean> {
   return binary('ge', x, y, (x, y) => x >= y)
+}
+
+function areEqual(x: unknown, y: unknown): boolean {
+  return x === y || (typeof x === 'object' && isEqual(x, y))
 }

@@ -1,6 +1,7 @@
 import { GraphError } from '../errors.js'
 import type { Edge } from '../graph.js'
 import { node } from '../node.js'
+import { isEqual } from './equality.js'
 
 /** Options of {@link dropDups}. */
 export interface DropDupsOptions<T> {
@@ -49,27 +50,6 @@ function isRepeat(previous: unknown, next: unknown, eps: number): boolean {
   }
   // Two equal infinities differ by NaN, which is not a change either.
   return !(Math.abs(next - previous) >= eps)
-}
-
-function isEqual(a: unknown, b: unknown): boolean {
-  if (a === b) return true
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) {
-    return Number.isNaN(a) && Number.isNaN(b)
-  }
-  if (Array.isArray(a) && Array.isArray(b)) {
-    return a.length === b.length && a.every((element, i) => isEqual(element, b[i]))
-  }
-  if (!isPlain(a) || !isPlain(b)) return false
-  const keys = Object.keys(a)
-  return (
-    keys.length === Object.keys(b).length &&
-    keys.every((key) => Object.hasOwn(b, key) && isEqual(a[key], b[key]))
-  )
-}
-
-function isPlain(value: object): value is { readonly [key: string]: unknown } {
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }
 
 /** Passes the ticks of `x` that are not NaN. */

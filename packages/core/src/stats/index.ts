@@ -1,14 +1,8 @@
 export { crossSectional, first, last, type UniqueOptions, unique } from './content.js'
 export { type CorrOptions, type CovOptions, corr, cov } from './covariance.js'
-export {
-  type Decay,
-  type EmaCovOptions,
-  type EmaOptions,
-  ema,
-  emaCov,
-  emaStd,
-  emaVar,
-} from './ema.js'
+export type { Decay, EmaOptions } from './decay.js'
+export { ema } from './ema.js'
+export { type EmaCovOptions, emaCov, emaStd, emaVar } from './ema-covariance.js'
 export { type ArgOptions, argmax, argmin, max, min } from './extremes.js'
 export { corrMatrix, covMatrix, type Matrix } from './matrices.js'
 export {

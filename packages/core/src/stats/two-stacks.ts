@@ -52,7 +52,8 @@ export abstract class TwoStacks implements Statistic<number> {
     this.fold(x, weight, y)
   }
 
-  remove(): void {
+  /** The sample is known here: it is given to those that do not add every one. */
+  remove(_x?: number, _weight?: number, _y?: number): void {
     if (this.front === 0) this.flip()
     this.head = (this.head + 1) & this.mask
     this.front--

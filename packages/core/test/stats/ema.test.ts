@@ -132,44 +132,139 @@ test('span and centre of mass are other names for alpha', () => {
   expect(by({ com: 1 })).toEqual(by({ alpha: 0.5 }))
 })
 
-test('covariance is that of the weighted samples, without bias unless asked', () => {
-  const pairs = fc.array(
-    fc.tuple(fc.integer({ min: -99, max: 99 }), fc.integer({ min: -99, max: 99 })),
-    { minLength: 1, maxLength: 15 },
+/** Pairs of which some have NaN, far from 0 or not: where numbers are 1e9, their squares have no digits left for a variance. */
+const pairsOf = (offset: number) =>
+  fc.array(fc.tuple(value, value), { minLength: 1, maxLength: 15 }).map((pairs) =>
+    pairs.map(([x, y]) => [x + offset, y + offset] as const),
   )
+
+interface Weighing {
+  readonly alpha: number
+  readonly adjust: boolean
+  readonly ignoreNa: boolean
+  readonly horizon: number
+}
+
+/** The pairs that count, each with its weight; with `adjust` the newest has 1, else all of them together. */
+function weighed(
+  pairs: readonly (readonly [number, number])[],
+  { alpha, adjust, ignoreNa, horizon }: Weighing,
+): { x: Exact; y: Exact; w: Exact }[] {
+  const seen = horizon === 0 ? pairs : pairs.slice(-horizon)
+  const fresh = Exact.of(alpha)
+  const decay = one.minus(fresh)
+  let samples: { x: Exact; y: Exact; w: Exact }[] = []
+  let gap = 1
+  for (const [x, y] of seen) {
+    if (Number.isNaN(x) || Number.isNaN(y)) {
+      if (!ignoreNa && samples.length > 0) gap++
+      continue
+    }
+    const kept = decay.power(gap)
+    const all = adjust || samples.length === 0 ? one : kept.plus(fresh)
+    samples = samples.map((sample) => ({ ...sample, w: sample.w.times(kept).over(all) }))
+    const w = adjust || samples.length === 0 ? one : fresh.over(all)
+    samples.push({ x: Exact.of(x), y: Exact.of(y), w })
+    gap = 1
+  }
+  return samples
+}
+
+function covariance(
+  pairs: readonly (readonly [number, number])[],
+  rules: Weighing,
+  bias: boolean,
+): number {
+  const samples = weighed(pairs, rules)
+  if (samples.length === 0) return Number.NaN
+  const total = Exact.sum(samples.map(({ w }) => w))
+  const mean = (of: (sample: { x: Exact; y: Exact }) => Exact): Exact =>
+    Exact.sum(samples.map((sample) => of(sample).times(sample.w))).over(total)
+  const biased = mean(({ x, y }) => x.times(y)).minus(mean(({ x }) => x).times(mean(({ y }) => y)))
+  if (bias) return biased.toNumber()
+  const room = total.power(2).minus(Exact.sum(samples.map(({ w }) => w.power(2))))
+  if (room.toNumber() <= 1e-9) return Number.NaN
+  return biased.times(total.power(2)).over(room).toNumber()
+}
+
+const rulesOf = fc
+  .record({
+    alpha: fc.constantFrom(0.125, 0.3, 0.5, 0.9),
+    adjust: fc.boolean(),
+    ignoreNa: fc.boolean(),
+    horizon: fc.constantFrom(0, 0, 1, 2, 3, 7),
+  })
+  .map((rules) => ({ ...rules, horizon: rules.adjust ? rules.horizon : 0 }))
+
+function both(
+  graph: Graph,
+  pairs: readonly (readonly [number, number])[],
+): readonly [Edge<number>, Edge<number>] {
+  const edge = (which: 0 | 1): Edge<number> =>
+    curve(
+      graph,
+      pairs.map((pair, i) => [i, pair[which]] as const),
+    )
+  return [edge(0), edge(1)]
+}
+
+test.each([0, 1e9])(
+  'covariance and variance of samples around %d agree with exact fractions',
+  (offset) => {
+    fc.assert(
+      fc.property(pairsOf(offset), rulesOf, fc.boolean(), (pairs, rules, bias) => {
+        const options = { ...rules, bias }
+        const seen = (i: number): typeof pairs => pairs.slice(0, i + 1)
+        const covariances = ticksOf((graph) => stats.emaCov(...both(graph, pairs), options))
+        expectClose(
+          covariances.map(([, value]) => value),
+          pairs.map((_, i) => covariance(seen(i), rules, bias)),
+        )
+        const squares = pairs.map(([x]) => [x, x] as const)
+        const variances = ticksOf((graph) => stats.emaVar(both(graph, pairs)[0], options))
+        expectClose(
+          variances.map(([, value]) => value),
+          pairs.map((_, i) => covariance(squares.slice(0, i + 1), rules, bias)),
+        )
+      }),
+    )
+  },
+)
+
+test('with a halflife, covariance does not depend on where 0 is', () => {
+  const rows = fc.array(fc.tuple(fc.nat({ max: 40 }), fc.nat({ max: 99 }), fc.nat({ max: 99 })), {
+    minLength: 1,
+    maxLength: 20,
+  })
   fc.assert(
-    fc.property(pairs, alpha, fc.boolean(), (pairs, alpha, bias) => {
-      fc.pre(alpha < 1)
-      const build = (graph: Graph): Edge<number> => {
-        const edge = (which: 0 | 1) =>
-          curve(
-            graph,
-            pairs.map((pair, i) => [i, pair[which]] as const),
-          )
-        return stats.emaCov(edge(0), edge(1), { alpha, bias })
+    fc.property(rows, fc.boolean(), fc.boolean(), (rows, adjust, bias) => {
+      const shifted = (offset: number): number[] => {
+        const build = (graph: Graph): Edge<number> => {
+          const edge = (which: 1 | 2): Edge<number> => {
+            let now = 0
+            return curve(
+              graph,
+              rows.map((row) => {
+                now += row[0]
+                return [now, row[which] + offset] as const
+              }),
+            )
+          }
+          return stats.emaCov(edge(1), edge(2), { halflife: micros(10), adjust, bias })
+        }
+        return ticksOf(build).map(([, value]) => value)
       }
-      const actual = ticksOf(build).map(([, value]) => value)
-      const expected = pairs.map((_, i) => {
-        const seen = pairs.slice(0, i + 1)
-        const w = seen.map((_, k) => one.minus(Exact.of(alpha)).power(i - k))
-        const total = Exact.sum(w)
-        const mean = (values: readonly number[]): Exact =>
-          Exact.sum(values.map((value, k) => Exact.of(value).times(w[k] as Exact))).over(total)
-        const product = mean(seen.map(([x, y]) => x * y))
-        const biased = product.minus(mean(seen.map(([x]) => x)).times(mean(seen.map(([, y]) => y))))
-        if (bias) return biased.toNumber()
-        const squares = Exact.sum(w.map((each) => each.power(2)))
-        const room = total.power(2).minus(squares)
-        if (room.toNumber() <= 1e-9) return Number.NaN
-        return biased.times(total.power(2)).over(room).toNumber()
-      })
-      expect(actual).toHaveLength(expected.length)
-      for (const [i, value] of expected.entries()) {
-        if (Number.isNaN(value)) expect(actual[i]).toBeNaN()
-        else expect(actual[i]).toBeCloseTo(value, 6)
-      }
+      expectClose(shifted(1e9), shifted(0))
     }),
   )
+})
+
+test('what has passed the horizon leaves no trace, however large it was', () => {
+  const values = [1e18, -1e18, 1, 2, 3, 5]
+  const last = (statistic: typeof stats.ema): unknown =>
+    replay(values, (x) => statistic(x, { alpha: 0.5, horizon: 2 })).at(-1)
+  expect(last(stats.ema)).toBeCloseTo(13 / 3, 12)
+  expect(last(stats.emaVar)).toBeCloseTo(2, 12)
 })
 
 test('variance is never below 0, and deviation is its root', () => {

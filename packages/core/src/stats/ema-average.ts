@@ -1,0 +1,207 @@
+import type { Timestamp } from '../time.js'
+import type { Statistic } from './statistic.js'
+import { FIRST_PLACES, TwoStacks } from './two-stacks.js'
+
+/** Where all samples count, none is ever removed. */
+abstract class OfAll implements Statistic<number> {
+  readonly nan = 'value'
+  abstract add(x: number, weight: number, y: number, time: Timestamp): void
+  abstract clear(): void
+  abstract result(): number
+
+  remove(): void {
+    // Old samples fade.
+  }
+}
+
+/** Starts from the first sample: e += alpha (x - e). */
+export class UnadjustedEma extends OfAll {
+  readonly #alpha: number
+  readonly #ignoresNan: boolean
+  #average = Number.NaN
+  /** Samples, this one included, since the last one that was not NaN. */
+  #gap = 1
+
+  constructor(alpha: number, ignoresNan: boolean) {
+    super()
+    this.#alpha = alpha
+    this.#ignoresNan = ignoresNan
+  }
+
+  add(x: number): void {
+    if (Number.isNaN(x)) {
+      if (!this.#ignoresNan && !Number.isNaN(this.#average)) this.#gap++
+      return
+    }
+    if (Number.isNaN(this.#average)) {
+      this.#average = x
+    } else if (this.#gap === 1) {
+      this.#average += this.#alpha * (x - this.#average)
+    } else {
+      const decay = (1 - this.#alpha) ** this.#gap
+      this.#average = (this.#average * decay + this.#alpha * x) / (decay + this.#alpha)
+      this.#gap = 1
+    }
+  }
+
+  clear(): void {
+    this.#average = Number.NaN
+    this.#gap = 1
+  }
+
+  result(): number {
+    return this.#average
+  }
+}
+
+/** Weighs by all that there has been: a sample keeps `decay` of its weight when another comes. */
+export class AdjustedEma extends OfAll {
+  readonly #decay: number
+  readonly #ignoresNan: boolean
+  #gap = 1
+  #sum = 0
+  #weight = 0
+
+  constructor(decay: number, ignoresNan: boolean) {
+    super()
+    this.#decay = decay
+    this.#ignoresNan = ignoresNan
+  }
+
+  add(x: number): void {
+    if (Number.isNaN(x)) {
+      if (!this.#ignoresNan) this.#gap++
+      return
+    }
+    const kept = this.#gap === 1 ? this.#decay : this.#decay ** this.#gap
+    this.#sum = this.#sum * kept + x
+    this.#weight = this.#weight * kept + 1
+    this.#gap = 1
+  }
+
+  clear(): void {
+    this.#gap = 1
+    this.#sum = 0
+    this.#weight = 0
+  }
+
+  result(): number {
+    return this.#weight > 0 ? this.#sum / this.#weight : Number.NaN
+  }
+}
+
+/** Of the last samples only, and without a trace of those before them. */
+export class HorizonEma extends TwoStacks {
+  readonly nan = 'value'
+  private readonly decay: number
+  private readonly ignoresNan: boolean
+  /** Counts what makes samples age. */
+  private age = 0
+  private weight = 0
+  private sum = 0
+  /** The age at which the newest sample of the running state came, and the newest of the states kept. */
+  private newest = 0
+  private keptNewest = 0
+  /** Weight and sum of each state that is kept. */
+  private kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * 2)
+
+  constructor(decay: number, ignoresNan: boolean) {
+    super(2, true)
+    this.decay = decay
+    this.ignoresNan = ignoresNan
+  }
+
+  override add(x: number): void {
+    const isMissing = Number.isNaN(x)
+    if (!isMissing || !this.ignoresNan) this.age++
+    if (!isMissing) super.add(x, this.age, x)
+  }
+
+  override remove(x: number): void {
+    if (!Number.isNaN(x)) super.remove()
+  }
+
+  protected empty(): void {
+    this.weight = 0
+    this.sum = 0
+  }
+
+  /** A state that is made anew takes the newest first, so that `x` may be older than what there is. */
+  protected fold(x: number, age: number): void {
+    if (this.weight === 0) {
+      this.weight = 1
+      this.sum = x
+      this.newest = age
+    } else if (age > this.newest) {
+      const kept = this.decay ** (age - this.newest)
+      this.weight = this.weight * kept + 1
+      this.sum = this.sum * kept + x
+      this.newest = age
+    } else {
+      const weight = this.decay ** (this.newest - age)
+      this.weight += weight
+      this.sum += x * weight
+    }
+  }
+
+  protected keep(place: number): void {
+    this.kept[place * 2] = this.weight
+    this.kept[place * 2 + 1] = this.sum
+    this.keptNewest = this.newest
+  }
+
+  protected reserve(places: number): void {
+    this.kept = new Float64Array(places * 2)
+  }
+
+  protected combine(place: number): number {
+    let { weight, sum } = this
+    if (place >= 0) {
+      const kept = weight === 0 ? 1 : this.decay ** (this.newest - this.keptNewest)
+      weight += (this.kept[place * 2] as number) * kept
+      sum += (this.kept[place * 2 + 1] as number) * kept
+    }
+    return weight > 0 ? sum / weight : Number.NaN
+  }
+}
+
+/** Samples lose weight with time. */
+export class TimeEma extends OfAll {
+  readonly #rate: number
+  readonly #isAdjusted: boolean
+  #sum = 0
+  #weight = 0
+  #time: Timestamp = 0
+
+  constructor(rate: number, isAdjusted: boolean) {
+    super()
+    this.#rate = rate
+    this.#isAdjusted = isAdjusted
+  }
+
+  add(x: number, _weight: number, _y: number, time: Timestamp): void {
+    if (this.#weight === 0) {
+      this.#sum = x
+      this.#weight = 1
+    } else {
+      const passed = this.#rate * (time - this.#time)
+      if (this.#isAdjusted) {
+        const kept = Math.exp(passed)
+        this.#sum = this.#sum * kept + x
+        this.#weight = this.#weight * kept + 1
+      } else {
+        this.#sum -= Math.expm1(passed) * (x - this.#sum)
+      }
+    }
+    this.#time = time
+  }
+
+  clear(): void {
+    this.#sum = 0
+    this.#weight = 0
+  }
+
+  result(): number {
+    return this.#weight > 0 ? this.#sum / this.#weight : Number.NaN
+  }
+}

@@ -1,0 +1,189 @@
+import type { Timestamp } from '../time.js'
+import { PairMoments } from './pair-moments.js'
+import type { Statistic } from './statistic.js'
+import { FIRST_PLACES, TwoStacks } from './two-stacks.js'
+
+/** Reads the result of the moments of samples with that sum of weights, of which the newest weighs 1. */
+export type ResultOf = (moments: PairMoments, weight: number) => number
+
+/** All samples count; each keeps `decay` of its weight when another comes. */
+export class FadingProducts implements Statistic<number> {
+  readonly nan = 'value'
+  readonly #decay: number
+  readonly #isAdjusted: boolean
+  readonly #ignoresNan: boolean
+  readonly #resultOf: ResultOf
+  readonly #moments = new PairMoments()
+  /** Sum of weights; not adjusted, they are shares, and the sum is 1. */
+  #weight = 0
+  /** Samples, this one included, since the last one that was not NaN. */
+  #gap = 1
+
+  constructor(decay: number, isAdjusted: boolean, ignoresNan: boolean, resultOf: ResultOf) {
+    this.#decay = decay
+    this.#isAdjusted = isAdjusted
+    this.#ignoresNan = ignoresNan
+    this.#resultOf = resultOf
+  }
+
+  add(x: number, _weight: number, y: number): void {
+    if (Number.isNaN(x) || Number.isNaN(y)) {
+      if (!this.#ignoresNan) this.#gap++
+      return
+    }
+    if (this.#weight === 0) {
+      this.#moments.begin(x, y)
+      this.#weight = 1
+    } else {
+      const kept = this.#weight * (this.#gap === 1 ? this.#decay : this.#decay ** this.#gap)
+      const fresh = this.#isAdjusted ? 1 : 1 - this.#decay
+      const sum = kept + fresh
+      this.#moments.take(x, y, kept / sum, fresh / sum)
+      if (this.#isAdjusted) this.#weight = sum
+    }
+    this.#gap = 1
+  }
+
+  remove(): void {
+    // Old samples fade.
+  }
+
+  clear(): void {
+    this.#weight = 0
+    this.#gap = 1
+  }
+
+  result(): number {
+    return this.#weight === 0 ? Number.NaN : this.#resultOf(this.#moments, this.#weight)
+  }
+}
+
+/** All samples count; they lose weight with time. NaN makes all results NaN. */
+export class TimeProducts implements Statistic<number> {
+  readonly nan = 'value'
+  readonly #rate: number
+  readonly #isAdjusted: boolean
+  readonly #resultOf: ResultOf
+  readonly #moments = new PairMoments()
+  /** Those that tell the spread, which is of the adjusted weights in either case. */
+  readonly #weights = new PairMoments()
+  #weight = 0
+  #time: Timestamp = 0
+
+  constructor(rate: number, isAdjusted: boolean, resultOf: ResultOf) {
+    this.#rate = rate
+    this.#isAdjusted = isAdjusted
+    this.#resultOf = resultOf
+  }
+
+  add(x: number, _weight: number, y: number, time: Timestamp): void {
+    if (this.#weight === 0) {
+      this.#moments.begin(x, y)
+      this.#weights.begin(0, 0)
+      this.#weight = 1
+    } else {
+      const passed = this.#rate * (time - this.#time)
+      const kept = this.#weight * Math.exp(passed)
+      const sum = kept + 1
+      this.#weights.take(0, 0, kept / sum, 1 / sum)
+      if (this.#isAdjusted) this.#moments.take(x, y, kept / sum, 1 / sum)
+      else this.#moments.take(x, y, Math.exp(passed), -Math.expm1(passed))
+      this.#weight = sum
+    }
+    this.#moments.spread = this.#weights.spread
+    this.#time = time
+  }
+
+  remove(): void {
+    // Old samples fade.
+  }
+
+  clear(): void {
+    this.#weight = 0
+  }
+
+  result(): number {
+    return this.#weight === 0 ? Number.NaN : this.#resultOf(this.#moments, this.#weight)
+  }
+}
+
+/** Fields of a state that is kept: the weight and the moments. */
+const KEPT = 7
+
+/** The last samples count, and those before them leave no trace; each keeps `decay` of its weight when another comes. */
+export class HorizonProducts extends TwoStacks {
+  readonly nan = 'value'
+  private readonly decay: number
+  private readonly ignoresNan: boolean
+  private readonly resultOf: ResultOf
+  private readonly moments = new PairMoments()
+  private readonly both = new PairMoments()
+  /** Counts what makes samples age. */
+  private age = 0
+  private weight = 0
+  /** The age at which the newest sample of the running state came, and the newest of the states kept. */
+  private newest = 0
+  private keptNewest = 0
+  private kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * KEPT)
+
+  constructor(decay: number, ignoresNan: boolean, resultOf: ResultOf) {
+    super(3, true)
+    this.decay = decay
+    this.ignoresNan = ignoresNan
+    this.resultOf = resultOf
+  }
+
+  override add(x: number, _weight: number, y: number): void {
+    const isMissing = Number.isNaN(x) || Number.isNaN(y)
+    if (!isMissing || !this.ignoresNan) this.age++
+    if (!isMissing) super.add(x, this.age, y)
+  }
+
+  override remove(x: number, _weight: number, y: number): void {
+    if (!Number.isNaN(x) && !Number.isNaN(y)) super.remove()
+  }
+
+  protected empty(): void {
+    this.weight = 0
+  }
+
+  /** A state that is made anew takes the newest first, so that the sample may be older than what there is. */
+  protected fold(x: number, age: number, y: number): void {
+    if (this.weight === 0) {
+      this.moments.begin(x, y)
+      this.weight = 1
+      this.newest = age
+      return
+    }
+    const isNewer = age > this.newest
+    const kept = isNewer ? this.weight * this.decay ** (age - this.newest) : this.weight
+    const fresh = isNewer ? 1 : this.decay ** (this.newest - age)
+    this.weight = kept + fresh
+    this.moments.take(x, y, kept / this.weight, fresh / this.weight)
+    if (isNewer) this.newest = age
+  }
+
+  protected keep(place: number): void {
+    this.kept[place * KEPT] = this.weight
+    this.moments.write(this.kept, place * KEPT + 1)
+    this.keptNewest = this.newest
+  }
+
+  protected reserve(places: number): void {
+    this.kept = new Float64Array(places * KEPT)
+  }
+
+  protected combine(place: number): number {
+    if (place < 0) {
+      return this.weight === 0 ? Number.NaN : this.resultOf(this.moments, this.weight)
+    }
+    const { both } = this
+    both.read(this.kept, place * KEPT + 1)
+    const weight = this.kept[place * KEPT] as number
+    if (this.weight === 0) return this.resultOf(both, weight)
+    const kept = weight * this.decay ** (this.newest - this.keptNewest)
+    const sum = kept + this.weight
+    both.merge(this.moments, kept / sum, this.weight / sum)
+    return this.resultOf(both, sum)
+  }
+}
