@@ -1,3 +1,4 @@
+import { checkTimeoutMs } from './check-number.js'
 import { GraphError, messageOf } from './errors.js'
 import type { Edge, Graph } from './graph.js'
 import { instanceOf } from './instance-node-context.js'
@@ -80,13 +81,7 @@ export function adapter(
   options: AdapterOptions = {},
 ): Adapter {
   const { stopTimeoutMs = 10_000 } = options
-  if (!(stopTimeoutMs >= 0)) {
-    throw new GraphError(
-      'INVALID_OPTION',
-      `stopTimeoutMs of adapter "${name}" is 0 or more, not ${stopTimeoutMs}`,
-      { node: name },
-    )
-  }
+  checkTimeoutMs(name, 'stopTimeoutMs', stopTimeoutMs, 0)
   const statuses = push<AdapterStatus>(graph, 'nonCollapsing', {
     name: `${name}.status`,
     maxPending: 1_000,

@@ -1,3 +1,4 @@
+import { LONGEST_TIMEOUT_MS } from './check-number.js'
 import { GraphError } from './errors.js'
 import { type Timestamp, wallNow } from './time.js'
 
@@ -17,11 +18,9 @@ export interface WallClockOptions {
   readonly speed?: number
 }
 
-const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
-
 /**
  * The clock of the wall, or one that starts at another time and runs at another speed, for replays.
- * @throws GraphError `INVALID_OPTION` when the speed is not a number above 0.
+ * @throws GraphError `INVALID_OPTION` when the speed is not a number above 0, or the start is no time.
  */
 export function wallClock(options: WallClockOptions = {}): Clock {
   const { start, speed = 1 } = options
@@ -30,6 +29,7 @@ export function wallClock(options: WallClockOptions = {}): Clock {
   }
   const origin = wallNow()
   const first = start ?? origin
+  checkTime('the start of a clock', first)
   let latest = first
   const now = (): Timestamp => {
     latest = Math.max(latest, first + Math.floor((wallNow() - origin) * speed))
@@ -53,17 +53,25 @@ export function wallClock(options: WallClockOptions = {}): Clock {
 
 /** A clock that stands still until it is told to move: realtime runs in tests, without waiting. */
 export interface ManualClock extends Clock {
-  /** Moves the clock to `time`, stopping at each time that somebody waits for. */
+  /**
+   * Moves the clock to `time`, stopping at each time that somebody waits for; never back.
+   * @throws GraphError `INVALID_OPTION` when it is no whole number of microseconds.
+   */
   advanceTo(time: Timestamp): void
   /** Moves the clock by a duration, as {@link advanceTo} does. */
   advance(duration: number): void
 }
 
-/** Makes a clock that moves only by `advance` and `advanceTo`. */
+/**
+ * Makes a clock that moves only by `advance` and `advanceTo`.
+ * @throws GraphError `INVALID_OPTION` when the start is no time.
+ */
 export function manualClock(start: Timestamp = 0): ManualClock {
+  checkTime('the start of a clock', start)
   let present = start
   const waiting = new Set<{ readonly time: Timestamp; readonly wake: () => void }>()
   const advanceTo = (time: Timestamp): void => {
+    checkTime('the time to advance to', time)
     for (;;) {
       let first: { readonly time: Timestamp; readonly wake: () => void } | undefined
       for (const entry of waiting) {
@@ -86,4 +94,12 @@ export function manualClock(start: Timestamp = 0): ManualClock {
     advanceTo,
     advance: (duration) => advanceTo(present + duration),
   }
+}
+
+function checkTime(what: string, time: Timestamp): void {
+  if (Number.isSafeInteger(time)) return
+  throw new GraphError(
+    'INVALID_OPTION',
+    `${what} is a whole number of microseconds since 1970, not ${time}`,
+  )
 }

@@ -1,3 +1,4 @@
+import { checkCount } from './check-number.js'
 import { GraphError } from './errors.js'
 import type { NodeSpec, Step } from './graph.js'
 import type { Cycle } from './series.js'
@@ -47,13 +48,22 @@ export interface EngineOptions {
 }
 
 /** @throws GraphError `INVALID_OPTION`. */
-export function checkEngineOptions({ start, end, compileAfter }: EngineOptions): void {
+export function checkEngineOptions(options: EngineOptions): void {
+  const { start, end, compileAfter, maxCyclesAtOneTime = 1 } = options
+  for (const [option, time] of Object.entries({ start, end })) {
+    if (Number.isSafeInteger(time)) continue
+    throw new GraphError(
+      'INVALID_OPTION',
+      `the ${option} of a run is a whole number of microseconds since 1970, not ${time}: see timestampOf(), and END_OF_TIME`,
+    )
+  }
   if (!(end >= start)) {
     throw new GraphError(
       'INVALID_OPTION',
-      `a run starts at ${describeTime(start)} and ends at ${describeTime(end)}: give timestamps, the end not before the start`,
+      `a run starts at ${describeTime(start)} and ends at ${describeTime(end)}: the end is not before the start`,
     )
   }
+  checkCount('run', 'maxCyclesAtOneTime', maxCyclesAtOneTime, 1)
   if (compileAfter !== undefined && !(compileAfter >= 1)) {
     throw new GraphError('INVALID_OPTION', `compileAfter is 1 or more, not ${compileAfter}`)
   }

@@ -148,6 +148,7 @@ class InstanceAlarm<T> implements Alarm<T> {
   }
 
   scheduleAt(time: Timestamp, value: T): AlarmHandle {
+    if (!Number.isInteger(time)) throw noTime(time)
     const event = new ScheduledEvent(this.#instance, this.#series as Series, value)
     this.#instance.schedule(event, time)
     return event as unknown as AlarmHandle
@@ -168,4 +169,11 @@ class InstanceAlarm<T> implements Alarm<T> {
   cancel(alarm: AlarmHandle): void {
     this.#instance.unschedule(alarm as unknown as ScheduledEvent)
   }
+}
+
+function noTime(time: number): GraphError {
+  return new GraphError(
+    'INVALID_OPTION',
+    `an alarm is set for a whole number of microseconds, not ${time}: make durations with ms() and the like`,
+  )
 }

@@ -16,10 +16,10 @@ export interface AlarmHandle {
 export interface Alarm<T> extends Input<T> {
   /**
    * Ticks `value` after `delay`; 0 means the next cycle at the same time.
-   * @throws GraphError `TIME_WENT_BACK` when the delay is negative or NaN.
+   * @throws GraphError `TIME_WENT_BACK` when the delay is negative, `INVALID_OPTION` when it is no whole number.
    */
   schedule(delay: Duration, value: T): AlarmHandle
-  /** Ticks `value` at `time`. @throws GraphError `TIME_WENT_BACK` when the time is before now. */
+  /** Ticks `value` at `time`. @throws GraphError as {@link schedule} does. */
   scheduleAt(time: Timestamp, value: T): AlarmHandle
   /**
    * Moves a scheduled alarm to `delay` from now.

@@ -1,3 +1,4 @@
+import { checkCount } from './check-number.js'
 import type { Engine, PushQueue } from './engine.js'
 import { GraphError } from './errors.js'
 import { type Edge, type Graph, outputOf } from './graph.js'
@@ -94,7 +95,7 @@ let batches = 0
  * - `nonCollapsing`: each value ticks, one a cycle, in order.
  * - `lastValue`: a cycle takes the last value; those before it are dropped.
  * - `burst`: a cycle takes all values as one list.
- * @throws GraphError `INVALID_OPTION` when `maxPending` is not 1 or more.
+ * @throws GraphError `INVALID_OPTION` when `maxPending` is not a whole number of 1 or more.
  */
 export function push<T>(
   graph: Graph,
@@ -108,13 +109,7 @@ export function push<T>(
 ): PushSource<T, readonly T[]>
 export function push(graph: Graph, mode: PushMode, options: PushOptions = {}): PushSource<unknown> {
   const { name = 'push', maxPending = 100_000 } = options
-  if (!(maxPending >= 1)) {
-    throw new GraphError(
-      'INVALID_OPTION',
-      `maxPending of push "${name}" is 1 or more, not ${maxPending}`,
-      { node: name },
-    )
-  }
+  checkCount(name, 'maxPending', maxPending, 1)
   let source: RunningSource | undefined
   const edge = outputOf<unknown>(
     graph.add({

@@ -1,3 +1,4 @@
+import { checkTimeoutMs } from './check-number.js'
 import { type Clock, wallClock } from './clock.js'
 import { Engine } from './engine.js'
 import type { Graph } from './graph.js'
@@ -45,7 +46,7 @@ export interface Run {
  * Runs a graph by a clock, sharing the event loop: due cycles run until the budget is used up, then I/O has its turn.
  * The first cycle has run when this returns. Scheduled events come at their own times, late ones too; a value pushed
  * into an idle engine runs its cycle at once; each budget serves at least one push, so timers never starve them.
- * @throws GraphError when the graph cannot be built, a setup fails, or `end` is before `start`.
+ * @throws GraphError when the graph cannot be built, a setup fails, or an option is out of bounds (`INVALID_OPTION`).
  */
 export function realtime(graph: Graph, options: RealtimeOptions = {}): Run {
   return new RealtimeRun(graph, options)
@@ -67,6 +68,7 @@ class RealtimeRun implements Run {
 
   constructor(graph: Graph, options: RealtimeOptions) {
     const { clock = wallClock(), duration, budgetMs = 8, signal } = options
+    checkTimeoutMs('realtime', 'budgetMs', budgetMs, 0)
     const start = options.start ?? clock.now()
     const end = options.end ?? (duration === undefined ? END_OF_TIME : start + duration)
     this.#clock = clock

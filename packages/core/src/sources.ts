@@ -1,9 +1,9 @@
-import { GraphError } from './errors.js'
 import { type Refill, ScheduledEvent } from './event-queue.js'
 import { type Edge, type Graph, outputOf } from './graph.js'
 import { instanceOf } from './instance-node-context.js'
 import type { NodeContext } from './node-context.js'
 import type { Series } from './series.js'
+import { checkSpan } from './span.js'
 import type { Duration } from './time.js'
 
 /**
@@ -44,13 +44,7 @@ export function timer(
   value: unknown = true,
   options: TimerOptions = {},
 ): Edge<unknown> {
-  if (!(interval > 0) || !Number.isSafeInteger(interval)) {
-    throw new GraphError(
-      'INVALID_OPTION',
-      `the interval of a timer is a whole number of microseconds above 0, not ${interval}`,
-      { node: 'timer' },
-    )
-  }
+  checkSpan('timer', 'the interval', interval, 1)
   return outputOf(
     graph.add({
       name: 'timer',
@@ -80,14 +74,10 @@ export function timer(
 
 /**
  * Ticks `value` once, `delay` after the start.
- * @throws GraphError `INVALID_OPTION` when the delay is negative or NaN.
+ * @throws GraphError `INVALID_OPTION` when the delay is not a whole number of microseconds, 0 or more.
  */
 export function constant<T>(graph: Graph, value: T, delay: Duration = 0): Edge<T> {
-  if (!(delay >= 0)) {
-    throw new GraphError('INVALID_OPTION', `the delay of a constant is 0 or more, not ${delay}`, {
-      node: 'constant',
-    })
-  }
+  checkSpan('constant', 'the delay', delay, 0)
   return outputOf(
     graph.add({
       name: 'constant',

@@ -217,7 +217,12 @@ test('a cancelled or past alarm cannot be moved; cancelling it again does nothin
   expect(errorOf(() => simulate(graph))).toMatchObject({ code: 'ALARM_EXPIRED', path: 'alarms' })
 })
 
-test.each([-1, Number.NaN])('an alarm cannot be scheduled for %d from now', (delay) => {
+test.each([
+  [-1, 'TIME_WENT_BACK'],
+  [0.5, 'INVALID_OPTION'],
+  [Number.NaN, 'INVALID_OPTION'],
+  [Number.POSITIVE_INFINITY, 'INVALID_OPTION'],
+])('an alarm cannot be scheduled for %d from now', (delay, code) => {
   const graph = new Graph()
   record(
     source(graph, 'alarm', (context) => {
@@ -225,7 +230,7 @@ test.each([-1, Number.NaN])('an alarm cannot be scheduled for %d from now', (del
       return () => 1
     }),
   )
-  expect(errorOf(() => simulate(graph))).toMatchObject({ code: 'TIME_WENT_BACK', path: 'alarm' })
+  expect(errorOf(() => simulate(graph))).toMatchObject({ code, path: 'alarm' })
 })
 
 test('an alarm is made in the setup only', () => {

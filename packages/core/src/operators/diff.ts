@@ -1,6 +1,6 @@
 import type { Edge } from '../graph.js'
 import { node, passive } from '../node.js'
-import type { Span } from '../span.js'
+import { checkSpan, type Span, Ticks } from '../span.js'
 import { delay } from './delay.js'
 
 /**
@@ -9,6 +9,7 @@ import { delay } from './delay.js'
  * @throws GraphError `INVALID_OPTION` as `delay` does.
  */
 export function diff(x: Edge<number>, lag: Span): Edge<number> {
+  checkSpan('diff', 'the lag', lag, lag instanceof Ticks ? 1 : 0)
   return node('diff', { x, earlier: passive(delay(x, lag)) }, ({ x, earlier }) => () => {
     return earlier.valid ? x.value - earlier.value : undefined
   })

@@ -1,3 +1,4 @@
+import { checkCount, checkTimeoutMs } from '../check-number.js'
 import type { Engine } from '../engine.js'
 import { GraphError } from '../errors.js'
 import { ScheduledEvent } from '../event-queue.js'
@@ -69,14 +70,9 @@ export function mapAsync<T, U>(
 
 function checkOptions(name: string, options: MapAsyncOptions<never, unknown>): void {
   const { concurrency = 1, timeoutMs = 1, maxPending = 0 } = options
-  const fail = (message: string): never => {
-    throw new GraphError('INVALID_OPTION', `${message} ("${name}")`, { node: name })
-  }
-  if (!(concurrency >= 1)) fail(`concurrency is 1 or more, not ${concurrency}`)
-  if (!(maxPending >= 0)) fail(`maxPending is 0 or more, not ${maxPending}`)
-  if (!(timeoutMs > 0 && timeoutMs < 2 ** 31)) {
-    fail(`timeoutMs is above 0 and below 2^31, not ${timeoutMs}`)
-  }
+  checkCount(name, 'concurrency', concurrency, 1)
+  checkCount(name, 'maxPending', maxPending, 0)
+  checkTimeoutMs(name, 'timeoutMs', timeoutMs, 1)
 }
 
 /** A value that is being worked on, and in the end its result. */

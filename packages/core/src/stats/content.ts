@@ -1,3 +1,4 @@
+import { checkCount } from '../check-number.js'
 import type { Edge } from '../graph.js'
 import type { Statistic } from './statistic.js'
 import { type WindowOptions, windowed } from './windowed.js'
@@ -23,6 +24,7 @@ export interface UniqueOptions extends Omit<WindowOptions, 'ignoreNa'> {
 /** Ticks the number of different samples in the window, NaN not counted. O(1). An empty window has 0. */
 export function unique(x: Edge<number>, options: UniqueOptions = {}): Edge<number> {
   const { precision = 10, ...rest } = options
+  checkCount('stats.unique', 'precision', precision, 0)
   return windowed('stats.unique', x, rest, Number.NaN, () => new Unique(precision))
 }
 

@@ -1,3 +1,4 @@
+import { checkCount } from '../check-number.js'
 import { GraphError } from '../errors.js'
 import type { Edge } from '../graph.js'
 import { multiNode, sink } from '../node.js'
@@ -23,6 +24,7 @@ export interface CovOptions extends CorrOptions {
  */
 export function cov(x: Edge<number>, y: Edge<number>, options: CovOptions = {}): Edge<number> {
   const { ddof = 1, ...rest } = options
+  checkCount('stats.cov', 'ddof', ddof, 0)
   return paired('stats.cov', x, y, rest, (m) => {
     return m.weight > ddof ? m.products / (m.weight - ddof) : Number.NaN
   })

@@ -41,7 +41,12 @@ export interface EmaOptions extends Decay {
 /** How samples lose weight, once the options have been checked. */
 export type Forgetting =
   /** By each other: what a sample keeps of its weight when another comes is 1 - `alpha`. */
-  | { readonly alpha: number; readonly adjust: boolean; readonly ignoreNa: boolean; readonly horizon: number }
+  | {
+      readonly alpha: number
+      readonly adjust: boolean
+      readonly ignoreNa: boolean
+      readonly horizon: number
+    }
   /** With time: what a sample keeps in a microsecond is e to the `rate`. */
   | { readonly rate: number; readonly adjust: boolean }
 

@@ -1,3 +1,4 @@
+import { checkCount } from '../check-number.js'
 import type { Edge } from '../graph.js'
 import { FIRST_PLACES, TwoStacks } from './two-stacks.js'
 import { type RecalcOptions, type WeightOptions, type WindowOptions, windowed } from './windowed.js'
@@ -96,6 +97,7 @@ function ofVariance(
   result: (moments: Moments, ddof: number) => number,
 ): Edge<number> {
   const { ddof = 1, ...rest } = options
+  checkCount(name, 'ddof', ddof, 0)
   return windowed(
     name,
     x,

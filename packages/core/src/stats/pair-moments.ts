@@ -23,7 +23,8 @@ export class PairMoments {
     this.yMean = y
     this.xRest = 0
     this.yRest = 0
-    this.products = 0
+    // 0, but of NaN and infinities.
+    this.products = (x - x) * (y - y)
     this.spread = 0
   }
 

@@ -1,3 +1,4 @@
+import { checkCount } from '../check-number.js'
 import { GraphError } from '../errors.js'
 import type { Edge } from '../graph.js'
 import { type InputDeclarations, node, passive } from '../node.js'
@@ -158,9 +159,7 @@ function checkWindowOptions(name: string, options: AnyWindowOptions): void {
       )
     }
   }
-  if (minDataPoints !== undefined && !(minDataPoints >= 0)) {
-    fail(`minDataPoints is 0 or more, not ${minDataPoints}`)
-  }
+  if (minDataPoints !== undefined) checkCount(name, 'minDataPoints', minDataPoints, 0)
   if (recalc !== undefined && interval === undefined) {
     fail('recalc needs an interval: without one nothing is ever removed')
   }

@@ -1,4 +1,4 @@
-import { floordiv, mod } from '@gw/core'
+import { floordiv, mod, pow } from '@gw/core'
 import { replay } from '@gw/core/testing'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -29,4 +29,20 @@ test.each([
   [1, 0.1, 9],
 ])('%d by %d is %d', (x, y, result) => {
   expect(whole(x, y)).toBe(result)
+})
+
+test.each([
+  [1, Number.NaN, 1],
+  [1, Number.POSITIVE_INFINITY, 1],
+  [-1, Number.POSITIVE_INFINITY, 1],
+  [-1, Number.NEGATIVE_INFINITY, 1],
+  [-1, Number.NaN, Number.NaN],
+  [Number.NaN, 0, 1],
+  [Number.NaN, 1, Number.NaN],
+  [2, -1, 0.5],
+  [-8, 1 / 3, Number.NaN],
+  [0, -1, Number.POSITIVE_INFINITY],
+])('%d to the power of %d is %d, as in C', (x, y, result) => {
+  expect(replay([x], (edge) => pow(edge, y))).toEqual([result])
+  expect(replay([y], (edge) => pow(x, edge))).toEqual([result])
 })

@@ -134,9 +134,9 @@ test('span and centre of mass are other names for alpha', () => {
 
 /** Pairs of which some have NaN, far from 0 or not: where numbers are 1e9, their squares have no digits left for a variance. */
 const pairsOf = (offset: number) =>
-  fc.array(fc.tuple(value, value), { minLength: 1, maxLength: 15 }).map((pairs) =>
-    pairs.map(([x, y]) => [x + offset, y + offset] as const),
-  )
+  fc
+    .array(fc.tuple(value, value), { minLength: 1, maxLength: 15 })
+    .map((pairs) => pairs.map(([x, y]) => [x + offset, y + offset] as const))
 
 interface Weighing {
   readonly alpha: number
