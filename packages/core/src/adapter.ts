@@ -1,7 +1,7 @@
 import { checkTimeoutMs } from './check-number.js'
 import { GraphError, messageOf } from './errors.js'
 import type { Edge, Graph } from './graph.js'
-import { instanceOf } from './instance-node-context.js'
+import { type InstanceNodeContext, instanceOf } from './instance-node-context.js'
 import { sink } from './node.js'
 import { push } from './push.js'
 import type { Timestamp } from './time.js'
@@ -94,10 +94,12 @@ export function adapter(
     setup: (_inputs, _outputs, context) => {
       const instance = instanceOf(context)
       const { engine } = instance
+      const { path } = context as InstanceNodeContext
       const abort = new AbortController()
       const failed = (what: string, cause: unknown): GraphError => {
         return new GraphError('ADAPTER_FAILED', `adapter "${name}" ${what}: ${messageOf(cause)}`, {
           node: name,
+          path,
           time: engine.now,
           cause,
         })

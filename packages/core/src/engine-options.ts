@@ -41,7 +41,10 @@ export interface EngineOptions {
    * @defaultValue 10_000
    */
   readonly compileAfter?: number
-  /** Asked after each cycle: the run ends with the first cycle after which it says yes. */
+  /**
+   * Asked after each cycle: the run ends with the first cycle after which it says yes. What it throws ends the run
+   * as `NODE_FAILED`.
+   */
   readonly until?: (run: RunProgress) => boolean
   /** Measures the run: a `Profiler`. */
   readonly profiler?: EngineProfiler

@@ -6,7 +6,7 @@ import {
   type NodeFailureAction,
   type RunProgress,
 } from './engine-options.js'
-import { GraphError } from './errors.js'
+import { GraphError, nodeFailed } from './errors.js'
 import type { ScheduledEvent } from './event-queue.js'
 import type { Graph, NodeSpec } from './graph.js'
 import { Instance } from './instance.js'
@@ -220,7 +220,7 @@ export class Engine {
     this.#instances.delete(instance)
   }
 
-  /** Calls back once, when this cycle is complete. */
+  /** Calls back once, when this cycle is complete. All are called, then the first error that one throws is thrown. */
   afterCycle(callback: () => void): void {
     this.agenda.isDisturbed = true
     this.#afterCycle.push(callback)
@@ -257,9 +257,17 @@ export class Engine {
 
   #stopWhen(until: (run: RunProgress) => boolean): void {
     this.afterCycle(() => {
-      if (until(this)) this.requestStop()
+      if (this.#isOver(until)) this.requestStop()
       else this.#stopWhen(until)
     })
+  }
+
+  #isOver(until: (run: RunProgress) => boolean): boolean {
+    try {
+      return until(this)
+    } catch (error) {
+      throw nodeFailed('until', 'until', this.now, error)
+    }
   }
 
   #endCycle(): void {
@@ -270,6 +278,14 @@ export class Engine {
   #callBack(): void {
     const callbacks = this.#afterCycle
     this.#afterCycle = []
-    for (const callback of callbacks) callback()
+    let failure: { readonly error: unknown } | undefined
+    for (const callback of callbacks) {
+      try {
+        callback()
+      } catch (error) {
+        failure ??= { error }
+      }
+    }
+    if (failure !== undefined) throw failure.error
   }
 }

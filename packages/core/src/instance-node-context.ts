@@ -83,11 +83,21 @@ export class InstanceNodeContext implements NodeContext {
   }
 
   afterCycle(callback: () => void): void {
-    this.instance.engine.afterCycle(callback)
+    this.instance.engine.afterCycle(() => this.#call(callback))
   }
 
   onStop(callback: () => void): void {
-    this.instance.onStop(callback)
+    this.instance.onStop(() => this.#call(callback))
+  }
+
+  /** What the node does outside of its step fails as the step does. */
+  #call(callback: () => void): void {
+    try {
+      callback()
+    } catch (cause) {
+      const failure = this.failureOf(cause)
+      if (failure !== undefined) throw failure
+    }
   }
 }
 

@@ -61,8 +61,14 @@ export interface NodeContext {
   makeActive(input: Input<unknown>): void
   /** Ends the run after this cycle; with `dynamic`, in a dynamic sub-graph, only that sub-graph. */
   stopEngine(options?: { readonly dynamic?: boolean }): void
-  /** Calls `callback` once, when this cycle is complete: what it reads is whole. */
+  /**
+   * Calls `callback` once, when this cycle is complete: what it reads is whole. When it throws, the node has failed, as
+   * if its step had thrown; the other callbacks are called all the same.
+   */
   afterCycle(callback: () => void): void
-  /** Calls `callback` when the run ends, however it ends, in the reverse order of registration over all nodes. */
+  /**
+   * Calls `callback` when the run ends, however it ends, in the reverse order of registration over all nodes. When it
+   * throws, the node has failed; the others are stopped all the same.
+   */
   onStop(callback: () => void): void
 }

@@ -1,8 +1,8 @@
 import { type Cursor, collapsed, cursorOf, type Rows } from './cursor.js'
-import type { Engine } from './engine.js'
 import { GraphError, messageOf } from './errors.js'
 import { type Refill, ScheduledEvent, WAITING } from './event-queue.js'
 import { type Edge, type Graph, outputOf } from './graph.js'
+import type { Instance } from './instance.js'
 import { instanceOf } from './instance-node-context.js'
 import type { NodeContext } from './node-context.js'
 import type { PushMode } from './push.js'
@@ -51,8 +51,8 @@ export function pull(
       setup: (_inputs, [output], context) => {
         const instance = instanceOf(context)
         const cursor = collapsed(cursorOf(open(context)), mode)
-        context.onStop(() => cursor.close?.())
-        const refill = new CursorRefill(name, cursor, instance.engine, context.now)
+        const refill = new CursorRefill(name, cursor, instance, context.now)
+        context.onStop(() => refill.close())
         const event = new ScheduledEvent(instance, output as Series, undefined, refill)
         refill.advance(event)
         instance.engine.agenda.scheduleRefilled(event)
@@ -125,14 +125,16 @@ class TicksCursor<T> implements Cursor<T> {
 class CursorRefill implements Refill {
   readonly #name: string
   readonly #cursor: Cursor<unknown>
-  readonly #engine: Engine
+  readonly #instance: Instance
   readonly #start: Timestamp
+  /** Whether the engine is held until a row comes. */
+  #isWaiting = false
   #lastTime = Number.NEGATIVE_INFINITY
 
-  constructor(name: string, cursor: Cursor<unknown>, engine: Engine, start: Timestamp) {
+  constructor(name: string, cursor: Cursor<unknown>, instance: Instance, start: Timestamp) {
     this.#name = name
     this.#cursor = cursor
-    this.#engine = engine
+    this.#instance = instance
     this.#start = start
   }
 
@@ -140,6 +142,13 @@ class CursorRefill implements Refill {
     const next = this.#next()
     if (typeof next === 'boolean') this.#read(event, next)
     else this.#wait(event, next)
+  }
+
+  close(): void {
+    // In a run that goes on without this sub-graph, its rows are not to be waited for any more.
+    if (this.#isWaiting) this.#instance.engine.release(this.#instance, () => undefined)
+    this.#isWaiting = false
+    this.#cursor.close?.()
   }
 
   #next(): boolean | Promise<boolean> {
@@ -168,13 +177,19 @@ class CursorRefill implements Refill {
   }
 
   #wait(event: ScheduledEvent, next: Promise<boolean>): void {
+    const resume = (read: () => void): void => {
+      if (!this.#isWaiting) return
+      this.#isWaiting = false
+      this.#instance.engine.resume(event, read)
+    }
     next.then(
-      (has) => this.#engine.resume(event, () => this.#read(event, has)),
+      (has) => resume(() => this.#read(event, has)),
       (error) =>
-        this.#engine.resume(event, () => {
+        resume(() => {
           throw this.#failed(error)
         }),
     )
+    this.#isWaiting = true
     event.time = WAITING
   }
 
@@ -184,14 +199,14 @@ class CursorRefill implements Refill {
       Number.isFinite(time)
         ? `source "${this.#name}" went back in time, from ${isoOf(this.#lastTime)} to ${isoOf(time)}: sort its rows by time`
         : `source "${this.#name}" gave a row at ${time}, which is no time: give integer microseconds`,
-      { node: this.#name, time: this.#engine.now },
+      { node: this.#name, time: this.#instance.engine.now },
     )
   }
 
   #failed(cause: unknown): GraphError {
     return new GraphError('SOURCE_FAILED', `source "${this.#name}" failed: ${messageOf(cause)}`, {
       node: this.#name,
-      time: this.#engine.now,
+      time: this.#instance.engine.now,
       cause,
     })
   }

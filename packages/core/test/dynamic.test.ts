@@ -23,6 +23,7 @@ import {
   node,
   pull,
   simulate,
+  simulateAsync,
   sink,
   snap,
   stopEngine,
@@ -333,4 +334,37 @@ test('memory is as it was when thousands of keys have come and gone', () => {
   simulate(graph)
   // A sub-graph that stayed would hold some kilobytes; 3000 of them, ten megabytes.
   expect((sizes[2] as number) - (sizes[1] as number)).toBeLessThan(500_000)
+})
+
+test('a sub-graph that ends while one of its sources waits for a row holds nothing up', async () => {
+  const graph = new Graph()
+  const x = curve(graph, [
+    [1, 'a'],
+    [2, 'b'],
+  ])
+  let deliver: (hasRow: boolean) => void = () => undefined
+  const delivered = new Promise<boolean>((resolve) => {
+    deliver = resolve
+  })
+  let isClosed = false
+  const results = dynamic(dynamicDemultiplex(x, x), {}, ({ graph, edge, key }) => {
+    if (key !== 'a') return edge
+    stopEngine(edge, { dynamic: true })
+    return pull(graph, 'rows', () => ({
+      time: 9,
+      value: 'late',
+      next: () => delivered,
+      close: () => {
+        isClosed = true
+      },
+    }))
+  })
+  const seen = record(dynamicCollect(results))
+  await simulateAsync(graph)
+  expect(seen.map(([time, map]) => [time, [...map]])).toEqual([[2, [['b', 'b']]]])
+  expect(isClosed).toBe(true)
+  // A row that comes when nobody waits for it any more changes nothing.
+  deliver(true)
+  await delivered
+  expect(seen).toHaveLength(1)
 })

@@ -465,12 +465,53 @@ test('all are stopped though one of them throws; the error of the run goes befor
       if (name !== 'a') throw new Error(`stuck: ${name}`)
     })
   }
-  expect(() => simulate(graph)).toThrow('stuck: c')
+  expect(errorOf(() => simulate(graph))).toMatchObject({
+    code: 'NODE_FAILED',
+    path: 'scheduleOnEngineStop',
+    cause: new Error('stuck: c'),
+  })
   expect(log).toEqual(['c', 'b', 'a'])
   sink('bad', { x: constant(graph, 1) }, () => () => {
     throw new Error('first')
   })
   expect(() => simulate(graph)).toThrow('first')
+})
+
+test('what a node calls back after a cycle fails as its step does, and the other callbacks are called', () => {
+  const build = (): { graph: Graph; log: string[] } => {
+    const graph = new Graph()
+    const log: string[] = []
+    const x = timer(graph, 10)
+    sink('bad', { x }, (_inputs, context) => () => {
+      context.afterCycle(() => {
+        throw new Error('broken')
+      })
+    })
+    sink('good', { x }, (_inputs, context) => () => context.afterCycle(() => log.push('told')))
+    return { graph, log }
+  }
+  const { graph, log } = build()
+  expect(errorOf(() => simulate(graph))).toMatchObject({
+    code: 'NODE_FAILED',
+    path: 'bad',
+    time: 10,
+    cause: new Error('broken'),
+  })
+  expect(log).toEqual(['told'])
+  const lenient = build()
+  simulate(lenient.graph, { duration: 30, onNodeFailure: () => 'continue' })
+  expect(lenient.log).toEqual(['told', 'told', 'told'])
+})
+
+test('a condition that throws ends the run', async () => {
+  const graph = new Graph()
+  record(timer(graph, 10))
+  const until = (): boolean => {
+    throw new Error('broken')
+  }
+  const failure = { code: 'NODE_FAILED', node: 'until', time: 10, cause: new Error('broken') }
+  expect(errorOf(() => simulate(graph, { until }))).toMatchObject(failure)
+  await expect(simulateAsync(graph, { until })).rejects.toMatchObject(failure)
 })
 
 test('a run may go on without the tick of a node that failed', () => {
