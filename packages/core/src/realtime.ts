@@ -1,6 +1,6 @@
-import { checkTimeoutMs } from './check-number.js'
 import { type Clock, wallClock } from './clock.js'
 import { Engine } from './engine.js'
+import { GraphError } from './errors.js'
 import type { Graph } from './graph.js'
 import { END_OF_TIME, type RunOptions, type RunResult, throwFirst } from './simulate.js'
 import type { Duration, Timestamp } from './time.js'
@@ -17,7 +17,7 @@ export interface RealtimeOptions extends RunOptions {
   readonly duration?: Duration
   /** Ends the run after the current cycle when aborted. */
   readonly signal?: AbortSignal
-  /** How long cycles may run on end before I/O gets its turn. @defaultValue 8 */
+  /** How long cycles may run on end before I/O gets its turn; `Infinity` for as long as there are any. @defaultValue 8 */
   readonly budgetMs?: number
 }
 
@@ -68,7 +68,9 @@ class RealtimeRun implements Run {
 
   constructor(graph: Graph, options: RealtimeOptions) {
     const { clock = wallClock(), duration, budgetMs = 8, signal } = options
-    checkTimeoutMs('realtime', 'budgetMs', budgetMs, 0)
+    if (!(budgetMs >= 0)) {
+      throw new GraphError('INVALID_OPTION', `budgetMs is 0 or more, not ${budgetMs}`)
+    }
     const start = options.start ?? clock.now()
     const end = options.end ?? (duration === undefined ? END_OF_TIME : start + duration)
     this.#clock = clock

@@ -87,11 +87,6 @@ const timeouts: readonly (readonly [string, number, Take])[] = [
     0,
     (n, x) => adapter(x.graph, 'feed', () => undefined, { stopTimeoutMs: n }),
   ],
-  [
-    'realtime, budgetMs',
-    0,
-    (n, x) => ended(realtime(x.graph, { clock: manualClock(), budgetMs: n })),
-  ],
 ]
 
 /** All that takes a point in time. */
@@ -167,6 +162,14 @@ describe.each(times)('%s', (_name, take) => {
       expect(codeOf(take, n)).toBe('INVALID_OPTION')
     },
   )
+})
+
+test.each([0, 1.5, Number.POSITIVE_INFINITY])('realtime takes a budget of %d milliseconds', (n) => {
+  expect(codeOf((n, x) => ended(realtime(x.graph, { budgetMs: n })), n)).toBeUndefined()
+})
+
+test.each([-1, Number.NaN])('realtime refuses a budget of %d', (n) => {
+  expect(codeOf((n, x) => ended(realtime(x.graph, { budgetMs: n })), n)).toBe('INVALID_OPTION')
 })
 
 test('a run ends before it starts', async () => {
