@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Identity } from '@gw/protocol'
-import { errors, type JWTPayload, jwtVerify } from 'jose'
+import { errors, type JWTHeaderParameters, type JWTPayload, jwtVerify } from 'jose'
 import { identityOf } from './claims.js'
 import type { OidcSettings } from './options.js'
 import { type Provider, ProviderUnavailable } from './provider.js'
@@ -37,6 +37,8 @@ export class BearerTokens {
   readonly #settings: OidcSettings
   readonly #provider: Provider
   readonly #remembered = new Map<string, Remembered>()
+  /** Names of identities, by the subject that the provider knows; of their sockets nothing else is known later. */
+  readonly #names = new Map<string, string>()
 
   constructor(settings: OidcSettings, provider: Provider) {
     this.#settings = settings
@@ -54,18 +56,24 @@ export class BearerTokens {
     const { keys, configuration } = await this.#provider.find()
     const { audience, clockToleranceSeconds } = this.#settings
     try {
-      const { payload } = await jwtVerify(token, keys, {
+      const { payload, protectedHeader } = await jwtVerify(token, keys, {
         algorithms: ALGORITHMS,
         issuer: configuration.serverMetadata().issuer,
         audience,
         clockTolerance: clockToleranceSeconds,
         requiredClaims: ['sub', 'exp', 'iat'],
       })
+      requireAccessToken(payload, protectedHeader)
       this.#checkClock(payload)
       return this.#remember(token, payload)
     } catch (error) {
       throw outcomeOf(error)
     }
+  }
+
+  /** The name of the identity that a subject last came as. */
+  nameOf(subject: string): string | undefined {
+    return this.#names.get(subject)
   }
 
   /** Forgets the tokens of an identity. */
@@ -95,8 +103,28 @@ export class BearerTokens {
     if (this.#remembered.size > MAX_REMEMBERED) {
       this.#remembered.delete(this.#remembered.keys().next().value as string)
     }
+    this.#names.delete(payload.sub as string)
+    this.#names.set(payload.sub as string, identity.name)
+    if (this.#names.size > MAX_REMEMBERED) {
+      this.#names.delete(this.#names.keys().next().value as string)
+    }
     return identity
   }
+}
+
+const ACCESS_TOKEN_TYPES: ReadonlySet<string> = new Set(['jwt', 'at+jwt'])
+
+/**
+ * A provider signs more than access tokens, and where the audience is the id of a client those are for it, too: logout tokens,
+ * which say so in their header or by `events`, and ID tokens, which alone hold `at_hash`.
+ */
+function requireAccessToken(
+  { events, at_hash: idTokenHash }: JWTPayload,
+  { typ }: JWTHeaderParameters,
+): void {
+  const type = typ?.toLowerCase().replace(/^application\//, '') ?? 'jwt'
+  if (ACCESS_TOKEN_TYPES.has(type) && events === undefined && idTokenHash === undefined) return
+  throw new TokenRefused('the token is no access token')
 }
 
 /** A token as it stands in the header `Authorization`; `undefined` for what has not the form of a JWT, so is another's. */

@@ -1,20 +1,19 @@
-/** A cookie that scripts cannot read and other sites' requests do not carry; Secure where the page is. */
+/** A cookie that is to be set. */
+export interface CookieSettings {
+  readonly name: string
+  readonly value: string
+  /** @defaultValue '/' */
+  readonly path?: string
+  readonly maxAgeSeconds: number
+}
+
+/** A cookie that scripts cannot read and other sites' requests do not carry; Secure where browsers come over https. */
 export function cookieText(
+  { protocol }: URL,
   request: Request,
-  {
-    name,
-    value,
-    path = '/',
-    maxAgeSeconds,
-  }: {
-    readonly name: string
-    readonly value: string
-    readonly path?: string
-    readonly maxAgeSeconds: number
-  },
+  { name, value, path = '/', maxAgeSeconds }: CookieSettings,
 ): string {
-  const isSecure =
-    request.url.startsWith('https:') || request.headers.get('x-forwarded-proto') === 'https'
+  const isSecure = protocol === 'https:' || request.headers.get('x-forwarded-proto') === 'https'
   return `${name}=${value}; HttpOnly; Max-Age=${maxAgeSeconds}; Path=${path}; SameSite=Lax${isSecure ? '; Secure' : ''}`
 }
 

@@ -12,9 +12,10 @@ import {
   randomNonce,
   randomPKCECodeVerifier,
   randomState,
+  WWWAuthenticateChallengeError,
 } from 'openid-client'
 import { type Claims, identityOf } from './claims.js'
-import { cookieOf, cookieText } from './cookies.js'
+import { type CookieSettings, cookieOf, cookieText } from './cookies.js'
 import type { OidcLoginOptions, OidcSettings } from './options.js'
 import type { Provider } from './provider.js'
 import type { Sessions } from './sessions.js'
@@ -49,6 +50,7 @@ export class Login {
   readonly #options: OidcLoginOptions
   readonly #provider: Provider
   readonly #sessions: Sessions
+  readonly #logout: (cookie: string) => void
   readonly #pending = new Map<string, PendingLogin>()
 
   constructor(
@@ -56,11 +58,13 @@ export class Login {
     options: OidcLoginOptions,
     provider: Provider,
     sessions: Sessions,
+    logout: (cookie: string) => void,
   ) {
     this.#settings = settings
     this.#options = options
     this.#provider = provider
     this.#sessions = sessions
+    this.#logout = logout
     this.pages = [
       {
         method: 'GET',
@@ -94,7 +98,7 @@ export class Login {
       nonce: pending.nonce,
     })
     return redirect(url.href, [
-      cookieText(request, {
+      this.#cookie(request, {
         name: PENDING_COOKIE,
         value: id,
         path: CALLBACK_PATH,
@@ -125,10 +129,13 @@ export class Login {
       credential: randomBytes(9).toString('base64url'),
       expiresAtMs: Date.now() + maxAgeSeconds * 1_000,
     })
+    // The new session is in place of the one that the browser may have had.
+    const before = cookieOf(request, SESSION_COOKIE)
+    if (before !== undefined) this.#logout(before)
     const value = this.#sessions.begin({ identity, subject: idToken.sub, sid })
     return redirect(pending.next, [
-      cookieText(request, { name: SESSION_COOKIE, value, maxAgeSeconds }),
-      cookieText(request, {
+      this.#cookie(request, { name: SESSION_COOKIE, value, maxAgeSeconds }),
+      this.#cookie(request, {
         name: PENDING_COOKIE,
         value: '',
         path: CALLBACK_PATH,
@@ -145,6 +152,7 @@ export class Login {
       const isRefusal =
         error instanceof AuthorizationResponseError ||
         error instanceof ResponseBodyError ||
+        error instanceof WWWAuthenticateChallengeError ||
         error instanceof ClientError
       const reason = error instanceof Error ? error.message : String(error)
       this.#settings.onFailure({ address: 'the login page', path: CALLBACK_PATH, reason })
@@ -167,6 +175,10 @@ export class Login {
     const pending = id === undefined ? undefined : this.#pending.get(id)
     if (id !== undefined) this.#pending.delete(id)
     return pending !== undefined && pending.endsAtMs > Date.now() ? pending : undefined
+  }
+
+  #cookie(request: Request, cookie: CookieSettings): string {
+    return cookieText(this.#urlOf(request, '/'), request, cookie)
   }
 
   #urlOf(request: Request, path: string): URL {

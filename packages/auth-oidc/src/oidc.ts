@@ -36,7 +36,8 @@ class OidcAuthenticator implements Authenticator {
     const { login } = settings
     if (login === undefined) return
     this.pages = [
-      ...new Login(settings, login, provider, this.#sessions).pages,
+      ...new Login(settings, login, provider, this.#sessions, (cookie) => this.logout(cookie))
+        .pages,
       backChannelPage(settings, provider, login.clientId, (logout) => this.#logout(logout)),
     ]
     this.loginLink = {
@@ -95,7 +96,8 @@ class OidcAuthenticator implements Authenticator {
     })
     for (const { name, credential } of gone) this.#tell(name, credential)
     // Sockets may have been opened long ago, with tokens that are not remembered any more.
-    if (subject !== undefined && this.#settings.nameClaim === 'sub') this.#tell(subject, sid)
+    const name = subject === undefined ? undefined : this.#tokens.nameOf(subject)
+    if (name !== undefined) this.#tell(name, sid)
   }
 
   #revoke({ identity }: Session): void {

@@ -65,6 +65,7 @@ export class Provider {
       )
       const { jwks_uri: uri } = configuration.serverMetadata()
       if (uri === undefined) throw new Error('the provider names no jwks_uri')
+      requireSafe(new URL(uri), issuer)
       // The keys outlive a new description, so that a provider that is down for a moment costs nothing.
       const keys =
         this.#known?.configuration.serverMetadata().jwks_uri === uri
@@ -86,4 +87,10 @@ export class Provider {
       throw error
     }
   }
+}
+
+/** Keys that come over plain http are anybody's; only a provider on this machine may have them so. */
+function requireSafe(keys: URL, issuer: URL): void {
+  if (keys.protocol === 'https:' || (isLoopback(issuer) && isLoopback(keys))) return
+  throw new Error('the provider has its keys over plain http')
 }
