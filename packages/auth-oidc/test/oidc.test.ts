@@ -207,37 +207,43 @@ describe('a socket', () => {
     expect(await new Promise((resolve) => socket.once('close', resolve))).toBe(4401)
   })
 
-  test('is closed when the provider says that its owner has logged out, and no other', async () => {
-    const { url, ask } = await serve({
-      login: { clientId: CLIENT.id, clientSecret: CLIENT.secret },
-    })
-    const [ann, ben] = await Promise.all(
-      ['ann', 'ben'].map(async (sub) => open(url, await provider.sign({ sub }))),
-    )
-    const closed = new Promise((resolve) => ann?.once('close', resolve))
-    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
-    const logout = (claims: object) =>
-      provider.sign({ aud: CLIENT.id, events, jti: 'x', ...claims })
-    const post = async (token: string) =>
-      ask(undefined, 'auth/oidc/backchannel-logout', {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
-        body: new URLSearchParams({ logout_token: token }).toString(),
+  test.each(['sub', 'email'])(
+    'is closed when the provider says that its owner, named by %s, has logged out, and no other',
+    async (nameClaim) => {
+      const { url, ask } = await serve({
+        login: { clientId: CLIENT.id, clientSecret: CLIENT.secret },
+        nameClaim,
       })
-    for (const bad of [
-      await provider.sign({ sub: 'ann' }),
-      await logout({ nonce: 'an id token', sub: 'ann' }),
-      await logout({ sub: undefined }),
-      await logout({ iss: 'https://evil.example', sub: 'ann' }),
-      '',
-    ]) {
-      expect(await post(bad)).toMatchObject({ status: 400 })
-    }
-    expect(await post(await logout({ sub: 'ann' }))).toMatchObject({ status: 200 })
-    expect(await closed).toBe(4401)
-    expect(ben?.readyState).toBe(WebSocket.OPEN)
-    ben?.terminate()
-  })
+      const [ann, ben] = await Promise.all(
+        ['ann', 'ben'].map(async (sub) =>
+          open(url, await provider.sign({ sub, email: `${sub}@example.org` })),
+        ),
+      )
+      const closed = new Promise((resolve) => ann?.once('close', resolve))
+      const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+      const logout = (claims: object) =>
+        provider.sign({ aud: CLIENT.id, events, jti: 'x', ...claims })
+      const post = async (token: string) =>
+        ask(undefined, 'auth/oidc/backchannel-logout', {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+          body: new URLSearchParams({ logout_token: token }).toString(),
+        })
+      for (const bad of [
+        await provider.sign({ sub: 'ann' }),
+        await logout({ nonce: 'an id token', sub: 'ann' }),
+        await logout({ sub: undefined }),
+        await logout({ iss: 'https://evil.example', sub: 'ann' }),
+        '',
+      ]) {
+        expect(await post(bad)).toMatchObject({ status: 400 })
+      }
+      expect(await post(await logout({ sub: 'ann' }))).toMatchObject({ status: 200 })
+      expect(await closed).toBe(4401)
+      expect(ben?.readyState).toBe(WebSocket.OPEN)
+      ben?.terminate()
+    },
+  )
 })
 
 describe('logging in with a browser', () => {
@@ -303,6 +309,32 @@ describe('logging in with a browser', () => {
     expect(browser.cookie(url, 'gw_session')).toBeUndefined()
     const again = await fetch(`${url}/api/v1/last/total`, { headers: { Cookie } })
     expect(again.status).toBe(403)
+  })
+
+  test('anew ends the session that the browser had before', async () => {
+    const { url } = await serve(options)
+    const browser = new Browser()
+    await loggedIn(browser, url, 'ann')
+    const before = browser.cookie(url, 'gw_session')
+    const socket = await open(url, undefined, { Cookie: `gw_session=${before}`, Origin: url })
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    await browser.get(`${url}/api/v1/auth/oidc/login`)
+    expect(await closed).toBe(4401)
+    expect(browser.cookie(url, 'gw_session')).not.toBe(before)
+    const headers = { Cookie: `gw_session=${before}` }
+    expect((await fetch(`${url}/api/v1/last/total`, { headers })).status).toBe(403)
+    expect((await browser.get(`${url}/api/v1/last/total`)).status).toBe(200)
+  })
+
+  test('sets cookies for https alone where browsers come over it', async () => {
+    const publicUrl = 'https://gateway.example'
+    const { url } = await serve({ ...options, login: { ...login, publicUrl } })
+    const response = await fetch(`${url}/api/v1/auth/oidc/login`, { redirect: 'manual' })
+    expect(response.headers.getSetCookie()).toEqual([
+      expect.stringMatching(/^gw_login=.*; HttpOnly; .*SameSite=Lax; Secure$/),
+    ])
+    const asked = new URL(response.headers.get('location') as string).searchParams
+    expect(asked.get('redirect_uri')).toBe(`${publicUrl}/api/v1/auth/oidc/callback`)
   })
 
   test('takes no answer that was not asked for, that comes twice, or with another state', async () => {
