@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type Channels, DeadLetter, type LiveGateway, type Module } from '@gw/channels'
 import type { AnyChannels } from '@gw/protocol'
-import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { createApp } from './app.js'
 import { type Audit, connectAudit } from './audit.js'
@@ -16,6 +15,7 @@ import { type Problem, problem } from './http/problem.js'
 import { RateLimits } from './http/rate-limits.js'
 import { refuseSocket } from './http/refuse-socket.js'
 import { RequestCounts } from './http/request-counts.js'
+import { requestListener } from './http/request-listener.js'
 import { Tickets } from './http/tickets.js'
 import { metricsOf } from './metrics.js'
 import { type Settings, settingsOf, type WebServerOptions } from './options.js'
@@ -131,14 +131,13 @@ class WebServerModule implements WebServer {
     this.#routes = app
     this.#hub = hub
     this.#streams = streams
-    // With its own objects in place of the platform's, the listener answers some HEAD requests with 500.
-    const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false })
+    const listener = requestListener(app)
     const hot = settings.middleware.length === 0 ? hotPath(service) : () => false
     const newListener = (): Listener => {
       const added = new Listener(
         settings.limits,
         (request, response) => {
-          if (!hot(request, response)) void listener(request, response)
+          if (!hot(request, response)) listener(request, response)
         },
         this.upgrade,
       )

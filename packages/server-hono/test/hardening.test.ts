@@ -160,6 +160,32 @@ describe('peers that do not play along', () => {
     expect(await isAlive(served)).toBe(true)
   })
 
+  test.each([
+    ['no host', 'GET /api HTTP/1.0\r\n\r\n', 200],
+    ['a host in large letters', 'GET /api HTTP/1.1\r\nHost: GATEWAY:80\r\n\r\n', 200],
+    [
+      'an upgrade that HTTP lets us pass over',
+      'GET /api HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n',
+      200,
+    ],
+    ['a host that is none', 'GET /api HTTP/1.1\r\nHost: a b\r\n\r\n', 400],
+    ['a URL that is none', 'GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['a backslash', 'GET /api\\v1 HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['strange expectations', 'GET /api HTTP/1.1\r\nHost: x\r\nExpect: magic\r\n\r\n', 417],
+  ])('a request with %s is answered in our form', async (_, request, status) => {
+    const served = await serve()
+    const raw = await openRaw(served.url)
+    raw.say(request)
+    await expect.poll(() => raw.text).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    await expect.poll(() => raw.text).toContain(status === 200 ? '"versions"' : '"BAD_REQUEST"')
+    expect(raw.text.toLowerCase()).toContain('x-content-type-options: nosniff')
+    if (!request.includes('Upgrade')) return
+    // The connection is one of HTTP as before.
+    raw.say(request.replace('/api', '/healthz'))
+    await expect.poll(() => raw.text).toContain('"status":"ok"')
+  })
+
   test('bodies beyond the bound are refused, announced or not', async () => {
     const served = await serve({ limits: { maxBodyBytes: 1_000 } })
     const announced = await served.post('send/orders', { symbol: 'x'.repeat(2_000) })
@@ -227,8 +253,14 @@ describe('handshakes that are none', () => {
       const raw = await openRaw(served.url)
       raw.say(upgrade('/api/v1/stream').replace(header, ''))
       await raw.ended
-      expect(raw.text).toMatch(/^HTTP\/1.1 4\d\d /)
+      expect(raw.text).toMatch(/^HTTP\/1.1 400 /)
+      expect(raw.text).toContain('"code":"BAD_REQUEST"')
     }
+    const posted = await openRaw(served.url)
+    posted.say(upgrade('/api/v1/stream').replace('GET', 'POST'))
+    await posted.ended
+    expect(posted.text).toMatch(/^HTTP\/1.1 405 /)
+    expect(posted.text).toContain('"code":"METHOD_NOT_ALLOWED"')
   })
 })
 

@@ -44,6 +44,7 @@ describe('last', () => {
     await post('send/prices', { MSFT: { value: 3 }, AAPL: { value: 1 } })
     expect(await json('last/prices')).toMatchObject([{ value: 1 }, { value: 3 }])
     expect(await json('last/prices/MSFT')).toMatchObject([{ value: 3 }])
+    expect(await json('last/prices?keys=maybe')).toMatchObject({ code: 'INVALID_QUERY' })
     expect(await json('last/prices?keys=1')).toMatchObject({
       AAPL: { value: 1 },
       MSFT: { value: 3 },
@@ -138,6 +139,12 @@ describe('next', () => {
     expect((await get('next/orders?timeout=soon')).status).toBe(400)
   })
 
+  test('is refused a wait of nothing', async () => {
+    const { get } = await serve()
+    const answer = await get('next/orders?timeout=0')
+    expect([answer.status, (await answer.json()).code]).toEqual([400, 'BAD_REQUEST'])
+  })
+
   test('is refused when too many wait', async () => {
     const { get, post } = await serve({ limits: { maxWaits: 1 } })
     const first = get('next/orders')
@@ -205,6 +212,9 @@ describe('send', () => {
     await post('send/orders', { symbol: 'B' }, { headers })
     await post('send/orders', { symbol: 'B' }, { headers })
     expect(await json('last/total')).toEqual([2])
+    for (const messageId of ['', 'x'.repeat(129)]) {
+      expect((await post(`send/orders?messageId=${messageId}`, { symbol: 'C' })).status).toBe(400)
+    }
   })
 
   test('happens only at the position that is expected', async () => {
@@ -301,6 +311,7 @@ describe('state', () => {
     for (const wrong of [
       `query=${encodeURIComponent('{"filters":[{"attr":"quantity","by":{"value":9007199254740993}}]}')}`,
       'where=quantity:eq:9007199254740993',
+      'count=maybe',
       'where=a',
       'where=symbol:like:A',
       'limit=-1',

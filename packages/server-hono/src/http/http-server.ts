@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer, IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Limits } from '../options.js'
 import { problem } from './problem.js'
@@ -21,6 +21,7 @@ export function createHttpServer(
 ): Server {
   const server = createServer(
     {
+      IncomingMessage: GatewayRequest,
       maxHeaderSize: limits.maxHeaderBytes,
       headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
       requestTimeout: limits.requestTimeoutMs,
@@ -34,6 +35,26 @@ export function createHttpServer(
   server.on('upgrade', onUpgrade)
   server.on('clientError', refuseBroken)
   return server
+}
+
+const ASKED: unique symbol = Symbol('asked')
+
+/**
+ * A request that only an upgrade to a WebSocket takes out of HTTP. Others, such as to HTTP/2 in the clear, which Java and curl
+ * ask for with every request, are passed over, as HTTP allows: Node would hand over all of them.
+ */
+class GatewayRequest extends IncomingMessage {
+  declare private [ASKED]: unknown
+
+  get upgrade(): boolean {
+    if (this[ASKED] !== true) return false
+    return this.method === 'CONNECT' || this.headers.upgrade?.toLowerCase() === 'websocket'
+  }
+
+  /** Set by Node: whether the headers ask for an upgrade. */
+  set upgrade(value: unknown) {
+    this[ASKED] = value
+  }
 }
 
 /** What is no HTTP, too large or too slow: answered in our form, and cut off. */

@@ -22,8 +22,9 @@ export class Listener {
     this.server = createHttpServer(
       limits,
       (request, response) => {
-        if (this.#surplus.size > 0 && this.#surplus.has(request.socket)) refuse(response)
-        else onRequest(request, response)
+        if (this.#surplus.size > 0 && this.#surplus.has(request.socket)) {
+          refuse(response, tooMany())
+        } else onRequest(request, response)
       },
       (request, socket, head) => {
         this.#upgraded++
@@ -32,6 +33,9 @@ export class Listener {
         else onUpgrade(request, socket, head)
       },
     )
+    this.server.on('checkExpectation', (_, response: ServerResponse) => {
+      refuse(response, problem('BAD_REQUEST', 'only 100-continue is expected', undefined, {}, 417))
+    })
     this.server.on('connection', (socket: Socket) => {
       if (++this.#count > limits.maxConnections) this.#surplus.add(socket)
       socket.once('close', () => {
@@ -72,8 +76,7 @@ function tooMany(): Problem {
   return problem('OVERLOADED', message, undefined, { 'Retry-After': '5' })
 }
 
-function refuse(response: ServerResponse): void {
-  const { status, body, headers } = tooMany()
+function refuse(response: ServerResponse, { status, body, headers }: Problem): void {
   const text = JSON.stringify(body)
   response.writeHead(status, {
     ...SECURE_HEADERS,

@@ -46,13 +46,15 @@ export function queryOfParameters(parameters: URLSearchParams, record: z.ZodType
     ...(limit === undefined ? {} : { limit }),
     ...(offset === undefined ? {} : { offset }),
     ...(select === undefined ? {} : { select }),
-    ...(isTrue(parameters.get('count')) ? { count: true } : {}),
+    ...(flagOf('count', parameters.get('count')) ? { count: true } : {}),
   }
 }
 
-/** Whether a parameter's text says yes. */
-export function isTrue(text: string | null): boolean {
-  return text === '1' || text === 'true'
+/** Whether a parameter says yes. @throws WebServerError `INVALID_QUERY` when it says neither yes nor no. */
+export function flagOf(name: string, text: string | null | undefined): boolean {
+  if (text === '1' || text === 'true') return true
+  if (text === undefined || text === null || text === '0' || text === 'false') return false
+  throw badQuery(`${name}=${text} is neither 1 nor 0`)
 }
 
 /** `PATH:OPERATOR:VALUE`, or the JSON of a filter tree. */

@@ -79,11 +79,11 @@ const SECURITY = {
 } as const
 
 const KEYS = parameter('keys', 'Of a whole basket: the records by key.', { enum: ['0', '1'] })
-const TIMEOUT = parameter('timeout', 'Seconds to wait at most.', {
-  type: 'number',
-  minimum: 0,
-  maximum: 999_999_999,
-})
+const TIMEOUT = parameter(
+  'timeout',
+  'Seconds to wait at most. Less than one is taken too, and is more often answered by 504 than by a tick.',
+  { type: 'number', minimum: 1, maximum: 999_999_999 },
+)
 const POSITION_PATTERN = { type: 'string', pattern: '^[A-Za-z0-9_-]{1,64}:[0-9]{1,15}$' }
 const AT_LEAST = parameter(
   'atLeast',
@@ -163,7 +163,7 @@ function addChannel(paths: Paths, schemas: Schemas, info: ChannelInfo): void {
   paths[`${API_PATH}/last/${name}`] = { get: last({ 'x-gateway': gateway }) }
   paths[`${API_PATH}/next/${name}`] = { get: next({}) }
   paths[`${API_PATH}/send/${name}`] = {
-    post: send({}, isBasket ? { type: 'object', additionalProperties: input } : oneOrMany),
+    post: send({}, isBasket ? basketBody(info, input as JsonSchema) : oneOrMany),
   }
   paths[`${API_PATH}/lookup/${name}/{id}`] = {
     get: {
@@ -187,6 +187,13 @@ function addChannel(paths: Paths, schemas: Schemas, info: ChannelInfo): void {
   paths[`${API_PATH}/send/${name}/{key}`] = {
     post: send({ ...keyed('send'), parameters: [key, MESSAGE_ID, EXPECT] }, oneOrMany),
   }
+}
+
+/** Records by key; of a basket whose keys are known, by those only. */
+function basketBody(info: ChannelInfo, input: JsonSchema): JsonSchema {
+  if (!hasFewKeys(info)) return { type: 'object', additionalProperties: input }
+  const properties = Object.fromEntries(info.keys.map((key) => [key, input]))
+  return { type: 'object', properties, additionalProperties: false }
 }
 
 function addStates(paths: Paths, schemas: Schemas, { served }: Service): void {
@@ -219,7 +226,10 @@ function addStages(paths: Paths, schemas: Schemas, { served }: Service): void {
       type: 'object',
       additionalProperties: arrayOf(schemas.output(info.recordSchema)),
     }
-    const optionalBody = { required: false, content: json(record) }
+    const optionalBody = {
+      required: false,
+      content: json({ anyOf: [record, { type: 'null' }] }),
+    }
     const type = referenceTypeOf(info.recordSchema)
     const operation = (verb: string, summary: string, answer: JsonSchema): Operation => ({
       tags: ['stage'],
@@ -239,7 +249,7 @@ function addStages(paths: Paths, schemas: Schemas, { served }: Service): void {
         requestBody: {
           required: false,
           content: json({
-            type: 'object',
+            type: ['object', 'null'],
             properties: { id: { type: ['string', 'number', 'null'] } },
           }),
         },
@@ -328,13 +338,18 @@ const STAGING_IDS = {
 }
 
 function keyParameter(info: ChannelInfo): JsonSchema {
-  const isClosed = !info.dynamic && info.keys.length > 0 && info.keys.length <= 100
   return {
     name: 'key',
     in: 'path',
     required: true,
-    schema: isClosed ? { type: 'string', enum: info.keys } : { type: 'string', minLength: 1 },
+    schema: hasFewKeys(info)
+      ? { type: 'string', enum: info.keys }
+      : { type: 'string', minLength: 1 },
   }
+}
+
+function hasFewKeys(info: ChannelInfo): boolean {
+  return !info.dynamic && info.keys.length > 0 && info.keys.length <= 100
 }
 
 function parameter(name: string, description: string, schema: JsonSchema): JsonSchema {

@@ -13,11 +13,12 @@ import { clientGone, missingBody } from '../http/body.js'
 import { type GatewayContext, type GatewayEnv, jsonBody } from '../http/context.js'
 import { type Endpoint, notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
 import { requireScope } from '../http/identity.js'
-import { isTrue } from '../http/query-parameters.js'
+import { flagOf } from '../http/query-parameters.js'
 import { whileValid } from '../http/while-valid.js'
 import type { Service } from '../service.js'
 
 const MAX_TIMEOUT_SECONDS = 999_999_999
+const MAX_MESSAGE_ID_LENGTH = 128
 
 /** Serves `last`, `next` and `send` of every channel, and of every key of a basket. */
 export function serveTicks(app: Hono<GatewayEnv>, service: Service): void {
@@ -69,6 +70,9 @@ const last: Call = (service, c, target, identity) => {
 const next: Call = (service, c, target, identity) => {
   const { info, key } = target
   requireScope(identity, 'read', info.name, key)
+  if (timeoutOf(c) === 0) {
+    throw new WebServerError('BAD_REQUEST', 'timeout=0 waits for nothing: ask for last instead')
+  }
   // Also the refusal of a channel that nobody provides, which is not to wait.
   const channels = service.access.channelsFor(identity)
   const present = channels.lastTicks(info.name, key)
@@ -92,6 +96,10 @@ const send: Call = async (service, c, target, identity) => {
 
 function sendOptionsOf(c: GatewayContext): { messageId?: string; expect?: Position } {
   const messageId = c.req.query('messageId') ?? c.req.header('idempotency-key')
+  if (messageId === '' || (messageId?.length ?? 0) > MAX_MESSAGE_ID_LENGTH) {
+    const message = `a message id has 1 to ${MAX_MESSAGE_ID_LENGTH} characters`
+    throw new WebServerError('BAD_REQUEST', message)
+  }
   const expect = c.req.query('expect')
   return {
     ...(messageId === undefined ? {} : { messageId }),
@@ -100,7 +108,7 @@ function sendOptionsOf(c: GatewayContext): { messageId?: string; expect?: Positi
 }
 
 function formOf(c: GatewayContext): BasketForm {
-  return isTrue(c.req.query('keys') ?? null) ? 'keys' : 'array'
+  return flagOf('keys', c.req.query('keys')) ? 'keys' : 'array'
 }
 
 function positionOf(text: string): Position {

@@ -154,6 +154,11 @@ export class StreamServer {
   #check(request: IncomingMessage): void {
     const [path] = (request.url ?? '/').split('?', 1)
     if (path !== PATH) throw new WebServerError('NOT_FOUND', 'Not Found')
+    if (request.method !== 'GET') {
+      throw new WebServerError('METHOD_NOT_ALLOWED', 'Method Not Allowed', {
+        headers: { Allow: 'GET' },
+      })
+    }
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
       throw new WebServerError('BAD_REQUEST', 'only an upgrade to websocket is served here')
     }

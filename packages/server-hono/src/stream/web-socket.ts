@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
+import { problem } from '../http/problem.js'
+import { refuseSocket } from '../http/refuse-socket.js'
 import type { LiveSink } from './sink.js'
 
 /** A socket after its handshake: text comes in, frames that are ready for the wire go out. */
@@ -35,6 +37,10 @@ export function handshakes(maxMessageBytes: number): Handshakes {
     maxPayload: maxMessageBytes,
     perMessageDeflate: false,
     autoPong: false,
+  })
+  server.on('wsClientError', (error, socket) => {
+    const headers = { 'Sec-WebSocket-Version': '13' }
+    refuseSocket(socket, problem('BAD_REQUEST', error.message, undefined, headers))
   })
   return {
     accept: (request, socket, head, listener) => {
