@@ -1,8 +1,8 @@
 import { GraphError } from './errors.js'
 import { type Edge, outputOf } from './graph.js'
+import { flatten, type InputDeclarations, type InputsOf, viewOf } from './inputs.js'
 import type { Instance } from './instance.js'
 import { instanceOf } from './instance-node-context.js'
-import { flatten, type InputDeclarations, type InputsOf, viewOf } from './node.js'
 import type { NodeContext } from './node-context.js'
 import type { Series } from './series.js'
 
@@ -59,15 +59,15 @@ export function basketNode<K, T>(): <I extends InputDeclarations>(
   setup: (inputs: InputsOf<I>, basket: BasketOutput<K, T>, context: NodeContext) => () => void,
 ) => DynamicBasket<K, T> {
   return (name, inputs, setup) => {
-    const { graph, edges, passives } = flatten(name, inputs)
+    const { graph, edges, shape } = flatten(name, inputs)
     return outputOf(
       graph.add({
         name,
         inputs: edges,
-        ...(passives === undefined ? {} : { passive: passives }),
+        ...(shape.passive === undefined ? {} : { passive: shape.passive }),
         setup: (series, [output], context) => {
           const basket = new LiveBasket<K, T>(instanceOf(context), output as Series)
-          const step = setup(viewOf(inputs, series, passives) as never, basket, context)
+          const step = setup(viewOf(shape, series) as never, basket, context)
           return () => {
             step()
           }

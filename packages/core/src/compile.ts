@@ -8,51 +8,54 @@ export class Program {
   readonly nodes: readonly NodeSpec[]
   /** For each node, its first output; for a node without outputs, a series that nobody reads. */
   readonly outputs: Series[]
-  /** Every series, those of alarms included. */
-  readonly allSeries: Series[]
+  /** All other series: further outputs, and those of alarms. */
+  readonly others: Series[] = []
   /** See `Scheduler.targets`. */
   targets: Int32Array<ArrayBuffer> = new Int32Array(0)
   readonly #cycle: Cycle
   /** Number of each node by its place in the graph; {@link NOT_NEEDED}. */
   readonly #numberOf: Int32Array
-  readonly #firstSeries: Int32Array
+  /** Of a node with several outputs, where in {@link others} the second one is. */
+  readonly #secondOutput = new Map<number, number>()
   #length = 0
 
   constructor(nodes: readonly NodeSpec[], graphSize: number, cycle: Cycle) {
     this.nodes = nodes
     this.#cycle = cycle
     this.#numberOf = new Int32Array(graphSize).fill(NOT_NEEDED)
-    this.#firstSeries = new Int32Array(nodes.length)
-    this.allSeries = []
-    this.outputs = []
     const unread = new Series(cycle)
+    this.outputs = new Array(nodes.length).fill(unread)
     for (let i = 0; i < nodes.length; i++) {
-      const node = nodes[i] as NodeSpec
-      this.#numberOf[node.id] = i
-      const first = this.allSeries.length
-      this.#firstSeries[i] = first
-      for (let port = 0; port < node.outputs; port++) this.allSeries.push(new Series(cycle))
-      this.outputs.push(node.outputs === 0 ? unread : (this.allSeries[first] as Series))
+      const { id, outputs } = nodes[i] as NodeSpec
+      this.#numberOf[id] = i
+      if (outputs > 0) this.outputs[i] = new Series(cycle)
+      if (outputs > 1) this.#secondOutput.set(i, this.others.length)
+      for (let port = 1; port < outputs; port++) this.others.push(new Series(cycle))
     }
     this.#link()
   }
 
+  /** The run-time side of an edge; `undefined` when the edge is not needed. */
   seriesOf(edge: Edge<unknown>): Series | undefined {
-    return this.allSeries[this.#seriesNumber(edge)]
+    const number = this.#seriesNumber(edge)
+    return number === NOT_NEEDED ? undefined : this.#seriesAt(number)
   }
 
   inputSeries(node: number): Series[] {
     const { inputs } = this.nodes[node] as NodeSpec
     const series: Series[] = new Array(inputs.length)
     for (let i = 0; i < inputs.length; i++) {
-      series[i] = this.allSeries[this.#seriesNumber(inputs[i] as Edge<unknown>)] as Series
+      series[i] = this.#seriesAt(this.#seriesNumber(inputs[i] as Edge<unknown>))
     }
     return series
   }
 
   outputSeries(node: number): Series[] {
-    const first = this.#firstSeries[node] as number
-    return this.allSeries.slice(first, first + (this.nodes[node] as NodeSpec).outputs)
+    const { outputs } = this.nodes[node] as NodeSpec
+    const second = this.#secondOutput.get(node) ?? 0
+    return outputs === 0
+      ? []
+      : [this.outputs[node] as Series, ...this.others.slice(second, second + outputs - 1)]
   }
 
   /** A new series of which `node` is the one consumer. */
@@ -68,42 +71,51 @@ export class Program {
     this.targets[this.#length++] = node >>> 5
     this.targets[this.#length++] = 1 << node
     series.end = this.#length
-    this.allSeries.push(series)
+    this.others.push(series)
     return series
   }
 
   #seriesNumber(edge: Edge<unknown>): number {
     const { node, port } = resolve(edge)
     const number = this.#numberOf[node.id] as number
-    return number === NOT_NEEDED ? NOT_NEEDED : (this.#firstSeries[number] as number) + port
+    if (port === 0 || number === NOT_NEEDED) return number
+    return this.nodes.length + (this.#secondOutput.get(number) as number) + port - 1
+  }
+
+  /** First outputs have the numbers of their nodes, the others come behind. */
+  #seriesAt(number: number): Series {
+    const { outputs, others } = this
+    return (number < outputs.length ? outputs[number] : others[number - outputs.length]) as Series
   }
 
   /** Fills {@link targets} in two passes over all inputs: the first counts the words of each series, the second sets the bits. */
   #link(): void {
-    const { nodes, allSeries } = this
-    const lastWord = new Int32Array(allSeries.length).fill(-1)
+    const { nodes } = this
+    const size = nodes.length + this.others.length
+    const lastWord = new Int32Array(size).fill(-1)
     for (let i = 0; i < nodes.length; i++) {
       for (const input of (nodes[i] as NodeSpec).inputs) {
         const at = this.#seriesNumber(input)
         if (lastWord[at] === i >>> 5) continue
         lastWord[at] = i >>> 5
-        ;(allSeries[at] as Series).end += 2
+        this.#seriesAt(at).end += 2
       }
     }
-    for (const series of allSeries) {
-      const size = series.end
+    for (let at = 0; at < size; at++) {
+      const series = this.#seriesAt(at)
+      const length = series.end - series.first
       series.first = this.#length
       series.end = series.first
-      this.#length += size
+      this.#length += length
     }
     this.targets = new Int32Array(this.#length)
-    const consumers = new Uint8Array(allSeries.length)
+    const consumers = new Uint8Array(size)
     lastWord.fill(-1)
     for (let i = 0; i < nodes.length; i++) {
       const { inputs, passive } = nodes[i] as NodeSpec
       for (let k = 0; k < inputs.length; k++) {
         const at = this.#seriesNumber(inputs[k] as Edge<unknown>)
-        const series = allSeries[at] as Series
+        const series = this.#seriesAt(at)
         if (lastWord[at] !== i >>> 5) {
           lastWord[at] = i >>> 5
           this.targets[series.end] = i >>> 5
@@ -168,7 +180,8 @@ export function neededNodes(graph: Graph, fromAll = false): NodeSpec[] {
       }
     }
   }
-  return sorted
+  // The copy has no room for more: a graph may have a million nodes.
+  return sorted.slice()
 }
 
 const UNSEEN = 0

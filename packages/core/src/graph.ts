@@ -1,4 +1,5 @@
 import { GraphError } from './errors.js'
+import type { InputShape } from './inputs.js'
 import type { NodeContext } from './node-context.js'
 import type { Series } from './series.js'
 
@@ -26,7 +27,7 @@ export interface NodeDeclaration {
   readonly name: string
   /** Edges that the node reads, in order. */
   readonly inputs?: readonly Edge<unknown>[]
-  /** For each input, whether it starts passive: read, but not a cause to run. @defaultValue all active */
+  /** For each input, whether it starts passive: read, but not a cause to run. @defaultValue what the shape says; all active */
   readonly passive?: readonly boolean[]
   /** Number of outputs. @defaultValue 1 */
   readonly outputs?: number
@@ -40,27 +41,8 @@ export interface NodeDeclaration {
 
 /** How a node is declared whose setup receives its inputs by name, in the shape in which they were declared. */
 export interface ShapedDeclaration extends Omit<NodeDeclaration, 'shape' | 'setup'> {
-  readonly shape: object
+  readonly shape: InputShape
   readonly setup: ShapedSetup
-}
-
-/** A node as the graph keeps it. */
-export interface NodeSpec {
-  readonly graph: Graph
-  /** Position in the order of declaration. */
-  readonly id: number
-  readonly name: string
-  /** Names of the scopes around the declaration and the node's own, joined by `/`. */
-  readonly path: string
-  /** Names of those scopes, outermost first. */
-  readonly scopes: readonly string[]
-  readonly inputs: readonly Edge<unknown>[]
-  readonly passive: readonly boolean[] | undefined
-  readonly outputs: number
-  readonly sink: boolean
-  readonly feeds: NodeSpec | undefined
-  readonly shape: object | undefined
-  readonly setup: Setup | ShapedSetup
 }
 
 /**
@@ -86,25 +68,144 @@ export class Edge<out T> {
   }
 }
 
+/** Where nodes are declared: a graph, and the names of scopes inside it. */
+interface Scope {
+  readonly graph: Graph
+  /** Outermost first. */
+  readonly names: readonly string[]
+  /** The names, each with a `/` behind. */
+  readonly path: string
+}
+
+/** What nodes that are declared alike have in common. */
+interface NodeKind {
+  readonly name: string
+  readonly passive: readonly boolean[] | undefined
+  readonly outputs: number
+  readonly sink: boolean
+  readonly feeds: NodeSpec | undefined
+  readonly shape: InputShape | undefined
+}
+
+/**
+ * A node as the graph keeps it. A graph may have a million of them: what is the same in many they share, and of a node
+ * that reads one edge, as most do, only that is kept which the edge is made from.
+ */
+export class NodeSpec {
+  /** Position in the order of declaration. */
+  readonly id: number
+  readonly setup: Setup | ShapedSetup
+  readonly #scope: Scope
+  readonly #kind: NodeKind
+  readonly #inputs: NodeSpec | readonly Edge<unknown>[]
+
+  /** @internal */
+  constructor(
+    id: number,
+    scope: Scope,
+    kind: NodeKind,
+    inputs: readonly Edge<unknown>[],
+    setup: Setup | ShapedSetup,
+  ) {
+    this.id = id
+    this.setup = setup
+    this.#scope = scope
+    this.#kind = kind
+    const only = inputs.length === 1 ? inputs[0] : undefined
+    // A delayed edge stands for more than an output of its node.
+    const isFirstOutput = only !== undefined && only.port === 0 && !(only instanceof DelayedEdge)
+    this.#inputs = isFirstOutput ? only.node : inputs
+  }
+
+  get graph(): Graph {
+    return this.#scope.graph
+  }
+
+  get name(): string {
+    return this.#kind.name
+  }
+
+  /** Names of the scopes around the declaration and the node's own, joined by `/`. */
+  get path(): string {
+    return this.#scope.path + this.#kind.name
+  }
+
+  /** Names of those scopes, outermost first. */
+  get scopes(): readonly string[] {
+    return this.#scope.names
+  }
+
+  /** The edges that it reads, in order. */
+  get inputs(): readonly Edge<unknown>[] {
+    return this.#inputs instanceof NodeSpec ? [new Edge(this.#inputs, 0)] : this.#inputs
+  }
+
+  /** For each input, whether it starts passive; `undefined` when none does. */
+  get passive(): readonly boolean[] | undefined {
+    return this.#kind.passive
+  }
+
+  get outputs(): number {
+    return this.#kind.outputs
+  }
+
+  get sink(): boolean {
+    return this.#kind.sink
+  }
+
+  get feeds(): NodeSpec | undefined {
+    return this.#kind.feeds
+  }
+
+  get shape(): InputShape | undefined {
+    return this.#kind.shape
+  }
+}
+
+/** Kinds that are shared, by all that tells them apart. Names and shapes are mostly written in code, so they are few. */
+const kinds = new Map<string, NodeKind>()
+const MOST_KINDS = 1_000
+let lastKind: NodeKind | undefined
+
+function kindOf(declaration: NodeDeclaration | ShapedDeclaration): NodeKind {
+  const { name, outputs = 1, sink = outputs === 0, feeds, shape } = declaration
+  const passive = shape?.passive ?? declaration.passive
+  const isLast =
+    lastKind !== undefined &&
+    lastKind.name === name &&
+    lastKind.shape === shape &&
+    lastKind.outputs === outputs &&
+    lastKind.sink === sink &&
+    lastKind.passive === passive &&
+    lastKind.feeds === feeds
+  if (isLast) return lastKind as NodeKind
+  const isShared =
+    feeds === undefined && (shape === undefined ? passive === undefined : shape.key !== undefined)
+  if (!isShared) return { name, passive, outputs, sink, feeds, shape }
+  const key = JSON.stringify([name, outputs, sink, shape?.key])
+  lastKind = kinds.get(key)
+  if (lastKind === undefined) {
+    lastKind = { name, passive, outputs, sink, feeds, shape }
+    if (kinds.size < MOST_KINDS) kinds.set(key, lastKind)
+  }
+  return lastKind
+}
+
 /** The event graph while it is built: holds the nodes, knows nothing of time. It can be run any number of times. */
 export class Graph {
   /** @internal */
   readonly nodes: NodeSpec[] = []
-  #scopes: readonly string[] = []
-  #scope = ''
+  #scope: Scope = { graph: this, names: [], path: '' }
   #beforeRun: (() => void)[] = []
 
   /** Runs `build` with `name` in front of the paths of all nodes that it declares; errors and descriptions show it. */
   scope<R>(name: string, build: () => R): R {
     const outer = this.#scope
-    const scopes = this.#scopes
-    this.#scope = outer === '' ? name : `${outer}/${name}`
-    this.#scopes = [...scopes, name]
+    this.#scope = { graph: this, names: [...outer.names, name], path: `${outer.path}${name}/` }
     try {
       return build()
     } finally {
       this.#scope = outer
-      this.#scopes = scopes
     }
   }
 
@@ -126,26 +227,19 @@ export class Graph {
    * @throws GraphError `GRAPH_MISMATCH` when an input belongs to another graph, `NOT_AN_EDGE` when it is no edge.
    */
   add(declaration: NodeDeclaration | ShapedDeclaration): NodeSpec {
-    const {
-      name,
-      inputs = [],
-      passive,
-      outputs = 1,
-      sink = outputs === 0,
-      feeds,
-      shape,
-      setup,
-    } = declaration
-    const path = this.#scope === '' ? name : `${this.#scope}/${name}`
+    const { name, inputs = [], setup } = declaration
+    const scope = this.#scope
     for (let i = 0; i < inputs.length; i++) {
       const input = inputs[i]
       if (!(input instanceof Edge)) {
+        const path = scope.path + name
         throw new GraphError('NOT_AN_EDGE', `input ${i} of node "${path}" is not an edge`, {
           node: name,
           path,
         })
       }
       if (input.graph !== this) {
+        const path = scope.path + name
         throw new GraphError(
           'GRAPH_MISMATCH',
           `input ${i} of node "${path}" is "${input.node.path}" of another graph: build both in one graph`,
@@ -153,20 +247,7 @@ export class Graph {
         )
       }
     }
-    const spec: NodeSpec = {
-      graph: this,
-      id: this.nodes.length,
-      name,
-      path,
-      scopes: this.#scopes,
-      inputs,
-      passive,
-      outputs,
-      sink,
-      feeds,
-      shape,
-      setup,
-    }
+    const spec = new NodeSpec(this.nodes.length, scope, kindOf(declaration), inputs, setup)
     this.nodes.push(spec)
     return spec
   }

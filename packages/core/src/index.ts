@@ -44,21 +44,15 @@ export { GraphError, type GraphErrorCode, type GraphErrorDetails } from './error
 export { type Feedback, feedback } from './feedback.js'
 export { type DelayedEdge, delayedEdge, dependsOn, Edge, Graph } from './graph.js'
 export { type History, type HistoryStart, history } from './history.js'
+export type {
+  InputDeclaration,
+  InputDeclarations,
+  InputOf,
+  InputsOf,
+  Passive,
+} from './inputs.js'
 export { memoize } from './memoize.js'
-export {
-  type EdgesOf,
-  type InputDeclaration,
-  type InputDeclarations,
-  type InputOf,
-  type InputsOf,
-  multiNode,
-  node,
-  type Passive,
-  passive,
-  sink,
-  ticked,
-  valid,
-} from './node.js'
+export { type EdgesOf, multiNode, node, passive, sink, ticked, valid } from './node.js'
 export type { Alarm, AlarmHandle, NodeContext, Output } from './node-context.js'
 export { add, div, floordiv, max, min, mod, mul, pow, sub } from './operators/arithmetic.js'
 export type { Operand } from './operators/binary.js'

@@ -3,8 +3,8 @@ import type { Engine } from './engine.js'
 import { GraphError, nodeFailed } from './errors.js'
 import type { ScheduledEvent } from './event-queue.js'
 import type { Edge, Graph, NodeSpec, Setup, ShapedSetup, Step } from './graph.js'
+import { viewOf } from './inputs.js'
 import { InstanceNodeContext } from './instance-node-context.js'
-import { type InputDeclarations, viewOf } from './node.js'
 import { Scheduler } from './scheduler.js'
 import { type Input, LONG_AGO, NEVER, type Series, SharedInput } from './series.js'
 import type { SourceLoop, SourceLoopParts } from './source-loop.js'
@@ -217,8 +217,9 @@ export class Instance {
 
   /** Keeps cycle numbers small integers, which the JavaScript engine stores without allocating. */
   restartStamps(): void {
-    for (const series of this.#program.allSeries) {
-      if (series.stamp !== NEVER) series.stamp = LONG_AGO
+    const { outputs, others } = this.#program
+    for (const each of [outputs, others]) {
+      for (const series of each) if (series.stamp !== NEVER) series.stamp = LONG_AGO
     }
   }
 
@@ -273,13 +274,13 @@ export class Instance {
     return profiler.timedStep(this.sharedPathOf(node), this.#specOf(node).name, step)
   }
 
-  #setUpNode({ shape, setup, passive }: NodeSpec, number: number): Step | undefined {
+  #setUpNode({ shape, setup }: NodeSpec, number: number): Step | undefined {
     const inputs = this.#program.inputSeries(number)
     const context = new InstanceNodeContext(this, number)
     if (shape === undefined) {
       return (setup as Setup)(inputs, this.#program.outputSeries(number), context)
     }
-    const view = viewOf(shape as InputDeclarations, inputs, passive)
+    const view = viewOf(shape, inputs)
     return (setup as ShapedSetup)(view as never, context)
   }
 
