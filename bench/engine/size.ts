@@ -4,7 +4,7 @@ import { START } from './start.js'
 
 /** Nodes of the path that ticks. */
 const PATH = 100
-const WARM_UP = 20_000
+const WARM_UP = 60_000
 const CYCLES = 100_000
 
 const addOne = (value: number): number => value + 1
