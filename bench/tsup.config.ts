@@ -13,6 +13,8 @@ export default defineConfig({
     'kafka-worker': 'kafka/worker.ts',
     rest: 'rest/main.ts',
     'rest-server': 'rest/server.ts',
+    rows: 'rows/main.ts',
+    'rows-server': 'rows/server.ts',
     state: 'state/main.ts',
     ws: 'ws/main.ts',
     'ws-server': 'ws/server.ts',

@@ -17,19 +17,22 @@ export class Clients {
   onData: () => void = () => undefined
   readonly #sockets: Socket[] = []
 
-  /** Opens `count` connections, each of which then says `messages`. */
+  /** Opens `count` connections, each with headers of its own, which then say `messages`. */
   static async open(
     port: number,
     count: number,
     messages: readonly object[],
     looksAtTimes = false,
+    headersOf: (index: number) => string = () => '',
   ): Promise<Clients> {
     const clients = new Clients()
     // Not more at once than a listener's backlog takes.
     for (let opened = 0; opened < count; opened += 100) {
       const some = Math.min(100, count - opened)
       await Promise.all(
-        Array.from({ length: some }, () => clients.#open(port, messages, looksAtTimes)),
+        Array.from({ length: some }, (_, n) =>
+          clients.#open(port, messages, looksAtTimes, headersOf(opened + n)),
+        ),
       )
     }
     return clients
@@ -50,13 +53,18 @@ export class Clients {
     for (const socket of this.#sockets) socket.destroy()
   }
 
-  #open(port: number, messages: readonly object[], looksAtTimes: boolean): Promise<void> {
+  #open(
+    port: number,
+    messages: readonly object[],
+    looksAtTimes: boolean,
+    headers: string,
+  ): Promise<void> {
     const index = this.counts.push(0) - 1
     return new Promise((resolve, reject) => {
       const socket = connect({ host: '127.0.0.1', port, noDelay: true })
       this.#sockets.push(socket)
       socket.on('error', reject)
-      socket.write(handshake())
+      socket.write(handshake(headers))
       let isOpen = false
       let rest: Buffer | undefined
       socket.on('data', (chunk: Buffer) => {
@@ -108,9 +116,9 @@ export class Clients {
   }
 }
 
-function handshake(): string {
+function handshake(headers: string): string {
   const key = randomBytes(16).toString('base64')
-  return `GET /api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`
+  return `GET /api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n${headers}\r\n`
 }
 
 /** A short message as a client frames it, with a mask of zeros. */
