@@ -29,6 +29,8 @@ export type {
   SimulationOptions,
   SimulationResult,
 } from './gateway-options.js'
+export { type GatheredTick, GatheredTicks } from './gathered-ticks.js'
+export type { HistoryLimits } from './history.js'
 export type {
   AnswerOf,
   BatchSend,
@@ -61,6 +63,7 @@ export {
 } from './module.js'
 export { planQuery, type QueryLimits, type QueryPlan } from './query.js'
 export { originOf } from './sender.js'
+export type { SharedChannels } from './shared-channels.js'
 export type { StagingAction, StagingEvent, StagingRequest } from './staging.js'
 export type { StateView } from './state.js'
 export {

@@ -230,6 +230,11 @@ export interface LiveChannels<C extends AnyChannels> {
     key?: string,
     options?: SendOptions,
   ): SendReceipt<unknown>
+  /**
+   * Validates and completes records as a send would, and sends nothing: for modules that send them elsewhere.
+   * @throws ChannelsError `INVALID_RECORD`, `NOT_SENDABLE`, `UNKNOWN_KEY`.
+   */
+  complete(name: string, inputs: readonly unknown[], key?: string): readonly unknown[]
   /** Sends one record, or list, to each named key of a basket in one cycle. */
   sendBasket(
     name: string,

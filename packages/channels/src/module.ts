@@ -3,6 +3,7 @@ import type { AnyChannels } from '@gw/protocol'
 import type { Channels } from './channels.js'
 import type { Contract, StateOptions } from './contract.js'
 import type { LiveGateway } from './live.js'
+import type { SharedChannels } from './shared-channels.js'
 
 /** What a failing node of a module does to the gateway. */
 export type ErrorPolicy = 'stop' | 'skip' | 'deadLetter'
@@ -30,6 +31,8 @@ export interface Module<in C extends AnyChannels = AnyChannels> {
    * has them refused as `OVERLOADED`.
    */
   refusesSends?(): string | undefined
+  /** The channels of several gateways as one: what web servers answer from, where this module spreads channels over gateways. */
+  readonly shared?: SharedChannels
   /** Writes out what is left: called in reverse order when the engine has ended, in simulation too. Within a bound, as `start`. */
   flush?(signal: AbortSignal): void | Promise<void>
   /** Channels that must have a provider for this module; `[]` means none. @defaultValue every channel that it gets */

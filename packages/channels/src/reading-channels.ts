@@ -1,4 +1,3 @@
-import { type Timestamp, timestampOf } from '@gw/core'
 import type { AnyChannels, Position, Query } from '@gw/protocol'
 import type { z } from 'zod'
 import type { ChannelLog } from './channel-log.js'
@@ -18,6 +17,7 @@ import type {
   Watch,
   WatchOptions,
 } from './live.js'
+import { nextTicks, reachedPosition } from './log-waits.js'
 import type { Lookup } from './lookup.js'
 import type { Mint } from './mint.js'
 import { recordSchemaOf } from './paths.js'
@@ -26,7 +26,7 @@ import type { StateStore } from './state.js'
 import { structsOf } from './struct.js'
 import { TickSubscription } from './subscription.js'
 import type { Tick } from './tick.js'
-import { timed } from './timed.js'
+import { watchLog } from './watch-log.js'
 import { channelOf, type WiredChannel } from './wired-channel.js'
 import type { Wiring } from './wiring.js'
 
@@ -99,21 +99,10 @@ export class ReadingChannels {
     name: string,
     key: string | undefined,
     position: Position,
-    options: WaitOptions = {},
+    options?: WaitOptions,
   ): Promise<void> {
     this.#checkRunning()
-    const log = this.provided(name, key)
-    const { epoch } = log.positionOf(key)
-    if (epoch !== position.epoch) {
-      throw new ChannelsError(
-        'POSITION_MISMATCH',
-        `"${name}" has begun anew since ${position.epoch}:${position.offset}: read it again`,
-        { channel: name },
-      )
-    }
-    const isReached = (): boolean => log.positionOf(key).offset >= position.offset
-    if (isReached()) return
-    await this.#wait(log, key, options, 'POSITION_TIMEOUT', () => (isReached() ? true : undefined))
+    return reachedPosition(this.provided(name, key), key, position, options)
   }
 
   async next(name: string, ...rest: readonly unknown[]): Promise<unknown> {
@@ -124,20 +113,10 @@ export class ReadingChannels {
   async nextTicks(
     name: string,
     key: string | undefined,
-    options: NextOptions = {},
+    options?: NextOptions,
   ): Promise<readonly ChannelTick[]> {
     this.#checkRunning()
-    const log = this.provided(name, key)
-    const isWhole = log.isBasket && key === undefined
-    const { matches } = options
-    return this.#wait(log, key, options, 'NEXT_TIMEOUT', (ticks) => {
-      if (isWhole) {
-        const isMeant = matches === undefined || ticks.some(matches)
-        return isMeant ? log.lastTicks(undefined) : undefined
-      }
-      const come = ticks.find((tick) => !tick.removed && matches?.(tick) !== false)
-      return come === undefined ? undefined : [come]
-    })
+    return nextTicks(this.provided(name, key), key, options)
   }
 
   query(name: string, query?: Query, isVisible?: RecordFilter): readonly unknown[] {
@@ -171,25 +150,10 @@ export class ReadingChannels {
     name: string,
     key: string | undefined,
     listener: (tick: ChannelTick) => void,
-    { from = 'now' }: WatchOptions = {},
+    options?: WatchOptions,
   ): Watch {
     this.#checkRunning()
-    const log = this.#logFor(channelOf(this.channels, name), key)
-    const position = log.positionOf(key)
-    let initial: readonly ChannelTick[] = []
-    let recovered = true
-    if (from !== 'now') {
-      const missed =
-        from === 'snapshot'
-          ? log.lastTicks(key)
-          : 'time' in from
-            ? log.sinceTime(key, timeOf(from.time))
-            : log.since(key, from)
-      recovered = missed !== undefined
-      initial = missed ?? log.lastTicks(key)
-    }
-    const stop = log.listen(key, listener)
-    return { recovered, initial, position, stop }
+    return watchLog(this.#logFor(channelOf(this.channels, name), key), key, listener, options)
   }
 
   subscribe(name: string, ...rest: readonly unknown[]): Subscription {
@@ -268,26 +232,6 @@ export class ReadingChannels {
     return Object.fromEntries(ticks.map((tick) => [tick.key, tick.value]))
   }
 
-  #wait<R>(
-    log: ChannelLog,
-    key: string | undefined,
-    options: WaitOptions,
-    code: 'NEXT_TIMEOUT' | 'POSITION_TIMEOUT',
-    check: (ticks: readonly Tick[]) => R | undefined,
-  ): Promise<R> {
-    return timed(options, code, log.name, (done, fail) =>
-      log.wait({
-        key,
-        check: (ticks) => {
-          const result = check(ticks)
-          if (result !== undefined) done(result)
-          return result !== undefined
-        },
-        fail,
-      }),
-    )
-  }
-
   protected checkReadable(): void {
     const { ended, readableAfterEnd } = this.run
     if (ended !== undefined && !readableAfterEnd) throw endedError(ended)
@@ -328,12 +272,4 @@ function noProvider(channel: WiredChannel, key: string | undefined): ChannelsErr
     `nobody provides "${key === undefined ? channel.name : `${channel.name}/${key}`}": no module sets it, and the outside cannot send`,
     { channel: channel.name, ...(key === undefined ? {} : { key }) },
   )
-}
-
-function timeOf(text: string): Timestamp {
-  try {
-    return timestampOf(text)
-  } catch (cause) {
-    throw new ChannelsError('BAD_REQUEST', `${JSON.stringify(text)} is no ISO 8601 time`, { cause })
-  }
 }

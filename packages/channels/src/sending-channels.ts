@@ -35,6 +35,11 @@ export class SendingChannels extends ReadingChannels {
     return this.#receipt(flight, name, key)
   }
 
+  complete(name: string, inputs: readonly unknown[], key?: string): readonly unknown[] {
+    const { channel } = this.#sendable(name, key).slot
+    return flattenLists(channel, this.#completed(channel, inputs))
+  }
+
   async sendAllAndWait(
     name: string,
     inputs: readonly unknown[],
@@ -143,22 +148,27 @@ export class SendingChannels extends ReadingChannels {
     options: SendOptions | undefined,
     mayWait: boolean,
   ): Flight {
-    const { sender, mint } = this.run
+    const { sender } = this.run
     const target = this.#sendable(name, key)
     const scope = `all ${target.slot.name}\0${target.key ?? ''}`
     const repeated = sender.repeated(scope, options ?? {})
     if (repeated !== undefined) return repeated
-    const { channel } = target.slot
-    const { schema } = channel.definition
-    const validation = new Validation(mint)
-    const values = isList(channel)
-      ? [validation.take(channel, schema, inputs)]
-      : inputs.map((input, i) => validation.take(channel, schema, input, [i]))
-    validation.finish()
+    const values = this.#completed(target.slot.channel, inputs)
     const isNothing = inputs.length === 0
     const cycles = isNothing ? [] : values.map((value) => [{ ...target, value }])
     check(cycles.flat(), options)
     return sender.send(scope, cycles, options, mayWait)
+  }
+
+  /** What ticks: of a list channel one list, else a record each. @throws ChannelsError `INVALID_RECORD`. */
+  #completed(channel: WiredChannel, inputs: readonly unknown[]): readonly unknown[] {
+    const { schema } = channel.definition
+    const validation = new Validation(this.run.mint)
+    const values = isList(channel)
+      ? [validation.take(channel, schema, inputs)]
+      : inputs.map((input, i) => validation.take(channel, schema, input, [i]))
+    validation.finish()
+    return values
   }
 
   #receipt(flight: Flight, name: string, key: string | undefined): SendReceipt<unknown> {

@@ -1,8 +1,12 @@
 import type {
+  BatchSend,
   ChannelInfo,
   LiveChannels,
   LiveGateway,
   RecordFilter,
+  SendOptions,
+  SendReceipt,
+  SharedChannels,
   StageAnswer,
   StageOptions,
   StateInfo,
@@ -19,6 +23,9 @@ import type { Settings } from './options.js'
 import type { Access } from './rows/access.js'
 import type { Hub } from './stream/hub.js'
 
+/** At once where one gateway has the channels, later where several have them. */
+export type Soon<T> = T | Promise<T>
+
 /** The running channels under plain names: what a request or a message names is a string. */
 export interface PlainChannels
   extends Pick<
@@ -32,13 +39,22 @@ export interface PlainChannels
     | 'atLeast'
     | 'nextTicks'
     | 'sendAllAndWait'
-    | 'sendBasket'
-    | 'sendBatch'
-    | 'lookup'
     | 'watch'
   > {
-  query(state: string, query?: Query, isVisible?: RecordFilter): readonly unknown[]
-  count(state: string, query?: Query, isVisible?: RecordFilter): number
+  /** Awaited before ticks are read or watched that may happen elsewhere; absent where one gateway has the channels. */
+  readonly hear?: SharedChannels['hear']
+  sendBasket(
+    name: string,
+    inputs: { readonly [key: string]: unknown },
+    options?: SendOptions,
+  ): Soon<SendReceipt<unknown>>
+  sendBatch(
+    sends: readonly BatchSend[],
+    options?: SendOptions,
+  ): Soon<readonly SendReceipt<unknown>[]>
+  lookup(id: string, name?: string, isVisible?: RecordFilter): Soon<unknown>
+  query(state: string, query?: Query, isVisible?: RecordFilter): Soon<readonly unknown[]>
+  count(state: string, query?: Query, isVisible?: RecordFilter): Soon<number>
   stageAdd(
     name: string,
     input: unknown,
@@ -59,9 +75,18 @@ export interface PlainChannels
   stageLookup(name: string, id?: string): StageAnswer<unknown>
 }
 
-/** The channels of a gateway under plain names. */
+/** The channels of a gateway under plain names; where a module shares them with other gateways, as if there were one. */
 export function plainChannels(gateway: LiveGateway): PlainChannels {
-  return gateway.channels as unknown as PlainChannels
+  const own = gateway.channels as unknown as PlainChannels
+  const shared = gateway.modules.find((module) => module.shared !== undefined)?.shared
+  if (shared === undefined) return own
+  return new Proxy(own, {
+    get: (_, name) => {
+      const from: object = name in shared ? shared : own
+      const member: unknown = Reflect.get(from, name)
+      return typeof member === 'function' ? member.bind(from) : member
+    },
+  })
 }
 
 /** What is served under which name. */

@@ -132,7 +132,9 @@ class WebServerModule implements WebServer {
     this.#hub = hub
     this.#streams = streams
     const listener = requestListener(app)
-    const hot = settings.middleware.length === 0 ? hotPath(service) : () => false
+    // The hot path answers at once, from what this gateway has itself.
+    const isPlain = settings.middleware.length === 0 && channels.hear === undefined
+    const hot = isPlain ? hotPath(service) : () => false
     const newListener = (): Listener => {
       const added = new Listener(
         settings.limits,

@@ -77,5 +77,6 @@ function detailOf(error: ChannelsError): string {
 }
 
 function retryHeaders(code: ErrorCode): Record<string, string> {
-  return code === 'OVERLOADED' || code === 'NOT_RUNNING' ? { 'Retry-After': '1' } : {}
+  const isForNow = code === 'OVERLOADED' || code === 'NOT_RUNNING' || code === 'OWNER_AWAY'
+  return isForNow ? { 'Retry-After': '1' } : {}
 }

@@ -9,7 +9,7 @@ import { EventStream } from '../stream/event-stream.js'
 import { HEARTBEAT } from '../stream/heartbeat.js'
 import type { Subscription } from '../stream/session.js'
 import type { StreamServer } from '../stream/stream-server.js'
-import { type Opening, openSubscription } from '../stream/subscribe.js'
+import { hearChannel, type Opening, openSubscription } from '../stream/subscribe.js'
 import { eventWire, type Wire } from '../stream/wire.js'
 
 /** After how long a page is to come back. */
@@ -43,7 +43,11 @@ export function serveEvents(app: Hono<GatewayEnv>, service: Service, streams: St
         return { channel: info.name, key }
       },
       methods: {
-        GET: (c, { channel, key }, identity) => {
+        GET: async (c, { channel, key }, identity) => {
+          await hearChannel(service, identity, channel, key)
+          if (c.env?.outgoing?.destroyed === true) {
+            throw new WebServerError('REQUEST_TIMEOUT', 'the client has gone')
+          }
           const wire = eventWire(channel)
           const started = startOf(c, service, channel, key, identity, wire)
           if (c.req.method === 'HEAD') return c.body(null, 200, { ...HEADERS })

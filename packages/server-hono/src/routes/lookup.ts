@@ -16,9 +16,9 @@ export function serveLookup(app: Hono<GatewayEnv>, service: Service): void {
     path: `${API_PATH}/lookup/id/:id{.+}`,
     resolve: idOf,
     methods: {
-      GET: (c, id, identity) => {
+      GET: async (c, id, identity) => {
         requireScope(identity, 'read')
-        const record = access.channelsFor(identity).lookup(id)
+        const record = await access.channelsFor(identity).lookup(id)
         if (record === undefined) {
           throw new WebServerError('UNKNOWN_ID', `No GatewayStruct found with id: ${id}`)
         }
@@ -35,9 +35,9 @@ export function serveLookup(app: Hono<GatewayEnv>, service: Service): void {
       return { info, id: idOf(c) }
     },
     methods: {
-      GET: (c, { info, id }, identity) => {
+      GET: async (c, { info, id }, identity) => {
         requireScope(identity, 'read', info.name)
-        const record = access.channelsFor(identity).lookup(id, info.name)
+        const record = await access.channelsFor(identity).lookup(id, info.name)
         return respond(c, {
           body: JSON.stringify(record === undefined ? [] : [record]),
           kind: 'single',

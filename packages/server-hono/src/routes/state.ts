@@ -19,7 +19,7 @@ export function serveState(app: Hono<GatewayEnv>, service: Service): void {
       return { state, channel }
     },
     methods: {
-      GET: (c, { state, channel }, identity) => {
+      GET: async (c, { state, channel }, identity) => {
         requireScope(identity, 'read', channel.name)
         const parameters = new URL(c.req.url).searchParams
         const query = queryOfParameters(parameters, channel.recordSchema)
@@ -27,8 +27,8 @@ export function serveState(app: Hono<GatewayEnv>, service: Service): void {
         const position = channels.positionOf(channel.name)
         const result =
           query.count === true
-            ? channels.count(state.name, query)
-            : channels.query(state.name, query)
+            ? await channels.count(state.name, query)
+            : await channels.query(state.name, query)
         c.header(HEADER.STATE_BY, state.by.join(','))
         return respond(c, { body: JSON.stringify(result), kind: 'list', position })
       },

@@ -16,6 +16,7 @@ import { requireScope } from '../http/identity.js'
 import { flagOf } from '../http/query-parameters.js'
 import { whileValid } from '../http/while-valid.js'
 import type { Service } from '../service.js'
+import { hearChannel } from '../stream/subscribe.js'
 
 const MAX_TIMEOUT_SECONDS = 999_999_999
 const MAX_MESSAGE_ID_LENGTH = 128
@@ -54,25 +55,32 @@ type Call = (
 ) => Promise<Response> | Response
 
 const last: Call = (service, c, target, identity) => {
+  const { info, key } = target
   const position = c.req.query('atLeast')
   timeoutOf(c)
-  if (position === undefined) return respond(c, lastAnswer(service, target, identity, formOf(c)))
-  requireScope(identity, 'read', target.info.name, target.key)
+  const answer = (): Response | Promise<Response> =>
+    respond(c, lastAnswer(service, target, identity, formOf(c)))
+  if (position === undefined) {
+    const heard = hearChannel(service, identity, info.name, key)
+    return heard === undefined ? answer() : heard.then(answer)
+  }
+  requireScope(identity, 'read', info.name, key)
   return service.waits.during(async () => {
-    const { info, key } = target
     await waiting(service, c, identity, (wait) =>
       service.channels.atLeast(info.name, key, positionOf(position), wait),
     )
-    return respond(c, lastAnswer(service, target, identity, formOf(c)))
+    await hearChannel(service, identity, info.name, key)
+    return answer()
   })
 }
 
-const next: Call = (service, c, target, identity) => {
+const next: Call = async (service, c, target, identity) => {
   const { info, key } = target
   requireScope(identity, 'read', info.name, key)
   if (timeoutOf(c) === 0) {
     throw new WebServerError('BAD_REQUEST', 'timeout=0 waits for nothing: ask for last instead')
   }
+  await hearChannel(service, identity, info.name, key)
   // Also the refusal of a channel that nobody provides, which is not to wait.
   const channels = service.access.channelsFor(identity)
   const present = channels.lastTicks(info.name, key)

@@ -11,13 +11,13 @@ import type {
 import type { Position, Query, RowOperation } from '@gw/protocol'
 import type { Audit } from '../audit.js'
 import { WebServerError } from '../errors.js'
-import type { PlainChannels } from '../service.js'
+import type { PlainChannels, Soon } from '../service.js'
 import type { Rows } from './rows.js'
 
 /** The calls that touch rows. */
 export type IdentityChannels = Omit<
   PlainChannels,
-  'info' | 'states' | 'fields' | 'watch' | 'recentTicks'
+  'info' | 'states' | 'fields' | 'watch' | 'recentTicks' | 'hear'
 >
 
 /** The channels as one identity finds them: rows that it may not see are not there, and those that it may not send are refused. */
@@ -60,15 +60,15 @@ export class FilteredChannels implements IdentityChannels {
     return isWhole ? this.lastTicks(name) : ticks.flatMap((tick) => this.#rows.seen(tick) ?? [])
   }
 
-  query(state: string, query?: Query): readonly unknown[] {
+  query(state: string, query?: Query): Soon<readonly unknown[]> {
     return this.#channels.query(state, query, this.#mayRead)
   }
 
-  count(state: string, query?: Query): number {
+  count(state: string, query?: Query): Soon<number> {
     return this.#channels.count(state, query, this.#mayRead)
   }
 
-  lookup(id: string, name?: string): unknown {
+  lookup(id: string, name?: string): Soon<unknown> {
     return this.#channels.lookup(id, name, this.#mayRead)
   }
 
@@ -83,18 +83,21 @@ export class FilteredChannels implements IdentityChannels {
     return sent
   }
 
-  sendBasket(
+  async sendBasket(
     name: string,
     inputs: { readonly [key: string]: unknown },
     options?: SendOptions,
-  ): SendReceipt<unknown> {
-    const sent = this.#channels.sendBasket(name, inputs, this.#checked(options))
+  ): Promise<SendReceipt<unknown>> {
+    const sent = await this.#channels.sendBasket(name, inputs, this.#checked(options))
     this.#done('send', name, undefined, sent.records)
     return sent
   }
 
-  sendBatch(sends: readonly BatchSend[], options?: SendOptions): readonly SendReceipt<unknown>[] {
-    const sent = this.#channels.sendBatch(sends, this.#checked(options))
+  async sendBatch(
+    sends: readonly BatchSend[],
+    options?: SendOptions,
+  ): Promise<readonly SendReceipt<unknown>[]> {
+    const sent = await this.#channels.sendBatch(sends, this.#checked(options))
     sends.forEach(({ channel, key }, i) => {
       this.#done('send', channel, key, sent[i]?.records ?? [])
     })

@@ -20,7 +20,7 @@ import { clientMessage, idIn, type RawMessage, rawMessage } from './client-messa
 import { textFrame } from './frame.js'
 import { HEARTBEAT } from './heartbeat.js'
 import type { Session } from './session.js'
-import { openSubscription } from './subscribe.js'
+import { hearChannel, openSubscription } from './subscribe.js'
 import { gatewayWire, referenceWire } from './wire.js'
 
 /** What a client says on its socket, and what it hears in answer. A message with an `id` is always answered. */
@@ -29,6 +29,8 @@ export class Connection {
   readonly #service: Service
   readonly #session: Session
   readonly #address: string
+  /** What came while a subscription waits for other gateways. */
+  #waiting: string[] | undefined
 
   constructor(service: Service, session: Session, identity: Identity, address: string) {
     this.#service = service
@@ -37,10 +39,34 @@ export class Connection {
     this.#address = address
   }
 
-  /** Handles a text message. Nothing that a client says closes the connection, unless it says too much. */
-  receive(text: string): void {
+  /**
+   * Handles a text message. Nothing that a client says closes the connection, unless it says too much.
+   * @returns while what was said keeps those behind it waiting, what to wait for before it is given more.
+   */
+  receive(text: string): Promise<void> | undefined {
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(text)
+      return undefined
+    }
+    const wait = this.#handle(text)
+    return wait && this.#waitFor(wait)
+  }
+
+  /** What was said meanwhile comes in its turn. */
+  async #waitFor(wait: Promise<void>): Promise<void> {
+    const waiting: string[] = []
+    this.#waiting = waiting
+    await wait
+    for (let text = waiting.shift(); text !== undefined; text = waiting.shift()) {
+      await this.#handle(text)
+    }
+    this.#waiting = undefined
+  }
+
+  /** @returns what has to be there before the next message is handled. */
+  #handle(text: string): Promise<void> | undefined {
     // Whoever was shut out may take its time to hang up; what it says meanwhile counts no more.
-    if (this.#session.isClosed) return
+    if (this.#session.isClosed) return undefined
     let raw: RawMessage | undefined
     let fault: unknown
     try {
@@ -53,16 +79,27 @@ export class Connection {
       this.#service.rates?.take(this.identity, this.#address)
     } catch (error) {
       this.#tooMuch(id, error)
-      return
+      return undefined
     }
     try {
       if (fault !== undefined) throw fault
-      if (raw === undefined) return
-      const done = this.#act(clientMessage(raw))
+      if (raw === undefined) return undefined
+      const message = clientMessage(raw)
+      const heard =
+        message.action === 'subscribe'
+          ? hearChannel(this.#service, this.identity, message.channel, message.key)
+          : undefined
+      if (heard !== undefined) {
+        return heard
+          .then(() => (this.#session.isClosed ? undefined : this.#act(message)))
+          .catch((error: unknown) => this.#refuse(id, error))
+      }
+      const done = this.#act(message)
       if (done !== undefined) void done.catch((error: unknown) => this.#refuse(id, error))
     } catch (error) {
       this.#refuse(id, error)
     }
+    return undefined
   }
 
   /** Answers what went wrong; who gave no `id` does not want to hear of it. */
@@ -225,7 +262,7 @@ export class Connection {
   /** Sends to several channels or keys in one cycle, all or nothing. */
   async #batch({ id, sends, messageId }: BatchMessage): Promise<void> {
     for (const { channel, key } of sends) requireScope(this.identity, 'send', channel, key)
-    const receipts = this.#service.access.channelsFor(this.identity).sendBatch(sends, {
+    const receipts = await this.#service.access.channelsFor(this.identity).sendBatch(sends, {
       ...(messageId === undefined ? {} : { messageId }),
       origin: this.identity.name,
     })

@@ -199,7 +199,11 @@ export class StreamServer {
     }
     const connection = new Connection(this.#service, session, identity, address)
     socket.onText((text) => {
-      connection.receive(text)
+      const wait = connection.receive(text)
+      if (wait !== undefined) {
+        socket.pause()
+        void wait.then(() => socket.resume())
+      }
       // Who asks and does not take the answers is not asked for more.
       if (session.waitingAnswers > MAX_WAITING_ANSWERS) {
         socket.pause()

@@ -1,5 +1,12 @@
 import type { ChannelInfo } from '@gw/channels'
-import type { DeliveryMode, Filter, From, Identity, Position } from '@gw/protocol'
+import {
+  type DeliveryMode,
+  type Filter,
+  type From,
+  type Identity,
+  isAllowed,
+  type Position,
+} from '@gw/protocol'
 import { WebServerError } from '../errors.js'
 import { notFound } from '../http/answers.js'
 import { requireScope } from '../http/identity.js'
@@ -27,6 +34,21 @@ export interface Opening {
   readonly recovered: boolean
   /** What comes before the live ticks, in a wire and mode, as pieces of bytes. */
   before(wire: Wire, mode: DeliveryMode): Generator<Buffer>
+}
+
+/**
+ * Has the ticks of a channel come in that happen on other gateways: to be awaited before they are read or watched. `undefined`
+ * where nothing is to be awaited, or nothing may be read.
+ */
+export function hearChannel(
+  { channels, served }: Service,
+  identity: Identity,
+  channel: string,
+  key: string | undefined,
+): Promise<void> | undefined {
+  if (channels.hear === undefined || served.channels.exactly(channel) === undefined)
+    return undefined
+  return isAllowed(identity, 'read', channel, key) ? channels.hear(channel) : undefined
 }
 
 /**

@@ -1,0 +1,42 @@
+import type { AnyChannels, Query } from '@gw/protocol'
+import type { BatchSend, LiveChannels, RecordFilter, SendOptions, SendReceipt } from './live.js'
+
+/**
+ * The channels of several gateways as one. A module that spreads channels over gateways has this as its `shared`, and web
+ * servers answer from it instead of from {@link LiveChannels}. What is synchronous answers from what has come in here, so a
+ * channel is {@link hear | heard} first. What needs a gateway that is away waits for its successor, within a bound, and fails
+ * as `OWNER_AWAY`.
+ */
+export interface SharedChannels
+  extends Pick<
+    LiveChannels<AnyChannels>,
+    | 'lastTicks'
+    | 'recentTicks'
+    | 'positionOf'
+    | 'atLeast'
+    | 'nextTicks'
+    | 'watch'
+    | 'sendAllAndWait'
+  > {
+  /**
+   * Has the ticks of a channel come in here, from all gateways, for a while: fulfilled when those are here that had happened
+   * when it was called. `undefined` for a channel that is of this gateway alone.
+   * @throws ChannelsError `OWNER_AWAY`, `UNKNOWN_CHANNEL`, `NO_PROVIDER`, `NOT_RUNNING`.
+   */
+  hear(channel: string): Promise<void> | undefined
+  /** Records of a state, sorted, cut and projected as if one gateway had them all. */
+  query(state: string, query?: Query, isVisible?: RecordFilter): Promise<readonly unknown[]>
+  count(state: string, query?: Query, isVisible?: RecordFilter): Promise<number>
+  lookup(id: string, channel?: string, isVisible?: RecordFilter): Promise<unknown>
+  /** Sends each record to the gateway that owns its key; only those of one owner are taken together. */
+  sendBasket(
+    channel: string,
+    inputs: { readonly [key: string]: unknown },
+    options?: SendOptions,
+  ): Promise<SendReceipt<unknown>>
+  /** As `sendBatch`, of records that have one owner. @throws ChannelsError `BAD_REQUEST` when they have several. */
+  sendBatch(
+    sends: readonly BatchSend[],
+    options?: Omit<SendOptions, 'expect'>,
+  ): Promise<readonly SendReceipt<unknown>[]>
+}
