@@ -31,8 +31,11 @@ export interface Module<in C extends AnyChannels = AnyChannels> {
    * has them refused as `OVERLOADED`.
    */
   refusesSends?(): string | undefined
-  /** The channels of several gateways as one: what web servers answer from, where this module spreads channels over gateways. */
-  readonly shared?: SharedChannels
+  /**
+   * The channels of several gateways as one: what web servers answer from, where this module spreads channels over gateways. It
+   * is `undefined` while the module does not run, and absent from those that do not.
+   */
+  readonly shared?: SharedChannels | undefined
   /** Writes out what is left: called in reverse order when the engine has ended, in simulation too. Within a bound, as `start`. */
   flush?(signal: AbortSignal): void | Promise<void>
   /** Channels that must have a provider for this module; `[]` means none. @defaultValue every channel that it gets */

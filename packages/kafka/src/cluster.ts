@@ -1,25 +1,32 @@
 import { randomUUID } from 'node:crypto'
-import type { LiveChannels, LiveGateway, Module, StateInfo } from '@gw/channels'
-import { planQuery } from '@gw/channels'
-import type { AnyChannels, Query } from '@gw/protocol'
-import { Backoff, pause } from './backoff.js'
+import {
+  ChannelsError,
+  type LiveChannels,
+  type LiveGateway,
+  type Module,
+  type SharedChannels,
+} from '@gw/channels'
+import type { AnyChannels, Position, Query } from '@gw/protocol'
+import { pause } from './backoff.js'
 import { Changelog } from './changelog.js'
 import { Checkpoints } from './checkpoint.js'
+import { ClusterCalls } from './cluster-calls.js'
+import { ClusterChannels } from './cluster-channels.js'
 import { type ClusterMember, clusterAssignor, membersOf } from './cluster-members.js'
 import type { ClusterOptions } from './cluster-options.js'
 import { Connection, type KafkaModule } from './connection.js'
 import { KafkaError, messageOf } from './errors.js'
 import { checkOptions } from './kafka.js'
-import type { Assignment } from './kafka-client.js'
 import { topicsOf } from './options.js'
+import { OwnedPartitions } from './owned-partitions.js'
 import { javaPartitioner } from './partition-of-key.js'
-import { Peers } from './peers.js'
-import { attributeOf } from './publisher.js'
+import { type PeerHandlers, Peers } from './peers.js'
 import { Relay } from './relay.js'
+import { SharedQueries } from './shared-queries.js'
+import { SharedSends } from './shared-sends.js'
 import { StateMirror } from './state-mirror.js'
 import type { Attribution, KeyedStore } from './store.js'
-import type { Task } from './task.js'
-import type { Units } from './units.js'
+import { sendTicks } from './tick-stream.js'
 
 /** One gateway of a cluster. */
 export interface ClusterModule<C extends AnyChannels> extends KafkaModule<C> {
@@ -35,19 +42,20 @@ export interface ClusterModule<C extends AnyChannels> extends KafkaModule<C> {
   ownerOf(key: string): ClusterMember | undefined
   /**
    * Sends a record to whoever owns its key; fulfilled with the completed record when what it changed is committed.
-   * @throws KafkaError `INVALID_OPTIONS` for a channel without `by`, `INVALID_RECORD`, `TIMED_OUT`, `NOT_OWNED`; ChannelsError as `send` does.
+   * @throws KafkaError `INVALID_OPTIONS` for a channel without `by`; ChannelsError `OWNER_AWAY`, and as `send` does.
    */
   send(channel: string, input: unknown): Promise<unknown>
-  /** The value of a key in a store, wherever it is. @throws KafkaError `TIMED_OUT`, `NOT_OWNED`. */
+  /** The value of a key in a store, wherever it is. @throws ChannelsError `OWNER_AWAY`. */
   get(store: string, key: string): Promise<unknown>
-  /** Records of a state that match, of all gateways, as one would answer. @throws KafkaError `TIMED_OUT` when one does not answer: never a part of the answer. */
+  /** Records of a state that match, of all gateways, as one would answer. @throws ChannelsError `OWNER_AWAY` when one does not: never a part of the answer. */
   query(state: string, query?: Query): Promise<readonly unknown[]>
 }
 
 const FLUSH_MS = 200
 const LOOK_MS = 250
+const LOOK_ANEW_MS = 5_000
 const CHECKPOINT_MS = 30_000
-const ROUTE_MS = 15_000
+const PEER_MS = 10_000
 
 /**
  * One of several gateways that share the partitions of their topics and look like one. Each runs the same modules over its keys. Their
@@ -75,29 +83,36 @@ export function cluster<C extends AnyChannels>(options: ClusterOptions<C>): Clus
   if (topicsOf(options.subscribe).length === 0) {
     throw new KafkaError('INVALID_OPTIONS', 'a cluster shares what it subscribes: say what')
   }
+  const { listen, secret } = options
+  if (secret === undefined && listen?.host !== undefined && !LOOPBACK.test(listen.host)) {
+    throw new KafkaError(
+      'INVALID_OPTIONS',
+      `others reach ${listen.host}: give the gateways of the cluster a "secret"`,
+    )
+  }
   return new ClusteredGateway(options)
 }
+
+const LOOPBACK = /^(localhost|127(\.\d+){3}|::1)$/
 
 class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   readonly id: string = randomUUID()
   readonly name: string
   readonly requires: readonly never[] = []
   members: readonly ClusterMember[] = []
-  restored = 0
   readonly #options: ClusterOptions<C>
   readonly #connection: Connection<C>
   readonly #attribution: Attribution
   readonly #relay: Relay
-  readonly #ready = new Set<number>()
-  #owned: readonly number[] = []
+  readonly #partitions: OwnedPartitions
   #stop = new AbortController()
-  #gateway: LiveGateway<C> | undefined
   #changelog: Changelog | undefined
   #mirrors: readonly StateMirror[] = []
   #peers: Peers | undefined
+  #calls: ClusterCalls | undefined
+  #shared: ClusterChannels | undefined
   #address = ''
-  #looking: Promise<void> = Promise.resolve()
-  #housekeeping: Promise<void> = Promise.resolve()
+  #looking: Promise<void> | undefined
 
   constructor(options: ClusterOptions<C>) {
     this.#options = options
@@ -107,6 +122,10 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
       partitionOf: (key) => this.#partitionOf(key),
     }
     this.#relay = new Relay(options.relay ?? {})
+    this.#partitions = new OwnedPartitions({
+      units: () => this.#connection.units,
+      onTrouble: (message) => options.onStatus?.('consumer', { ...this.status.consumer, message }),
+    })
     this.#connection = new Connection(
       { ...options, name: this.name },
       {
@@ -114,10 +133,10 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
           id: this.id,
           address: this.#options.advertise ?? this.#address,
           web: this.#options.web?.(),
-          owned: this.#owned,
+          owned: this.#partitions.owned,
           copies: this.#changelog?.copies ?? [],
         })),
-        prepare: (task) => this.#prepare(task),
+        prepare: (task) => this.#partitions.prepare(task),
         begin: ({ partition }) => {
           this.#attribution.partition = partition
         },
@@ -127,12 +146,14 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
         },
         undo: ({ partition }) => {
           this.#attribution.partition = undefined
-          this.#ready.delete(partition)
-          this.#changelog?.drop(partition)
+          this.#partitions.undo(partition)
         },
         onCommitted: (partition, produced) => this.#changelog?.committed(partition, produced),
-        onAssigned: (assignment, gone) => this.#assigned(assignment, gone),
-        onLeft: () => this.#checkpoint(),
+        onAssigned: (assignment, gone) => {
+          this.#partitions.assigned(assignment, gone)
+          void this.#look()
+        },
+        onLeft: () => this.#partitions.checkpoint(),
       },
     )
   }
@@ -162,7 +183,15 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   }
 
   get ready(): readonly number[] {
-    return [...this.#ready].sort((a, b) => a - b)
+    return this.#partitions.ready
+  }
+
+  get restored(): number {
+    return this.#partitions.restored
+  }
+
+  get shared(): SharedChannels | undefined {
+    return this.#shared
   }
 
   pause(topic: string, partitions?: readonly number[]): void {
@@ -186,18 +215,155 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     this.#relay.connect(channels as never)
   }
 
+  /** Shows who has what on a web server's `/cluster`. */
+  rest(app: RouteApp): void {
+    app.get('/cluster', (c) => c.json({ id: this.id, ready: this.ready, members: this.members }))
+  }
+
   async start(gateway: LiveGateway<C>): Promise<void> {
     const options = this.#options
-    this.#gateway = gateway
     this.#stop = new AbortController()
-    const topic = options.changelogTopic ?? `${options.groupId}-changelog`
+    const { signal } = this.#stop
     const live = gateway.channels as unknown as LiveChannels<AnyChannels>
+    this.#changelog = this.#openChangelog(live)
+    this.#partitions.open(this.#changelog, signal)
+    const peers = new Peers(
+      {
+        host: options.listen?.host ?? '127.0.0.1',
+        port: options.listen?.port ?? 0,
+        secret: options.secret ?? options.groupId,
+        timeoutMs: options.peerTimeoutMs ?? PEER_MS,
+      },
+      () => handlers,
+      { ticks: (question, send) => sendTicks(live, question, send) },
+    )
+    const calls = new ClusterCalls({
+      id: this.id,
+      peers,
+      signal,
+      members: () => this.members,
+      look: () => this.#look(),
+      partitions: () => this.#countPartitions(),
+      ready: () => this.ready,
+    })
+    const ofThisAlone = new Set([
+      ...Object.values(options.relay ?? {}),
+      ...gateway.modules.flatMap((module) => Object.keys(module.dynamicChannels?.() ?? {})),
+    ])
+    const isShared = (channel: string): boolean => !ofThisAlone.has(channel)
+    const queries = new SharedQueries({ channels: live, calls, isShared })
+    const sends = new SharedSends({
+      channels: live,
+      calls,
+      by: options.by as Readonly<Record<string, string>>,
+      partitionOf: async (key) => {
+        await this.#countPartitions()
+        return this.#partitionOf(key)
+      },
+      inUnit: async (partition, work) => {
+        const { units, task } = this.#partitions.task(partition)
+        await units.run(task, work)
+      },
+    })
+    const shared = new ClusterChannels({
+      channels: live,
+      peers,
+      calls,
+      sends,
+      queries,
+      isShared,
+      onListenerFailed: (channel, error) =>
+        options.onStatus?.('consumer', {
+          ...this.status.consumer,
+          message: `who watches "${channel}" failed: ${messageOf(error)}`,
+        }),
+    })
+    const handlers: PeerHandlers = {
+      send: (question) => sends.take(question),
+      get: async (question) => ({ value: await this.#getHere(question as GetQuestion) }),
+      atLeast: async (question) => {
+        const { channel, key, position, timeoutMs } = question as AtLeastQuestion
+        await live.atLeast(channel, key, position, { timeoutMs })
+        return {}
+      },
+      ...this.#partsOf({ ...queries.answers, ...shared.answers }),
+    }
+    this.#peers = peers
+    this.#calls = calls
+    this.#address = await peers.listen()
+    this.#shared = shared
+    this.#connection.start(gateway)
+    this.#every(FLUSH_MS, () => this.#partitions.flush())
+    this.#every(LOOK_ANEW_MS, async () => {
+      shared.tidy()
+      await this.#look()
+    })
+    const { everyMs = CHECKPOINT_MS } = options.checkpoints ?? {}
+    if (options.checkpoints !== undefined) {
+      this.#every(everyMs, () => this.#partitions.checkpoint())
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#connection.stop().finally(async () => {
+      this.#stop.abort()
+      this.#relay.stop()
+      this.#shared?.close()
+      await this.#peers?.close()
+      for (const mirror of this.#mirrors) mirror.stop()
+      await this.#partitions.close()
+      this.#shared = undefined
+      this.members = []
+    })
+  }
+
+  ownerOf(key: string): ClusterMember | undefined {
+    const partition = this.#partitionOf(key)
+    return this.members.find(({ owns }) => owns.includes(partition))
+  }
+
+  async send(channel: string, input: unknown): Promise<unknown> {
+    if (!Object.hasOwn(this.#options.by, channel)) {
+      throw new KafkaError(
+        'INVALID_OPTIONS',
+        `say in "by" to whom records of "${channel}" belong`,
+        { channel },
+      )
+    }
+    const { records } = await this.#running.sendAllAndWait(channel, [input])
+    return records[0]
+  }
+
+  async get(store: string, key: string): Promise<unknown> {
+    const calls = this.#calls
+    if (calls === undefined) throw new ChannelsError('NOT_RUNNING', 'the gateway does not run')
+    await this.#countPartitions()
+    const question: GetQuestion = { store, key }
+    const here = async (): Promise<unknown> => ({ value: await this.#getHere(question) })
+    const answer = await calls.atOwner(this.#partitionOf(key), 'get', question, here)
+    return (answer as { readonly value?: unknown }).value
+  }
+
+  async query(state: string, query: Query = {}): Promise<readonly unknown[]> {
+    return this.#running.query(state, query)
+  }
+
+  get #running(): ClusterChannels {
+    if (this.#shared === undefined) {
+      throw new ChannelsError('NOT_RUNNING', 'the gateway does not run')
+    }
+    return this.#shared
+  }
+
+  #openChangelog(live: LiveChannels<AnyChannels>): Changelog {
+    const options = this.#options
+    const topic = options.changelogTopic ?? `${options.groupId}-changelog`
     const relayed = new Set(Object.values(options.relay ?? {}))
     this.#mirrors = live.states
       .filter(({ channel }) => !relayed.has(channel))
       .map((state) => new StateMirror(live, state))
     const mirrorOf = new Map(this.#mirrors.map((mirror) => [mirror.store as KeyedStore, mirror]))
-    this.#changelog = new Changelog({
+    const changelog = new Changelog({
       client: this.#connection.client,
       topic,
       inputs: [...new Set(topicsOf(options.subscribe).flatMap(([, keys]) => Object.keys(keys)))],
@@ -210,115 +376,18 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
       onLoaded: (store, partition) => mirrorOf.get(store)?.restore(partition),
       onDropped: (store, keys) => mirrorOf.get(store)?.forget(keys),
     })
-    this.#changelog.attach(this.#attribution)
-    this.#peers = new Peers(
-      {
-        host: options.listen?.host ?? '127.0.0.1',
-        port: options.listen?.port ?? 0,
-        secret: options.secret,
-        timeoutMs: options.peerTimeoutMs ?? 10_000,
-      },
-      {
-        cluster: async () => ({ id: this.id, members: this.members }),
-        send: async (question) => this.#sendHere(question as SendQuestion),
-        get: async (question) => ({ value: await this.#getHere(question as GetQuestion) }),
-        query: async (question) => {
-          const { state, query } = question as QueryQuestion
-          return { records: live.query(state as never, query as never) }
-        },
-      },
-      { ticks: (_, send) => this.#relay.listen(live, send) },
+    changelog.attach(this.#attribution)
+    return changelog
+  }
+
+  /** Answers with the partitions that they are about. */
+  #partsOf(answers: Readonly<Record<string, (question: never) => unknown>>): PeerHandlers {
+    return Object.fromEntries(
+      Object.entries(answers).map(([name, answer]) => [
+        name,
+        async (question) => ({ ready: this.ready, answer: answer(question as never) }),
+      ]),
     )
-    this.#address = await this.#peers.listen()
-    this.#relay.start(this.#peers, this.#stop.signal)
-    this.#connection.start(gateway)
-    this.#every(FLUSH_MS, () => this.#flush())
-    const { everyMs = CHECKPOINT_MS } = options.checkpoints ?? {}
-    if (options.checkpoints !== undefined) this.#every(everyMs, () => this.#checkpoint())
-  }
-
-  async stop(): Promise<void> {
-    await this.#connection.stop().finally(async () => {
-      this.#stop.abort()
-      this.#relay.stop()
-      await this.#peers?.close()
-      await this.#housekeeping
-      for (const mirror of this.#mirrors) mirror.stop()
-      await this.#changelog?.close()
-      this.members = []
-      this.#owned = []
-      this.#ready.clear()
-    })
-  }
-
-  ownerOf(key: string): ClusterMember | undefined {
-    const partition = this.#partitionOf(key)
-    return this.members.find(({ owns }) => owns.includes(partition))
-  }
-
-  async send(channel: string, input: unknown): Promise<unknown> {
-    const attribute = (this.#options.by as Readonly<Record<string, string>>)[channel]
-    if (attribute === undefined) {
-      throw new KafkaError(
-        'INVALID_OPTIONS',
-        `say in "by" to whom records of "${channel}" belong`,
-        {
-          channel,
-        },
-      )
-    }
-    const key = attributeOf(input, attribute)
-    if (key === undefined) {
-      throw new KafkaError(
-        'INVALID_RECORD',
-        `a record of channel "${channel}" has no attribute "${attribute}" to find its owner by`,
-        { channel },
-      )
-    }
-    const question: SendQuestion = { channel, key, input, messageId: randomUUID() }
-    return this.#route(key, 'send', question, () => this.#sendHere(question))
-  }
-
-  async get(store: string, key: string): Promise<unknown> {
-    const question: GetQuestion = { store, key }
-    const answer = await this.#route(key, 'get', question, async () => ({
-      value: await this.#getHere(question),
-    }))
-    return (answer as { readonly value?: unknown }).value
-  }
-
-  async query(state: string, query: Query = {}): Promise<readonly unknown[]> {
-    const live = this.#live
-    const info = live.states.find(({ name }) => name === state)
-    const schema = live.info.find(({ name }) => name === info?.channel)?.recordSchema
-    const mine = live.query(state as never, query as never) as readonly unknown[]
-    if (info === undefined || schema === undefined) return mine
-    const others = this.members.filter(({ id }) => id !== this.id)
-    if (others.length === 0) return mine
-    // Each answers all that can be in the whole answer; what is shown of it is chosen when it is together.
-    const { offset: _offset, select: _select, ...all } = query as Record<string, unknown>
-    const sort = (query as { readonly sort?: unknown }).sort ?? [...info.by]
-    const plan = planQuery({ ...query, sort } as Query, schema)
-    const limit = plan.offset + plan.limit
-    const asked = Number.isFinite(limit) ? { ...all, limit } : all
-    const question: QueryQuestion = { state, query: asked as Query }
-    const answers = await Promise.all([
-      live.query(state as never, question.query as never) as readonly unknown[],
-      ...others.map(async ({ address }) => {
-        const answer = await (this.#peers as Peers).ask(address, 'query', question)
-        return (answer as { readonly records: readonly unknown[] }).records
-      }),
-    ])
-    const byKey = new Map<string, unknown>()
-    for (const record of answers.flat()) byKey.set(keyOfRecord(record, info), record)
-    const merged = [...byKey.values()].sort(plan.compare)
-    const page = merged.slice(plan.offset, plan.offset + plan.limit)
-    return plan.project === undefined ? page : page.map(plan.project)
-  }
-
-  get #live(): LiveChannels<AnyChannels> {
-    if (this.#gateway === undefined) throw new KafkaError('CLOSED', 'the gateway does not run')
-    return this.#gateway.channels as unknown as LiveChannels<AnyChannels>
   }
 
   #partitionOf(key: string): number {
@@ -326,166 +395,61 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     return partitioner(key, this.#changelog?.partitions ?? 1)
   }
 
-  /** Does something where a key is; when that changes meanwhile, there. */
-  async #route(
-    key: string,
-    name: string,
-    question: unknown,
-    here: () => Promise<unknown>,
-  ): Promise<unknown> {
-    const deadline = performance.now() + ROUTE_MS
-    for (;;) {
+  /** @throws KafkaError `TIMED_OUT` while the broker does not say; `INVALID_OPTIONS`. */
+  async #countPartitions(): Promise<number> {
+    try {
       await this.#changelog?.ready()
-      const owner = this.ownerOf(key)
-      try {
-        if (owner?.id === this.id) return await here()
-        if (owner !== undefined) {
-          return await (this.#peers as Peers).ask(owner.address, name, question)
-        }
-        throw new KafkaError('NOT_OWNED', `nobody owns the key "${key}" now`)
-      } catch (error) {
-        const { code } = error as { readonly code?: unknown }
-        const isMoving = code === 'NOT_OWNED' || code === 'FENCED' || code === 'TIMED_OUT'
-        if (!isMoving || performance.now() > deadline || this.#stop.signal.aborted) throw error
-      }
-      await pause(LOOK_MS, this.#stop.signal)
-      await this.#look()
-    }
-  }
-
-  async #sendHere({ channel, key, input, messageId }: SendQuestion): Promise<unknown> {
-    const { units, task } = this.#ownTask(key)
-    let record: unknown
-    await units.run(task, async () => {
-      const { records } = await this.#live.sendAllAndWait(channel, [input], undefined, {
-        messageId,
+    } catch (error) {
+      if (error instanceof KafkaError && error.code === 'INVALID_OPTIONS') throw error
+      throw new KafkaError('TIMED_OUT', `the topics are not known: ${messageOf(error)}`, {
+        cause: error,
       })
-      record = records[0]
-    })
-    return record
+    }
+    return this.#changelog?.partitions ?? 0
   }
 
   async #getHere({ store, key }: GetQuestion): Promise<unknown> {
-    const { units, task } = this.#ownTask(key)
+    const { units, task } = this.#partitions.task(this.#partitionOf(key))
     await task.exclusively(() => units.prepare(task))
     const found = this.#options.stores?.find(({ name }) => name === store)
     if (found === undefined) throw new KafkaError('INVALID_OPTIONS', `there is no store "${store}"`)
     return found.get(key) ?? null
   }
 
-  #ownTask(key: string): { readonly units: Units; readonly task: Task } {
-    const partition = this.#partitionOf(key)
-    const { units } = this.#connection
-    if (units === undefined || !this.#owned.includes(partition)) {
-      throw new KafkaError(
-        'NOT_OWNED',
-        `the key "${key}" is of partition ${partition}, which is not here`,
-        {
-          partition,
-        },
-      )
-    }
-    return { units, task: units.task(partition) }
-  }
-
-  async #prepare(task: Task): Promise<void> {
-    const { partition } = task
-    const read = (await this.#changelog?.restore(partition)) ?? 0
-    this.restored += read
-    if (!task.isOwned) {
-      // It went to somebody else while it was read.
-      this.#changelog?.drop(partition)
-      throw new KafkaError('FENCED', `partition ${partition} is somebody else's now`, { partition })
-    }
-    this.#ready.add(partition)
-  }
-
-  #assigned(assignment: Assignment, gone: readonly number[]): void {
-    this.#owned = [...new Set(Object.values(assignment).flat())].sort((a, b) => a - b)
-    for (const partition of gone) {
-      this.#ready.delete(partition)
-      this.#changelog?.drop(partition)
-    }
-    for (const partition of this.#owned) void this.#makeReady(partition)
-    void this.#look().then(() => this.#follow())
-  }
-
-  /** Restores a partition at once, not only with its first record; tries again while it is ours. */
-  async #makeReady(partition: number): Promise<void> {
-    const task = this.#connection.units?.task(partition)
-    const backoff = new Backoff()
-    while (task?.isOwned === true && !this.#stop.signal.aborted) {
-      try {
-        await task.exclusively(async () => this.#connection.units?.prepare(task))
-        return
-      } catch {
-        await backoff.wait(this.#stop.signal)
-      }
-    }
-  }
-
-  /** Asks who has what, until everybody has been given something to do. */
+  /** Asks who has what, until everybody has been given something to do; who asks meanwhile is told with the rest. */
   #look(): Promise<void> {
-    const look = async (): Promise<void> => {
-      for (let tries = 0; tries < 20 && !this.#stop.signal.aborted; tries++) {
-        try {
-          const members = membersOf(
-            (await this.#connection.consumer?.members()) ?? [],
-            this.#options.standbys ?? 0,
-          )
-          const me = members.find(({ id }) => id === this.id)
-          if (me !== undefined && String(me.owns) === String(this.#owned)) {
-            this.members = members
-            this.#relay.follow(members.filter(({ id }) => id !== this.id))
-            return
-          }
-        } catch {
-          // The broker is not there, or the group is changing.
-        }
-        await pause(LOOK_MS, this.#stop.signal)
-      }
-    }
-    this.#looking = this.#looking.then(look)
+    this.#looking ??= this.#lookAnew().finally(() => {
+      this.#looking = undefined
+    })
     return this.#looking
   }
 
-  #follow(): Promise<void> {
-    const mine = this.members.find(({ id }) => id === this.id)?.standsBy ?? []
-    return this.#keepHouse(async () => {
-      await this.#changelog?.ready()
-      await this.#changelog?.follow(mine.filter((partition) => !this.#owned.includes(partition)))
-    })
-  }
-
-  /** Commits what timers and others have changed outside of units. */
-  async #flush(): Promise<void> {
-    const { units } = this.#connection
-    for (const partition of this.#changelog?.changedPartitions ?? []) {
-      if (!this.#ready.has(partition) || units === undefined) continue
-      await units.run(units.task(partition), () => Promise.resolve()).catch(() => undefined)
+  async #lookAnew(): Promise<void> {
+    const { signal } = this.#stop
+    for (let tries = 0; tries < 20 && !signal.aborted; tries++) {
+      try {
+        const members = membersOf(
+          (await this.#connection.consumer?.members()) ?? [],
+          this.#options.standbys ?? 0,
+        )
+        const me = members.find(({ id }) => id === this.id)
+        if (me !== undefined && String(me.owns) === String(this.#partitions.owned)) {
+          if (!signal.aborted) this.#follow(members, me)
+          return
+        }
+      } catch {
+        // The broker is not there, or the group is changing.
+      }
+      await pause(LOOK_MS, signal)
     }
   }
 
-  #checkpoint(): Promise<void> {
-    const { units } = this.#connection
-    return this.#keepHouse(async () => {
-      for (const partition of this.ready) {
-        await units?.task(partition).exclusively(async () => {
-          if (this.#ready.has(partition)) await this.#changelog?.checkpoint(partition)
-        })
-      }
-    })
-  }
-
-  /** Work on copies, one after the other; what fails is told, and tried again in time. */
-  #keepHouse(work: () => Promise<void>): Promise<void> {
-    this.#housekeeping = this.#housekeeping.then(work).catch((error: unknown) => {
-      this.#options.onStatus?.('consumer', {
-        ...this.status.consumer,
-        message: `copies of the state: ${messageOf(error)}`,
-      })
-    })
-    return this.#housekeeping
+  #follow(members: readonly ClusterMember[], me: ClusterMember): void {
+    this.members = members
+    const others = members.filter(({ id }) => id !== this.id)
+    if (this.#peers !== undefined) this.#relay.follow(others, this.#peers)
+    this.#shared?.follow(others)
+    void this.#partitions.standBy(me.standsBy)
   }
 
   #every(ms: number, work: () => Promise<void>): void {
@@ -499,11 +463,9 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   }
 }
 
-interface SendQuestion {
-  readonly channel: string
-  readonly key: string
-  readonly input: unknown
-  readonly messageId: string
+/** What is used of a web server's app. */
+interface RouteApp {
+  get(path: string, handler: (c: { json(body: unknown): Response }) => Response): unknown
 }
 
 interface GetQuestion {
@@ -511,11 +473,9 @@ interface GetQuestion {
   readonly key: string
 }
 
-interface QueryQuestion {
-  readonly state: string
-  readonly query: Query
-}
-
-function keyOfRecord(record: unknown, { by }: StateInfo): string {
-  return JSON.stringify(by.map((path) => attributeOf(record, path) ?? null))
+interface AtLeastQuestion {
+  readonly channel: string
+  readonly key?: string
+  readonly position: Position
+  readonly timeoutMs: number
 }

@@ -1,6 +1,9 @@
-import { timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { ChannelsError } from '@gw/channels'
+import { ERROR_STATUS, type ErrorCode } from '@gw/protocol'
+import { within } from './backoff.js'
 import { KafkaError, type KafkaErrorCode, messageOf } from './errors.js'
 
 /** What a peer asks; the answer is JSON. */
@@ -12,31 +15,38 @@ export type PeerStream = (question: unknown, send: (line: string) => void) => ()
 export interface PeerOptions {
   readonly host: string
   readonly port: number
-  /** What peers show each other; without it everybody who reaches the port may ask. */
-  readonly secret: string | undefined
+  /** What peers show each other: who does not have it may not ask. */
+  readonly secret: string
   readonly timeoutMs: number
 }
 
 const MAX_BODY_BYTES = 8 * 2 ** 20
 const MAX_STREAM_BYTES = 8 * 2 ** 20
+const END_MS = 1_000
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
 const SECRET_HEADER = 'x-gateway-cluster'
 
 /** Questions between the gateways of a cluster: JSON over HTTP, and streams of lines. */
 export class Peers {
   readonly #options: PeerOptions
-  readonly #handlers: PeerHandlers
+  readonly #handlers: () => PeerHandlers
   readonly #streams: Readonly<Record<string, PeerStream>>
   readonly #responses = new Set<ServerResponse>()
   #server: Server | undefined
 
   constructor(
     options: PeerOptions,
-    handlers: PeerHandlers,
+    handlers: () => PeerHandlers,
     streams: Readonly<Record<string, PeerStream>>,
   ) {
     this.#options = options
     this.#handlers = handlers
     this.#streams = streams
+  }
+
+  /** How long an answer may take. */
+  get timeoutMs(): number {
+    return this.#options.timeoutMs
   }
 
   /** Listens. @returns the address, such as `http://127.0.0.1:4000`. */
@@ -55,41 +65,47 @@ export class Peers {
     return `http://${name}:${address.port}`
   }
 
+  /** Ends: what was said goes out first, within a bound. */
   async close(): Promise<void> {
     const server = this.#server
     this.#server = undefined
-    for (const response of this.#responses) response.destroy()
     if (server === undefined) return
     const closed = new Promise((resolve) => server.close(resolve))
+    const said = [...this.#responses].map(
+      (response) => new Promise<void>((resolve) => response.end(() => resolve())),
+    )
+    await within(Promise.all(said), END_MS)
     server.closeAllConnections()
     await closed
   }
 
-  /** Asks a peer. @throws KafkaError as the peer does; `TIMED_OUT` when it does not answer in time, or cannot be reached. */
-  async ask(address: string, name: string, question: unknown): Promise<unknown> {
-    const { timeoutMs } = this.#options
+  /**
+   * Asks a peer.
+   * @throws as the peer does: ChannelsError, KafkaError; KafkaError `TIMED_OUT` when it does not answer in time, or cannot be reached.
+   */
+  async ask(
+    address: string,
+    name: string,
+    question: unknown,
+    timeoutMs: number = this.#options.timeoutMs,
+  ): Promise<unknown> {
     let response: Response
+    let answer: unknown
     try {
       response = await fetch(new URL(name, address), {
         method: 'POST',
         headers: this.#headers,
         body: JSON.stringify(question),
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.timeout(Math.min(timeoutMs, MAX_TIMEOUT_MS)),
       })
+      answer = await response.json()
     } catch (error) {
       throw new KafkaError('TIMED_OUT', `${address} does not answer: ${messageOf(error)}`, {
         cause: error,
       })
     }
-    const answer = (await response.json()) as {
-      readonly code?: string
-      readonly detail?: string
-    }
     if (response.ok) return answer
-    throw Object.assign(
-      new KafkaError((answer.code ?? 'TIMED_OUT') as KafkaErrorCode, answer.detail ?? 'refused'),
-      { isOfPeer: true },
-    )
+    throw errorOf(answer as Refusal)
   }
 
   /** Hears the lines of a peer until the signal is aborted, or the peer ends them. */
@@ -117,34 +133,39 @@ export class Peers {
   }
 
   get #headers(): Record<string, string> {
-    const { secret } = this.#options
-    return {
-      'Content-Type': 'application/json',
-      ...(secret === undefined ? {} : { [SECRET_HEADER]: secret }),
-    }
+    return { 'Content-Type': 'application/json', [SECRET_HEADER]: this.#options.secret }
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!this.#mayAsk(request))
-      return end(response, 403, { code: 'REFUSED', detail: 'wrong secret' })
+      return end(response, 403, { code: 'REFUSED', detail: 'give the secret of the cluster' })
     const name = request.url?.slice(1) ?? ''
     const question = await bodyOf(request)
-    const stream = this.#streams[name]
+    const stream = Object.hasOwn(this.#streams, name) ? this.#streams[name] : undefined
     if (stream !== undefined) return this.#streamTo(response, stream, question)
-    const handler = Object.hasOwn(this.#handlers, name) ? this.#handlers[name] : undefined
+    const handlers = this.#handlers()
+    const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined
     if (handler === undefined) return end(response, 404, { code: 'NOT_FOUND', detail: name })
     return end(response, 200, await handler(question))
   }
 
   #streamTo(response: ServerResponse, stream: PeerStream, question: unknown): void {
+    let bound = 0
+    const send = (lines: string): void => {
+      if (response.writableEnded || response.destroyed) return
+      // A peer that does not keep up loses lines, and begins anew. What comes first may be as large as it is.
+      if (bound > 0 && response.writableLength > bound) response.destroy()
+      else response.write(`${lines}\n`)
+    }
+    const begun: string[] = []
+    const early = (lines: string): void => void begun.push(lines)
+    let tell = early
+    const stop = stream(question, (lines) => tell(lines))
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
-    response.flushHeaders()
+    tell = send
+    begun.forEach(send)
+    bound = response.writableLength + MAX_STREAM_BYTES
     this.#responses.add(response)
-    const stop = stream(question, (line) => {
-      // A peer that does not keep up loses lines, and begins anew.
-      if (response.writableLength > MAX_STREAM_BYTES) response.destroy()
-      else response.write(`${line}\n`)
-    })
     response.once('close', () => {
       this.#responses.delete(response)
       stop()
@@ -152,12 +173,24 @@ export class Peers {
   }
 
   #mayAsk(request: IncomingMessage): boolean {
-    const { secret } = this.#options
-    if (secret === undefined) return true
-    const given = Buffer.from(String(request.headers[SECRET_HEADER] ?? ''))
-    const expected = Buffer.from(secret)
-    return given.length === expected.length && timingSafeEqual(given, expected)
+    const given = createHash('sha256').update(String(request.headers[SECRET_HEADER] ?? ''))
+    const expected = createHash('sha256').update(this.#options.secret)
+    return timingSafeEqual(given.digest(), expected.digest())
   }
+}
+
+interface Refusal {
+  readonly code?: string
+  readonly detail?: string
+  readonly channel?: string
+}
+
+/** The error that a peer has told of. */
+function errorOf({ code = 'TIMED_OUT', detail = 'refused', channel }: Refusal): Error {
+  const details = channel === undefined ? {} : { channel }
+  return Object.hasOwn(ERROR_STATUS, code)
+    ? new ChannelsError(code as ErrorCode, detail, details)
+    : new KafkaError(code as KafkaErrorCode, detail, details)
 }
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
@@ -172,10 +205,14 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
 }
 
 function refuse(response: ServerResponse, error: unknown): void {
-  const { code = 'FAILED' } = error as { readonly code?: unknown }
+  const { code = 'FAILED', channel } = error as {
+    readonly code?: unknown
+    readonly channel?: unknown
+  }
   end(response, code === 'NOT_OWNED' || code === 'FENCED' ? 421 : 422, {
     code,
     detail: messageOf(error),
+    channel,
   })
 }
 

@@ -1,9 +1,9 @@
-import type { Channels, ChannelTick, LiveChannels } from '@gw/channels'
+import type { Channels } from '@gw/channels'
 import { type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
-import { Backoff } from './backoff.js'
 import type { ClusterMember } from './cluster-members.js'
 import type { Peers } from './peers.js'
+import { TickStream } from './tick-stream.js'
 
 const MAX_PENDING = 10_000
 
@@ -11,10 +11,9 @@ const MAX_PENDING = 10_000
 export class Relay {
   readonly #channels: ReadonlyMap<string, string>
   readonly #sources = new Map<string, PushSource<unknown>>()
-  readonly #heard = new Map<string, AbortController>()
-  #peers: Peers | undefined
-  #signal: AbortSignal = AbortSignal.abort()
-  #watches: { stop(): void }[] = []
+  /** By gateway. */
+  readonly #streams = new Map<string, readonly TickStream[]>()
+  #hasFollowed = false
 
   constructor(channels: Readonly<Record<string, string | undefined>>) {
     this.#channels = new Map(
@@ -36,62 +35,46 @@ export class Relay {
     }
   }
 
-  start(peers: Peers, signal: AbortSignal): void {
-    this.#peers = peers
-    this.#signal = signal
-  }
-
-  /** Sends the ticks of this gateway to one that listens. @returns what ends it. */
-  listen(live: LiveChannels<AnyChannels>, send: (line: string) => void): () => void {
-    const watches = [...this.#channels.keys()].map((name) =>
-      live.watch(name, undefined, (tick: ChannelTick) => {
-        if (!tick.removed) send(JSON.stringify([name, tick.value]))
-      }),
-    )
-    this.#watches.push(...watches)
-    return () => {
-      for (const watch of watches) watch.stop()
+  /** These are the other gateways now. Of those that come later all ticks are relayed, of the first those from now on. */
+  follow(members: readonly ClusterMember[], peers: Peers): void {
+    const ids = new Set(members.map(({ id }) => id))
+    for (const [id, streams] of this.#streams) {
+      if (ids.has(id)) continue
+      for (const stream of streams) stream.close()
+      this.#streams.delete(id)
     }
-  }
-
-  /** The others, from now on, and this one itself. */
-  follow(members: readonly ClusterMember[]): void {
-    if (this.#channels.size === 0) return
-    const wanted = new Map(members.map(({ id, address }) => [id, address]))
-    for (const [id, controller] of this.#heard) if (!wanted.has(id)) controller.abort()
-    for (const [id, address] of wanted) {
-      if (this.#heard.has(id)) continue
-      const controller = new AbortController()
-      this.#heard.set(id, controller)
-      void this.#hear(address, AbortSignal.any([controller.signal, this.#signal])).finally(() =>
-        this.#heard.delete(id),
-      )
+    const begin = this.#hasFollowed ? 'start' : 'now'
+    this.#hasFollowed = true
+    for (const { id, address } of members) {
+      if (this.#streams.has(id)) continue
+      const streams = [...this.#sources].map(([channel, source]) => {
+        const onTick = ({ value, removed }: { value: unknown; removed: boolean }): void => {
+          if (!removed) pushTo(source, value)
+        }
+        return new TickStream({
+          peers,
+          address,
+          channel,
+          begin,
+          onBegun: (ticks) => ticks.forEach(onTick),
+          onTick,
+        })
+      })
+      this.#streams.set(id, streams)
     }
   }
 
   stop(): void {
-    for (const watch of this.#watches.splice(0)) watch.stop()
-    for (const controller of this.#heard.values()) controller.abort()
+    for (const streams of this.#streams.values()) for (const stream of streams) stream.close()
+    this.#streams.clear()
+    this.#hasFollowed = false
   }
+}
 
-  async #hear(address: string, signal: AbortSignal): Promise<void> {
-    const backoff = new Backoff()
-    while (!signal.aborted) {
-      try {
-        await this.#peers?.hear(address, 'ticks', {}, (line) => this.#tick(line), signal)
-      } catch {
-        // It is gone, or comes back: then the members say so.
-      }
-      await backoff.wait(signal)
-    }
-  }
-
-  #tick(line: string): void {
-    const [name, value] = JSON.parse(line) as [string, unknown]
-    try {
-      this.#sources.get(name)?.push(value)
-    } catch {
-      // The engine has ended.
-    }
+function pushTo(source: PushSource<unknown>, value: unknown): void {
+  try {
+    source.push(value)
+  } catch {
+    // The engine has ended.
   }
 }

@@ -1,15 +1,16 @@
-import type {
-  BatchSend,
-  ChannelInfo,
-  LiveChannels,
-  LiveGateway,
-  RecordFilter,
-  SendOptions,
-  SendReceipt,
-  SharedChannels,
-  StageAnswer,
-  StageOptions,
-  StateInfo,
+import {
+  type BatchSend,
+  type ChannelInfo,
+  ChannelsError,
+  type LiveChannels,
+  type LiveGateway,
+  type RecordFilter,
+  type SendOptions,
+  type SendReceipt,
+  type SharedChannels,
+  type StageAnswer,
+  type StageOptions,
+  type StateInfo,
 } from '@gw/channels'
 import type { AnyChannels, Query } from '@gw/protocol'
 import type { Audit } from './audit.js'
@@ -78,16 +79,41 @@ export interface PlainChannels
 /** The channels of a gateway under plain names; where a module shares them with other gateways, as if there were one. */
 export function plainChannels(gateway: LiveGateway): PlainChannels {
   const own = gateway.channels as unknown as PlainChannels
-  const shared = gateway.modules.find((module) => module.shared !== undefined)?.shared
-  if (shared === undefined) return own
+  const sharing = gateway.modules.find((module) => 'shared' in module)
+  if (sharing === undefined) return own
   return new Proxy(own, {
     get: (_, name) => {
-      const from: object = name in shared ? shared : own
-      const member: unknown = Reflect.get(from, name)
-      return typeof member === 'function' ? member.bind(from) : member
+      const isShared = (SHARED as readonly (string | symbol)[]).includes(name)
+      const member: unknown = Reflect.get(own, name, own)
+      if (!isShared) return typeof member === 'function' ? member.bind(own) : member
+      return (...call: readonly never[]) => {
+        const { shared } = sharing
+        if (shared === undefined) {
+          throw new ChannelsError('NOT_RUNNING', `module "${sharing.name}" does not run`)
+        }
+        return (shared[name as keyof SharedChannels] as (...call: readonly never[]) => unknown)(
+          ...call,
+        )
+      }
     },
   })
 }
+
+const SHARED = [
+  'hear',
+  'lastTicks',
+  'recentTicks',
+  'positionOf',
+  'atLeast',
+  'nextTicks',
+  'watch',
+  'query',
+  'count',
+  'lookup',
+  'sendAllAndWait',
+  'sendBasket',
+  'sendBatch',
+] as const satisfies readonly (keyof SharedChannels)[]
 
 /** What is served under which name. */
 export interface Served {

@@ -1,0 +1,262 @@
+import { randomUUID } from 'node:crypto'
+import {
+  type BatchSend,
+  ChannelsError,
+  type LiveChannels,
+  type SendOptions,
+  type SendReceipt,
+  type WaitOptions,
+} from '@gw/channels'
+import type { AnyChannels, Position } from '@gw/protocol'
+import type { ClusterCalls } from './cluster-calls.js'
+import { attributeOf } from './publisher.js'
+
+const MAX_KNOWN = 10_000
+/** How long the engine may take to run what it was sent. */
+const ENGINE_MS = 10_000
+
+/** What the owner of a partition does: a call of its channels. */
+type Call =
+  | {
+      readonly name: 'sendAll'
+      readonly channel: string
+      readonly key: string | undefined
+      readonly inputs: readonly unknown[]
+    }
+  | {
+      readonly name: 'sendBasket'
+      readonly channel: string
+      readonly inputs: { readonly [key: string]: unknown }
+    }
+  | { readonly name: 'sendBatch'; readonly sends: readonly BatchSend[] }
+
+interface SendQuestion {
+  readonly partition: number
+  readonly call: Call
+  /** Another try of the same send has the same. */
+  readonly id: string
+  readonly expect?: Position
+  readonly origin?: string
+}
+
+type Receipts = readonly SendReceipt<unknown>[]
+
+export interface SharedSendsOptions {
+  readonly channels: LiveChannels<AnyChannels>
+  readonly calls: ClusterCalls
+  /** By channel, the attribute that says to whom a record belongs. */
+  readonly by: Readonly<Record<string, string | undefined>>
+  readonly partitionOf: (key: string) => Promise<number>
+  /** Does something as a unit of work on a partition that is ours. @throws KafkaError `NOT_OWNED`, `FENCED`. */
+  readonly inUnit: (partition: number, work: () => Promise<void>) => Promise<void>
+}
+
+/** Sends to channels whose records belong to one of several gateways: validated here, taken by the owner, answered when committed. */
+export class SharedSends {
+  readonly #options: SharedSendsOptions
+  /** What was sent here as owner, by its id, the oldest first: a try that comes again is answered, not sent. */
+  readonly #known = new Map<string, Promise<Receipts>>()
+  #serial = 0
+
+  constructor(options: SharedSendsOptions) {
+    this.#options = options
+  }
+
+  /** Each record goes to its owner; those of one owner are taken together, in order. */
+  async sendAllAndWait(
+    channel: string,
+    inputs: readonly unknown[],
+    key?: string,
+    options: SendOptions & WaitOptions = {},
+  ): Promise<SendReceipt<unknown>> {
+    const { channels } = this.#options
+    if (!this.#hasOwners(channel)) return channels.sendAllAndWait(channel, inputs, key, options)
+    const owned = await this.#owned(channel, inputs, key, options)
+    const groups = placesByOwner(owned)
+    if (groups.size === 0) return channels.sendAllAndWait(channel, inputs, key, options)
+    if (groups.size > 1 && options.expect !== undefined) throw severalOwners('"expect"')
+    const records: unknown[] = []
+    const sent = await Promise.all(
+      [...groups].map(async ([partition, places]) => {
+        const mine = places.map((at) => inputs[at])
+        const call: Call = { name: 'sendAll', channel, key, inputs: mine }
+        const [receipt] = (await this.#send(partition, call, options)) as [SendReceipt<unknown>]
+        places.forEach((at, i) => {
+          records[at] = receipt.records[i]
+        })
+        return [partition, receipt.position] as const
+      }),
+    )
+    const position = new Map(sent).get(owned.at(-1) as number) as Position
+    return { records, position }
+  }
+
+  /** The records of a basket, by key, each to its owner. */
+  async sendBasket(
+    channel: string,
+    inputs: { readonly [key: string]: unknown },
+    options: SendOptions = {},
+  ): Promise<SendReceipt<unknown>> {
+    const { channels } = this.#options
+    const keys = Object.keys(inputs)
+    if (!this.#hasOwners(channel) || keys.length === 0) {
+      return channels.sendBasket(channel, inputs, options)
+    }
+    const owned: number[] = []
+    for (const key of keys) {
+      const input = inputs[key]
+      const list = Array.isArray(input) ? (input as readonly unknown[]) : [input]
+      const [owner, ...others] = await this.#owned(channel, list, key, options)
+      if (others.some((other) => other !== owner)) throw severalOwners(`the list of "${key}"`)
+      owned.push(owner ?? 0)
+    }
+    const groups = placesByOwner(owned)
+    if (groups.size > 1 && options.expect !== undefined) throw severalOwners('"expect"')
+    const records: unknown[][] = []
+    let position: Position | undefined
+    await Promise.all(
+      [...groups].map(async ([partition, places]) => {
+        const mine = Object.fromEntries(
+          places.map((at) => [keys[at] as string, inputs[keys[at] as string]]),
+        )
+        const call: Call = { name: 'sendBasket', channel, inputs: mine }
+        const [receipt] = (await this.#send(partition, call, options)) as [SendReceipt<unknown>]
+        position = receipt.position
+        // Of baskets of lists a key has several, which the first of them stands for.
+        const each = receipt.records.length === places.length
+        places.forEach((at, i) => {
+          records[at] = each ? [receipt.records[i]] : i === 0 ? [...receipt.records] : []
+        })
+      }),
+    )
+    return { records: records.flat(), position: position as Position }
+  }
+
+  /** A batch is one cycle, so its records have one owner. @throws ChannelsError `BAD_REQUEST` otherwise. */
+  async sendBatch(sends: readonly BatchSend[], options: SendOptions = {}): Promise<Receipts> {
+    const { channels } = this.#options
+    if (!sends.some(({ channel }) => this.#hasOwners(channel))) {
+      return channels.sendBatch(sends, options)
+    }
+    const owners = new Set<number>()
+    for (const { channel, key, data } of sends) {
+      if (!this.#hasOwners(channel)) continue
+      const inputs = Array.isArray(data) ? (data as readonly unknown[]) : [data]
+      for (const owner of await this.#owned(channel, inputs, key, options)) owners.add(owner)
+    }
+    const [partition] = owners
+    if (partition === undefined) return channels.sendBatch(sends, options)
+    if (owners.size > 1) throw severalOwners('a batch')
+    return this.#send(partition, { name: 'sendBatch', sends }, options)
+  }
+
+  /** Takes what is ours. @throws KafkaError `NOT_OWNED`, `FENCED`; ChannelsError as the channels do. */
+  take(question: unknown): Promise<Receipts> {
+    const asked = question as SendQuestion
+    const known = this.#known.get(asked.id)
+    if (known !== undefined) return known
+    const done = this.#takeOnce(asked)
+    this.#known.set(asked.id, done)
+    // What was not committed was not sent.
+    done.catch(() => this.#known.delete(asked.id))
+    if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value as string)
+    return done
+  }
+
+  async #takeOnce({ partition, call, expect, origin }: SendQuestion): Promise<Receipts> {
+    const options = {
+      ...(expect === undefined ? {} : { expect }),
+      ...(origin === undefined ? {} : { origin }),
+    }
+    let receipts: Receipts | undefined
+    let refusal: unknown
+    await this.#options.inUnit(partition, async () => {
+      try {
+        receipts = await this.#do(call, options)
+      } catch (error) {
+        // Nothing was sent, so there is nothing to undo.
+        refusal = error
+      }
+    })
+    if (receipts === undefined) throw refusal
+    return receipts
+  }
+
+  async #do(call: Call, options: SendOptions): Promise<Receipts> {
+    const { channels } = this.#options
+    if (call.name === 'sendBatch') return channels.sendBatch(call.sends, options)
+    const { channel, inputs } = call
+    if (call.name === 'sendBasket') return [channels.sendBasket(channel, call.inputs, options)]
+    const bounded = { ...options, timeoutMs: ENGINE_MS }
+    return [await channels.sendAllAndWait(channel, inputs as readonly unknown[], call.key, bounded)]
+  }
+
+  async #send(partition: number, call: Call, options: SendOptions): Promise<Receipts> {
+    const { messageId, origin, expect } = options
+    const place =
+      call.name === 'sendBatch' ? call.sends.map(({ channel }) => channel) : call.channel
+    const question: SendQuestion = {
+      partition,
+      call,
+      id: JSON.stringify([messageId ?? this.#newId(), partition, call.name, place, origin]),
+      ...(origin === undefined ? {} : { origin }),
+      ...(expect === undefined ? {} : { expect }),
+    }
+    const answer = await this.#options.calls.atOwner(partition, 'send', question, () =>
+      this.take(question),
+    )
+    return answer as Receipts
+  }
+
+  /** The partition of each record: all are valid, and may be sent. @throws ChannelsError `INVALID_RECORD`; what `check` throws. */
+  async #owned(
+    channel: string,
+    inputs: readonly unknown[],
+    key: string | undefined,
+    { check }: SendOptions,
+  ): Promise<number[]> {
+    const { channels, by, partitionOf } = this.#options
+    const attribute = by[channel] as string
+    const records = channels.complete(channel, inputs, key)
+    for (const record of records) check?.(record, channel, key)
+    return Promise.all(
+      records.map((record) => {
+        const owner = attributeOf(record, attribute)
+        if (owner !== undefined) return partitionOf(owner)
+        throw new ChannelsError(
+          'INVALID_RECORD',
+          `a record of channel "${channel}" has no attribute "${attribute}" to find its owner by`,
+          { channel },
+        )
+      }),
+    )
+  }
+
+  #hasOwners(channel: string): boolean {
+    return Object.hasOwn(this.#options.by, channel)
+  }
+
+  #newId(): string {
+    return `${NAME}-${++this.#serial}`
+  }
+}
+
+const NAME = randomUUID()
+
+/** Places in a list by the partition at each. */
+function placesByOwner(owned: readonly number[]): ReadonlyMap<number, readonly number[]> {
+  const places = new Map<number, number[]>()
+  owned.forEach((partition, at) => {
+    const mine = places.get(partition)
+    if (mine === undefined) places.set(partition, [at])
+    else mine.push(at)
+  })
+  return places
+}
+
+function severalOwners(what: string): ChannelsError {
+  return new ChannelsError(
+    'BAD_REQUEST',
+    `${what} is of records with one owner, and these have several: send them one by one`,
+  )
+}

@@ -1,0 +1,144 @@
+import type { ChannelTick, GatheredTick, LiveChannels } from '@gw/channels'
+import type { AnyChannels, Position } from '@gw/protocol'
+import { Backoff } from './backoff.js'
+import type { Peers } from './peers.js'
+
+/** Where the ticks of another gateway begin: with its last ones, all that its run has had, or those from now on. */
+export type Begin = 'snapshot' | 'start' | 'now'
+
+interface TickQuestion {
+  readonly channel: string
+  readonly from: Begin | Position
+}
+
+/** The first line of a stream of ticks. */
+interface StreamHead extends Position {
+  /** Ticks that come first, before those that happen from now on; the position is behind them. */
+  readonly initial: number
+  /** Whether they are all since the position that was asked for. */
+  readonly recovered: boolean
+}
+
+type TickLine = readonly [
+  key: string | null,
+  value: unknown,
+  time: number,
+  isRemoved: boolean,
+  isList: boolean,
+]
+
+/** Answers a {@link TickStream} of another gateway. @returns what ends it. */
+export function sendTicks(
+  channels: LiveChannels<AnyChannels>,
+  question: unknown,
+  send: (lines: string) => void,
+): () => void {
+  const { channel, from } = question as TickQuestion
+  const { epoch } = channels.positionOf(channel)
+  const watch = channels.watch(channel, undefined, (tick) => send(lineOf(tick)), {
+    from: from === 'start' ? { epoch, offset: 0 } : from,
+  })
+  const { initial, recovered } = watch
+  const head: StreamHead = { ...watch.position, initial: initial.length, recovered }
+  send([JSON.stringify(head), ...initial.map(lineOf)].join('\n'))
+  return () => watch.stop()
+}
+
+function lineOf({ key, value, time, removed, json }: ChannelTick): string {
+  const isList = Array.isArray(value)
+  return `[${JSON.stringify(key ?? null)},${json},${time},${removed},${isList}]`
+}
+
+function tickOf(line: string): GatheredTick {
+  const [key, values, time, removed, isList] = JSON.parse(line) as TickLine
+  const value = isList ? values : (values as readonly unknown[])[0]
+  return { key: key ?? undefined, value, time: time as GatheredTick['time'], removed }
+}
+
+export interface TickStreamOptions {
+  readonly peers: Peers
+  readonly address: string
+  readonly channel: string
+  readonly begin: Begin
+  /** The first ticks, once; of a snapshot the last of each key. */
+  readonly onBegun: (ticks: readonly GatheredTick[]) => void
+  readonly onTick: (tick: GatheredTick) => void
+  /** So many ticks were lost on the way: the other does not have them any more. */
+  readonly onLost?: (count: number) => void
+  /** Told when it has come further. */
+  readonly onPlace?: () => void
+}
+
+/** The ticks of a channel that happen on another gateway. What breaks is taken up again where it broke, until it is closed. */
+export class TickStream {
+  /** How far it has come. */
+  place: Position | undefined
+  readonly #options: TickStreamOptions
+  readonly #stop = new AbortController()
+
+  constructor(options: TickStreamOptions) {
+    this.#options = options
+    void this.#run()
+  }
+
+  close(): void {
+    this.#stop.abort()
+  }
+
+  async #run(): Promise<void> {
+    const { peers, address } = this.#options
+    const { signal } = this.#stop
+    const backoff = new Backoff()
+    while (!signal.aborted) {
+      try {
+        const lines = this.#reader(() => backoff.reset())
+        await peers.hear(address, 'ticks', this.#question, lines, signal)
+      } catch {
+        // It is gone, which the group will tell, or comes back.
+      }
+      await backoff.wait(signal)
+    }
+  }
+
+  get #question(): TickQuestion {
+    const { channel, begin } = this.#options
+    return { channel, from: this.place ?? begin }
+  }
+
+  /** Reads the lines of one connection. */
+  #reader(onHead: () => void): (line: string) => void {
+    let head: StreamHead | undefined
+    let first: GatheredTick[] = []
+    return (line) => {
+      if (head === undefined) {
+        head = JSON.parse(line) as StreamHead
+        onHead()
+      } else if (first.length < head.initial) first.push(tickOf(line))
+      else {
+        const { place } = this
+        if (place !== undefined) this.place = { ...place, offset: place.offset + 1 }
+        this.#options.onTick(tickOf(line))
+        this.#options.onPlace?.()
+        return
+      }
+      if (first.length < head.initial) return
+      this.#begun(head, first)
+      first = []
+      head = { ...head, initial: 0 }
+    }
+  }
+
+  #begun({ epoch, offset, recovered }: StreamHead, ticks: readonly GatheredTick[]): void {
+    const { begin, onBegun, onTick, onLost, onPlace } = this.#options
+    const before = this.place ?? { epoch, offset: 0 }
+    const wantsAll = this.place !== undefined || begin === 'start'
+    if (wantsAll && !recovered) {
+      const from = before.epoch === epoch ? before.offset : 0
+      onLost?.(Math.max(0, offset - from - ticks.length))
+    }
+    if (this.place === undefined) onBegun(ticks)
+    else ticks.forEach(onTick)
+    this.place = { epoch, offset }
+    onPlace?.()
+  }
+}
