@@ -249,9 +249,10 @@ export class Changelog {
     const { client, topic, signal } = this.#options
     let count = 0
     let reader: KafkaReader | undefined
+    let stopped: () => void = () => undefined
     try {
       await new Promise<void>((resolve, reject) => {
-        const stopped = (): void =>
+        stopped = (): void =>
           reject(new KafkaError('CLOSED', 'the Kafka module is stopped', { topic, partition }))
         if (signal.aborted) return stopped()
         signal.addEventListener('abort', stopped, { once: true })
@@ -269,6 +270,7 @@ export class Changelog {
         })
       })
     } finally {
+      signal.removeEventListener('abort', stopped)
       await reader?.close()
     }
     return count

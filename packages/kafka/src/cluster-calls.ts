@@ -4,14 +4,14 @@ import type { ClusterMember } from './cluster-members.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { Peers } from './peers.js'
 
-/** How long a call waits for the owner of what it needs. */
-export const OWNER_MS = 15_000
 const AGAIN_MS = 100
 
 export interface ClusterCallsOptions {
   readonly id: string
   readonly peers: Peers
   readonly signal: AbortSignal
+  /** How long a call waits for the owner of what it needs. */
+  readonly ownerTimeoutMs: number
   /** The gateways of the cluster, as far as this one knows. */
   readonly members: () => readonly ClusterMember[]
   /** Asks the group anew who they are. */
@@ -99,8 +99,8 @@ export class ClusterCalls {
   }
 
   async #again<T>(attempt: () => Promise<T>): Promise<T> {
-    const { signal, look } = this.#options
-    const deadline = performance.now() + OWNER_MS
+    const { signal, look, ownerTimeoutMs } = this.#options
+    const deadline = performance.now() + ownerTimeoutMs
     for (;;) {
       try {
         return await attempt()
@@ -110,7 +110,7 @@ export class ClusterCalls {
         if (performance.now() > deadline) {
           throw new ChannelsError(
             'OWNER_AWAY',
-            `who has this is away, and nobody took its place in ${OWNER_MS} ms: ${messageOf(error)}`,
+            `who has this is away, and nobody took its place in ${ownerTimeoutMs} ms: ${messageOf(error)}`,
             { cause: error },
           )
         }

@@ -9,7 +9,7 @@ import {
   type WatchOptions,
 } from '@gw/channels'
 import type { AnyChannels, Position } from '@gw/protocol'
-import { type AnswerOfMember, type ClusterCalls, OWNER_MS } from './cluster-calls.js'
+import type { AnswerOfMember, ClusterCalls } from './cluster-calls.js'
 import type { ClusterMember } from './cluster-members.js'
 import { HeardChannel } from './heard-channel.js'
 import type { Peers } from './peers.js'
@@ -27,6 +27,7 @@ export interface ClusterChannelsOptions {
   readonly sends: SharedSends
   readonly queries: SharedQueries
   readonly isShared: (channel: string) => boolean
+  readonly ownerTimeoutMs: number
   readonly onListenerFailed: (channel: string, error: unknown) => void
 }
 
@@ -97,7 +98,7 @@ export class ClusterChannels implements SharedChannels {
     const { timeoutMs = TEN_MINUTES_MS } = options
     const question = { channel, key, position, timeoutMs }
     // The other keeps to the time; ours is for one that does not answer.
-    await peers.ask(other.address, 'atLeast', question, timeoutMs + OWNER_MS)
+    await peers.ask(other.address, 'atLeast', question, timeoutMs + peers.timeoutMs)
   }
 
   nextTicks(
@@ -166,7 +167,7 @@ export class ClusterChannels implements SharedChannels {
     const heard = this.#wanted(channel)
     const positions = await this.#positions(channel)
     const places = new Map(positions.map(({ id, answer }) => [id, answer]))
-    await heard.reached(places, OWNER_MS)
+    await heard.reached(places, this.#options.ownerTimeoutMs)
   }
 
   #positions(channel: string): Promise<AnswerOfMember<Position>[]> {

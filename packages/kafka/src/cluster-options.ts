@@ -28,12 +28,14 @@ export interface ClusterOptions<C extends AnyChannels> extends KafkaOptions<C> {
   readonly listen?: { readonly host?: string; readonly port?: number }
   /** How the others call that address, when it is not the one that is listened on. */
   readonly advertise?: string
-  /** What the gateways show each other. @defaultValue none: keep the port to yourself */
+  /** What the gateways show each other: without it they listen on this machine only. @defaultValue the group's name */
   readonly secret?: string
-  /** Where this gateway's web server is, for requests that another one owns; asked when it is needed. */
+  /** Where this gateway's web server is, to be shown on `/cluster`; asked when it is needed. */
   readonly web?: () => string | undefined
   /** How long a peer may take to answer. @defaultValue 10_000 */
   readonly peerTimeoutMs?: number
+  /** How long a call waits while the owner of what it needs is away, or its partition moves. @defaultValue 15_000 */
+  readonly ownerTimeoutMs?: number
   /** To which partition a key belongs, as those who produce the topics have it. @defaultValue as Java's clients */
   readonly partitioner?: Partitioner
 }

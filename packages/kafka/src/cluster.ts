@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import {
   ChannelsError,
   type LiveChannels,
@@ -56,6 +57,7 @@ const LOOK_MS = 250
 const LOOK_ANEW_MS = 5_000
 const CHECKPOINT_MS = 30_000
 const PEER_MS = 10_000
+const OWNER_MS = 15_000
 
 /**
  * One of several gateways that share the partitions of their topics and look like one. Each runs the same modules over its keys. Their
@@ -224,6 +226,8 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     const options = this.#options
     this.#stop = new AbortController()
     const { signal } = this.#stop
+    // Each call that waits hears of the end.
+    setMaxListeners(0, signal)
     const live = gateway.channels as unknown as LiveChannels<AnyChannels>
     this.#changelog = this.#openChangelog(live)
     this.#partitions.open(this.#changelog, signal)
@@ -237,10 +241,12 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
       () => handlers,
       { ticks: (question, send) => sendTicks(live, question, send) },
     )
+    const { ownerTimeoutMs = OWNER_MS } = options
     const calls = new ClusterCalls({
       id: this.id,
       peers,
       signal,
+      ownerTimeoutMs,
       members: () => this.members,
       look: () => this.#look(),
       partitions: () => this.#countPartitions(),
@@ -272,6 +278,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
       sends,
       queries,
       isShared,
+      ownerTimeoutMs,
       onListenerFailed: (channel, error) =>
         options.onStatus?.('consumer', {
           ...this.status.consumer,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { LiveGateway, Module } from '@gw/channels'
 import { type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
@@ -157,6 +158,8 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
   start(gateway: LiveGateway<C>): void {
     const options = this.#options
     this.#stop = new AbortController()
+    // Each partition that waits hears of the end.
+    setMaxListeners(0, this.#stop.signal)
     const { client } = this
     const { topics } = this.#subscriber
     this.#producer = client.producer({

@@ -56,6 +56,8 @@ export class SharedSends {
   readonly #options: SharedSendsOptions
   /** What was sent here as owner, by its id, the oldest first: a try that comes again is answered, not sent. */
   readonly #known = new Map<string, Promise<Receipts>>()
+  /** What is sent from here has ids like nobody else's. */
+  readonly #name = randomUUID()
   #serial = 0
 
   constructor(options: SharedSendsOptions) {
@@ -237,11 +239,9 @@ export class SharedSends {
   }
 
   #newId(): string {
-    return `${NAME}-${++this.#serial}`
+    return `${this.#name}-${++this.#serial}`
   }
 }
-
-const NAME = randomUUID()
 
 /** Places in a list by the partition at each. */
 function placesByOwner(owned: readonly number[]): ReadonlyMap<number, readonly number[]> {

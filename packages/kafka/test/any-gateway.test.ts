@@ -1,0 +1,522 @@
+import { randomUUID } from 'node:crypto'
+import { channel, defineChannels, defineModule, dynamicBasket, Gateway, struct } from '@gw/channels'
+import { createClient } from '@gw/client'
+import { node } from '@gw/core'
+import { type ClusterModule, type ClusterOptions, cluster } from '@gw/kafka'
+import type { Authenticator, AuthFilter } from '@gw/protocol'
+import { type WebServer, webServer } from '@gw/server-hono'
+import fc from 'fast-check'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest'
+import WebSocket from 'ws'
+import { z } from 'zod'
+import { createTopic } from './broker/topics.js'
+
+const brokers = inject('brokers')
+const broker = brokers ?? ''
+
+const Order = struct('Order', {
+  symbol: z.string(),
+  quantity: z.number().positive(),
+  owner: z.string().default('nobody'),
+})
+const Quote = struct('Quote', { symbol: z.string(), price: z.number() })
+const channels = defineChannels({
+  orders: channel(Order, { send: true }),
+  doubled: channel(Order, { state: { by: 'symbol' } }),
+  quotes: dynamicBasket(Quote, { send: true }),
+  notes: channel(z.object({ text: z.string() }), { send: true }),
+})
+type Channels = (typeof channels)['channels']
+
+const doubling = defineModule(channels, 'doubling', (c) => {
+  c.setChannel(
+    'doubled',
+    node('double', { orders: c.getChannel('orders') }, ({ orders }, context) => () => {
+      const { symbol, quantity, owner } = orders.value
+      return Order.make(context, { symbol, quantity: quantity * 2, owner })
+    }),
+  )
+  c.addSendChannel('notes')
+})
+
+const auth: Authenticator = {
+  name: 'trusting',
+  authenticate: (credentials) => ({
+    ok: true,
+    identity: { name: credentials.header('x-api-key') ?? 'everybody' },
+  }),
+}
+/** Everybody sees everything; who has a name sees its own orders. */
+const filter: AuthFilter = ({ name }, row) =>
+  name === 'everybody' || (row as { readonly owner?: string }).owner === name
+
+const log = { info() {}, warn() {}, error() {} }
+const symbols = Array.from({ length: 24 }, (_, i) => `s${String(i).padStart(2, '0')}`)
+
+interface Member {
+  readonly gateway: Gateway<Channels>
+  readonly module: ClusterModule<Channels>
+  readonly server: WebServer
+  readonly url: string
+}
+
+const open = new Set<Member>()
+
+async function start(
+  topic: string,
+  groupId: string,
+  more: Partial<ClusterOptions<Channels>> = {},
+): Promise<Member> {
+  const server = webServer({ port: 0, auth, filter, log })
+  const module = cluster<Channels>({
+    brokers: [broker],
+    groupId,
+    by: { orders: 'symbol', quotes: 'symbol' },
+    subscribe: { orders: { [topic]: '' } },
+    exactlyOnce: true,
+    sessionTimeoutMs: 6_000,
+    secret: 'of the cluster',
+    web: () => server.url,
+    ...more,
+  })
+  const gateway = new Gateway({ channels, modules: [server, doubling, module] })
+  await gateway.start()
+  const member = { gateway, module, server, url: server.url as string }
+  open.add(member)
+  return member
+}
+
+async function stop(member: Member): Promise<void> {
+  open.delete(member)
+  await member.gateway.stop()
+}
+
+async function startThree(more: Partial<ClusterOptions<Channels>> = {}): Promise<Member[]> {
+  const [topic, groupId] = [randomUUID(), randomUUID()]
+  await createTopic(broker, topic, 6)
+  const members = await Promise.all([1, 2, 3].map(() => start(topic, groupId, more)))
+  await settled(members)
+  return members
+}
+
+const settled = (members: readonly Member[]): Promise<unknown> =>
+  vi.waitUntil(
+    () =>
+      members
+        .flatMap(({ module }) => module.ready)
+        .sort()
+        .join() === '0,1,2,3,4,5' &&
+      members.every(({ module }) => module.members.length === members.length),
+    { timeout: 30_000 },
+  )
+
+interface Answer {
+  readonly status: number
+  readonly body: unknown
+  readonly position: string
+}
+
+async function ask({ url }: Member, path: string, body?: unknown, who?: string): Promise<Answer> {
+  const response = await fetch(`${url}/api/v1/${path}`, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: {
+      'Content-Type': 'application/json',
+      ...(who === undefined ? {} : { 'x-api-key': who }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  return {
+    status: response.status,
+    body: text === '' ? undefined : (JSON.parse(text) as unknown),
+    position: response.headers.get('x-gateway-position') ?? '',
+  }
+}
+
+const symbolsOf = ({ body }: Answer): string[] =>
+  (body as readonly { readonly symbol: string }[]).map(({ symbol }) => symbol)
+
+const clientOf = ({ url }: Member) =>
+  createClient<typeof channels>({ url, WebSocket: WebSocket as never })
+
+describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
+  let members: Member[] = []
+  let [first, second, third] = members as [Member, Member, Member]
+
+  beforeAll(async () => {
+    members = await startThree()
+    ;[first, second, third] = members as [Member, Member, Member]
+  }, 60_000)
+
+  afterAll(async () => {
+    await Promise.all([...open].map(stop))
+  }, 60_000)
+
+  test('takes a send for whoever owns the key, and any other answers what ticked last', async () => {
+    for (const [i, symbol] of symbols.entries()) {
+      const sent = await ask(members[i % 3] as Member, 'send/orders', { symbol, quantity: i + 1 })
+      expect(sent).toMatchObject({ status: 200, body: [{ symbol, quantity: i + 1 }] })
+      const last = await ask(members[(i + 1) % 3] as Member, 'last/doubled')
+      expect(last).toMatchObject({ status: 200, body: [{ symbol, quantity: 2 * (i + 1) }] })
+    }
+    const counts = members.map(({ gateway }) => gateway.channels.count('doubled'))
+    expect(Math.min(...counts)).toBeGreaterThan(0)
+    expect(counts.reduce((a, b) => a + b)).toBe(symbols.length)
+  })
+
+  test('sends several records, each to its owner, and answers in their order', async () => {
+    const several = [...symbols].reverse().map((symbol) => ({ symbol, quantity: 7 }))
+    const sent = await ask(second, 'send/orders', several)
+    expect(sent.status).toBe(200)
+    expect(symbolsOf(sent)).toEqual([...symbols].reverse())
+    for (const member of members) {
+      const all = await ask(member, 'state/doubled?sort=symbol')
+      expect(symbolsOf(all)).toEqual(symbols)
+    }
+  })
+
+  test('waits for the position that a send at another has answered', async () => {
+    const { position } = await ask(first, 'send/orders', { symbol: 's05', quantity: 55 })
+    for (const member of members) {
+      const read = await ask(member, `last/orders?atLeast=${position}&timeout=5`)
+      expect(read).toMatchObject({ status: 200, body: [{ quantity: 55 }] })
+      const again = await ask(member, `last/orders?atLeast=${read.position}&timeout=5`)
+      expect(again.status).toBe(200)
+    }
+    const gone = await ask(first, 'last/orders?atLeast=deadbeef:1&timeout=5')
+    expect(gone).toMatchObject({ status: 409, body: { code: 'POSITION_MISMATCH' } })
+    const future = position.replace(/\d+$/, '999999')
+    const late = await Promise.all(
+      members.map((member) => ask(member, `last/orders?atLeast=${future}&timeout=0.2`)),
+    )
+    for (const { status, body } of late) {
+      expect({ status, body }).toMatchObject({ status: 504, body: { code: 'POSITION_TIMEOUT' } })
+    }
+  })
+
+  test('tells the next tick, wherever it happens', async () => {
+    for (const symbol of symbols.slice(0, 6)) {
+      const waiting = ask(third, 'next/doubled?timeout=20')
+      let isOver = false
+      void waiting.finally(() => {
+        isOver = true
+      })
+      // Sent until it is heard: when the wait begins is the other's business.
+      while (!isOver) await ask(first, 'send/orders', { symbol, quantity: 3 })
+      expect(await waiting).toMatchObject({ status: 200, body: [{ symbol, quantity: 6 }] })
+    }
+  })
+
+  test('queries as one gateway would that had all records', async () => {
+    const alone = new Gateway({ channels, modules: [doubling] })
+    await alone.start()
+    for (const [i, symbol] of symbols.entries()) {
+      const order = { symbol, quantity: 1 + (i % 5), owner: i % 3 === 0 ? 'ann' : 'bob' }
+      alone.channels.send('orders', order)
+      await first.module.send('orders', order)
+    }
+    const path = fc.constantFrom('symbol', 'quantity', 'owner')
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...members),
+        fc.record(
+          {
+            sort: fc.array(fc.tuple(path, fc.boolean()), { minLength: 1, maxLength: 3 }),
+            offset: fc.nat(30),
+            limit: fc.nat(30),
+            select: fc.uniqueArray(path, { minLength: 1 }),
+            where: fc.integer({ min: 0, max: 12 }),
+          },
+          { requiredKeys: ['sort'] },
+        ),
+        async (member, { sort, offset, limit, select, where }) => {
+          const keys = sort.map(([name, isDown]) => (isDown ? `-${name}` : name))
+          const query = {
+            // Equal records come in the order of their keys.
+            sort: [...keys, 'symbol'],
+            ...(offset === undefined ? {} : { offset }),
+            ...(limit === undefined ? {} : { limit }),
+            ...(select === undefined ? {} : { select }),
+            ...(where === undefined ? {} : { where: { quantity: { gt: where } } }),
+          }
+          const expected = alone.channels.query('doubled', query as never)
+          const plain = (records: unknown): unknown =>
+            (records as Record<string, unknown>[]).map(({ symbol, quantity, owner }) => ({
+              symbol,
+              quantity,
+              owner,
+            }))
+          const client = clientOf(member)
+          const answered = await client.doubled.query({ ...query, sort: keys } as never)
+          expect(plain(answered)).toEqual(plain(expected))
+          const matching = where === undefined ? {} : { where: { quantity: { gt: where } } }
+          expect(await client.doubled.count(matching as never)).toBe(
+            alone.channels.count('doubled', matching as never),
+          )
+          client.$close()
+        },
+      ),
+      { numRuns: 40 },
+    )
+    await alone.stop()
+  })
+
+  test('refuses a wrong query, and what nobody serves, as one gateway does', async () => {
+    expect(await ask(second, 'state/doubled?sort=color')).toMatchObject({ status: 400 })
+    expect((await ask(second, 'state/nothing')).status).toBe(404)
+    expect((await ask(second, 'last/nothing')).status).toBe(404)
+  })
+
+  test('finds a record by its id, wherever it is', async () => {
+    for (const symbol of symbols.slice(0, 6)) {
+      const sent = await ask(first, 'send/orders', { symbol, quantity: 8 })
+      const [{ id }] = sent.body as [{ id: string }]
+      for (const member of members) {
+        expect(await ask(member, `lookup/orders/${id}`)).toMatchObject({ body: [{ id, symbol }] })
+      }
+    }
+    expect(await ask(first, 'lookup/orders/none')).toMatchObject({ status: 200, body: [] })
+  })
+
+  test('validates what it is sent itself, names what is wrong, and sends none of it', async () => {
+    const before = await ask(first, 'state/doubled?count=1')
+    const wrong = await ask(second, 'send/orders', [
+      { symbol: 'new', quantity: 1 },
+      { symbol: 'new', quantity: -1 },
+    ])
+    expect(wrong).toMatchObject({ status: 422, body: { code: 'INVALID_RECORD' } })
+    expect(await ask(first, 'state/doubled?count=1')).toEqual(before)
+    const expecting = await ask(second, 'send/orders?expect=aaaa:1', [
+      { symbol: 's00', quantity: 1 },
+      { symbol: 's01', quantity: 1 },
+      { symbol: 's02', quantity: 1 },
+      { symbol: 's03', quantity: 1 },
+    ])
+    expect(expecting.status).toBe(400)
+  })
+
+  test('sends a message that comes twice once', async () => {
+    const once = { symbol: 's07', quantity: 70 }
+    const one = await ask(first, 'send/orders?messageId=m1', once)
+    const two = await ask(first, 'send/orders?messageId=m1', once)
+    expect(two.body).toEqual(one.body)
+    expect(two.position).toBe(one.position)
+  })
+
+  test('has the keys of a basket from wherever they are', async () => {
+    for (const [i, symbol] of symbols.slice(0, 9).entries()) {
+      const sent = await ask(members[i % 3] as Member, `send/quotes/${symbol}`, {
+        symbol,
+        price: i,
+      })
+      expect(sent.status).toBe(200)
+    }
+    const whole = await ask(first, 'send/quotes', {
+      s00: { symbol: 's00', price: 100 },
+      s01: { symbol: 's01', price: 101 },
+      s02: { symbol: 's02', price: 102 },
+    })
+    expect(symbolsOf(whole)).toEqual(['s00', 's01', 's02'])
+    for (const member of members) {
+      expect(symbolsOf(await ask(member, 'last/quotes')).sort()).toEqual(symbols.slice(0, 9))
+      expect(await ask(member, 'last/quotes/s01')).toMatchObject({ body: [{ price: 101 }] })
+      expect(await ask(member, 'last/quotes/s08')).toMatchObject({ body: [{ price: 8 }] })
+      expect((await ask(member, 'last/quotes/none')).status).toBe(404)
+    }
+  })
+
+  test('keeps the rows of others from an identity: read, sent and streamed', async () => {
+    await ask(first, 'send/orders', { symbol: 's10', quantity: 1, owner: 'ann' })
+    await ask(first, 'send/orders', { symbol: 's11', quantity: 2, owner: 'bob' })
+    for (const member of members) {
+      const seen = await ask(member, 'state/doubled?sort=symbol', undefined, 'ann')
+      const owners = new Set((seen.body as { owner: string }[]).map(({ owner }) => owner))
+      expect([...owners]).toEqual(['ann'])
+      const all = await ask(member, 'state/doubled?where=owner:eq:ann&count=1')
+      expect(await ask(member, 'state/doubled?count=1', undefined, 'ann')).toMatchObject({
+        body: all.body,
+      })
+      expect(await ask(member, 'last/orders', undefined, 'ann')).toMatchObject({
+        body: [{ symbol: 's10' }],
+      })
+      const refused = await ask(
+        member,
+        'send/orders',
+        { symbol: 's12', quantity: 1, owner: 'bob' },
+        'ann',
+      )
+      expect(refused.status).toBe(403)
+    }
+  })
+
+  test('streams the snapshot and the ticks of all over a socket', async () => {
+    const client = clientOf(third)
+    const heard: number[] = []
+    const subscription = client.doubled.subscribe({ from: 'snapshot' })
+    void (async () => {
+      for await (const { quantity } of subscription) heard.push(quantity)
+    })()
+    await subscription.ready
+    for (let i = 0; i < 60; i++) {
+      await ask(members[i % 3] as Member, 'send/orders', {
+        symbol: symbols[i % symbols.length],
+        quantity: 1_000 + i,
+      })
+    }
+    const expected = Array.from({ length: 60 }, (_, i) => 2 * (1_000 + i))
+    await expect
+      .poll(() => heard.filter((quantity) => quantity >= 2_000).sort(), { timeout: 20_000 })
+      .toEqual(expected)
+    // The snapshot, which is one tick of a channel.
+    expect(heard.length).toBe(61)
+    client.$close()
+  })
+
+  test('streams events, and a page comes back where it was', async () => {
+    const controller = new AbortController()
+    const stream = async (
+      query: string,
+      enough: (events: readonly { id: string; quantity: number }[]) => boolean,
+      lastEventId?: string,
+    ) => {
+      const response = await fetch(`${second.url}/api/v1/stream/orders${query}`, {
+        headers: lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId },
+        signal: controller.signal,
+      })
+      const events: { id: string; quantity: number }[] = []
+      let text = ''
+      for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+        text += Buffer.from(chunk).toString()
+        const blocks = text.split('\n\n')
+        text = blocks.pop() ?? ''
+        for (const block of blocks) {
+          const id = /^id: ?(.*)$/m.exec(block)?.[1] ?? ''
+          const data = /^data: ?(.*)$/m.exec(block)?.[1]
+          const quantity = data === undefined ? undefined : /"quantity":(\d+)/.exec(data)?.[1]
+          if (quantity !== undefined) events.push({ id, quantity: Number(quantity) })
+        }
+        if (enough(events)) break
+      }
+      return events
+    }
+    await ask(first, 'send/orders', { symbol: 's00', quantity: 5_000 })
+    const early = await stream('?from=snapshot', (events) => events.length >= 1)
+    expect(early.at(-1)?.quantity).toBe(5_000)
+    for (const [i, symbol] of symbols.entries()) {
+      await ask(members[i % 3] as Member, 'send/orders', { symbol, quantity: 5_001 + i })
+    }
+    const later = await stream('', (events) => events.length >= 24, early.at(-1)?.id)
+    expect(later.map(({ quantity }) => quantity).sort()).toEqual(symbols.map((_, i) => 5_001 + i))
+    controller.abort()
+  })
+
+  test('answers for itself what nobody owns', async () => {
+    await ask(first, 'send/notes', { text: 'here' })
+    expect(await ask(first, 'last/notes')).toMatchObject({ body: [{ text: 'here' }] })
+    expect(await ask(second, 'last/notes')).toMatchObject({ body: [{ text: 'here' }] })
+  })
+
+  test('shows on /cluster who has what', async () => {
+    const response = await fetch(`${second.url}/cluster`)
+    const shown = (await response.json()) as {
+      id: string
+      members: { id: string; web: string; owns: number[] }[]
+    }
+    expect(shown.id).toBe(second.module.id)
+    expect(shown.members.map(({ web }) => web).sort()).toEqual(members.map(({ url }) => url).sort())
+    expect(shown.members.flatMap(({ owns }) => owns).sort()).toEqual([0, 1, 2, 3, 4, 5])
+  })
+
+  test('does not answer outsiders who reach the port of the cluster', async () => {
+    const [{ address }] = first.module.members as unknown as [{ address: string }]
+    for (const [secret, body] of [
+      [undefined, '{}'],
+      ['guess', '{}'],
+    ] as const) {
+      for (const name of ['send', 'query', 'ticks', 'cluster']) {
+        const response = await fetch(`${address}/${name}`, {
+          method: 'POST',
+          headers: secret === undefined ? {} : { 'x-gateway-cluster': secret },
+          body,
+        })
+        expect(response.status).toBe(403)
+      }
+    }
+    expect(() =>
+      cluster<Channels>({
+        brokers: [broker],
+        groupId: 'open',
+        by: {},
+        subscribe: { orders: { orders: '' } },
+        listen: { host: '0.0.0.0' },
+      }),
+    ).toThrow(/secret/)
+  })
+})
+
+describe.skipIf(brokers === undefined)('a cluster whose gateways come and go', () => {
+  afterEach(async () => {
+    await Promise.all([...open].map(stop))
+  }, 60_000)
+
+  test('loses no tick of a subscription while partitions are handed over', async () => {
+    const members = await startThree()
+    const [first, second, third] = members as [Member, Member, Member]
+    const client = clientOf(third)
+    const heard = new Set<number>()
+    const subscription = client.doubled.subscribe()
+    void (async () => {
+      for await (const { quantity } of subscription) heard.add(quantity)
+    })()
+    await subscription.ready
+    const sent: number[] = []
+    let isOver = false
+    const sending = (async () => {
+      for (let i = 1; !isOver; i++) {
+        const symbol = symbols[i % symbols.length]
+        const answer = await ask(third, 'send/orders', { symbol, quantity: i })
+        expect(answer.status).toBe(200)
+        sent.push(2 * i)
+      }
+    })()
+    await expect.poll(() => sent.length, { timeout: 30_000 }).toBeGreaterThan(50)
+    await stop(first)
+    await settled([second, third])
+    const after = sent.length
+    await expect.poll(() => sent.length, { timeout: 30_000 }).toBeGreaterThan(after + 50)
+    isOver = true
+    await sending
+    await expect
+      .poll(() => sent.filter((quantity) => !heard.has(quantity)), { timeout: 20_000 })
+      .toEqual([])
+    client.$close()
+  })
+
+  test('says within a bound that an owner is away', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 6)
+    const here = await start(topic, groupId, { ownerTimeoutMs: 400 })
+    // Nobody listens where it says that it is.
+    const away = await start(topic, groupId, { advertise: 'http://127.0.0.1:1' })
+    await settled([here, away])
+    for (const path of [
+      'last/orders',
+      'state/doubled',
+      'lookup/orders/x',
+      'next/orders?timeout=9',
+    ]) {
+      const { status, body } = await ask(here, path)
+      expect({ path, status, body }).toMatchObject({ status: 503, body: { code: 'OWNER_AWAY' } })
+    }
+    const client = clientOf(here)
+    await expect(client.doubled.subscribe().ready).rejects.toMatchObject({ code: 'OWNER_AWAY' })
+    client.$close()
+    const sends = await Promise.all(
+      symbols.map((symbol) => ask(here, 'send/orders', { symbol, quantity: 1 })),
+    )
+    expect([...new Set(sends.map(({ status }) => status))].sort()).toEqual([200, 503])
+    await stop(away)
+    await settled([here])
+    expect(await ask(here, 'state/doubled')).toMatchObject({ status: 200 })
+  })
+})
