@@ -123,7 +123,7 @@ test('next waits past the rows of others, and misses none of one’s own', async
   const { get, gateway } = await serve()
   const { channels: live } = gateway
   const waits = ['next/rows', 'next/fixed', 'next/fixed/a'].map((path) => get('alice', path))
-  await expect.poll(async () => (await get('bob', 'next/rows?timeout=0')).status).toBe(504)
+  await expect.poll(async () => (await get('bob', 'next/rows?timeout=0.001')).status).toBe(504)
   for (const n of [1, 2]) {
     live.send('rows', { owner: 'bob', n })
     live.send('fixed', { owner: 'bob', n }, 'a')
