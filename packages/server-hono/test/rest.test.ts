@@ -141,8 +141,16 @@ describe('next', () => {
 
   test('is refused a wait of nothing', async () => {
     const { get } = await serve()
-    const answer = await get('next/orders?timeout=0')
-    expect([answer.status, (await answer.json()).code]).toEqual([400, 'BAD_REQUEST'])
+    for (const timeout of ['0', '0.0', '5e-121']) {
+      const answer = await get(`next/orders?timeout=${timeout}`)
+      expect([timeout, answer.status, (await answer.json()).code]).toEqual([
+        timeout,
+        400,
+        'BAD_REQUEST',
+      ])
+    }
+    const form = await get('next/prices?keys=maybe')
+    expect([form.status, (await form.json()).code]).toEqual([400, 'INVALID_QUERY'])
   })
 
   test('is refused when too many wait', async () => {

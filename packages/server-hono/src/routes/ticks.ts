@@ -57,9 +57,10 @@ type Call = (
 const last: Call = (service, c, target, identity) => {
   const { info, key } = target
   const position = c.req.query('atLeast')
+  const form = formOf(c)
   timeoutOf(c)
   const answer = (): Response | Promise<Response> =>
-    respond(c, lastAnswer(service, target, identity, formOf(c)))
+    respond(c, lastAnswer(service, target, identity, form))
   if (position === undefined) {
     const heard = hearChannel(service, identity, info.name, key)
     return heard === undefined ? answer() : heard.then(answer)
@@ -77,15 +78,16 @@ const last: Call = (service, c, target, identity) => {
 const next: Call = async (service, c, target, identity) => {
   const { info, key } = target
   requireScope(identity, 'read', info.name, key)
-  if (timeoutOf(c) === 0) {
-    throw new WebServerError('BAD_REQUEST', 'timeout=0 waits for nothing: ask for last instead')
+  const form = formOf(c)
+  if (timeoutOf(c) < 1) {
+    throw new WebServerError('BAD_REQUEST', 'this waits for nothing: ask for last instead')
   }
   await hearChannel(service, identity, info.name, key)
   // Also the refusal of a channel that nobody provides, which is not to wait.
   const channels = service.access.channelsFor(identity)
   const present = channels.lastTicks(info.name, key)
   const answer = (ticks: readonly ChannelTick[]): Response | Promise<Response> => {
-    const { etag: _, ...rest } = tickAnswer(service, target, identity, formOf(c), ticks)
+    const { etag: _, ...rest } = tickAnswer(service, target, identity, form, ticks)
     return respond(c, rest)
   }
   if (c.req.method === 'HEAD') return answer(present)
