@@ -2,7 +2,7 @@ import { channel, defineChannels, struct } from '@gw/channels'
 import { z } from 'zod'
 
 /** Somebody's order. */
-export const Order = struct('Order', {
+const Order = struct('Order', {
   owner: z.string(),
   desk: z.string(),
   symbol: z.string(),

@@ -36,7 +36,7 @@ const row = { owner: 'x' }
 test.each<[string, Operation, string, object | undefined]>([
   ['GET', 'read', 'last/rows', undefined],
   ['HEAD', 'read', 'last/rows', undefined],
-  ['GET', 'read', 'next/rows?timeout=0', undefined],
+  ['GET', 'read', 'next/rows?timeout=0.001', undefined],
   ['GET', 'read', 'state/numbered', undefined],
   ['GET', 'read', 'state/numbered?count=1', undefined],
   ['GET', 'read', 'lookup/rows/1', undefined],

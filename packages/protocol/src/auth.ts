@@ -126,13 +126,16 @@ export interface RowAccess {
   readonly key?: string
 }
 
+/** Who a rule is asked for: what is the same for all credentials of one. */
+export type RowIdentity = Pick<Identity, 'name' | 'scopes' | 'claims'>
+
 /**
  * A rule of which rows an identity may see and send: of records, completed, and of the elements of lists. It is asked often,
  * so it is quick; only `true` lets a row pass.
  * @example `(identity, row) => row.owner === identity.name`
  */
 export type AuthFilter = (
-  identity: Identity,
+  identity: RowIdentity,
   // biome-ignore lint/suspicious/noExplicitAny: a rule is written for the rows of a contract, which is not known here
   row: any,
   access: RowAccess,

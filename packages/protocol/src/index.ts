@@ -8,6 +8,7 @@ export {
   isAllowed,
   type Operation,
   type RowAccess,
+  type RowIdentity,
   type RowOperation,
   type Scope,
   type SocketTicket,

@@ -234,6 +234,35 @@ test('a scope of some keys binds states and lookups of a basket, too', async () 
   expect((await get('alice', `lookup/fixed/${inB.id}`)).body).toEqual([])
 })
 
+test('a rule is asked once a tick for all sockets of one identity, whatever they came in with', async () => {
+  let n = 0
+  let asked = 0
+  const auth: Authenticator = {
+    name: 'numbering',
+    authenticate: (credentials) => {
+      const name = credentials.header('x-who') ?? 'nobody'
+      const identity = { name, credential: `key-${n++}`, expiresAtMs: Date.now() + 100_000 + n }
+      return { ok: true, identity }
+    },
+  }
+  const filter: AuthFilter = (identity) => {
+    asked++
+    return identity.name !== 'nobody'
+  }
+  const { url, gateway } = await serve({ auth, filter })
+  const names = ['alice', 'alice', 'alice', 'bob', 'bob']
+  const sockets = await Promise.all(names.map((who) => RecordingSocket.open(url, { 'x-who': who })))
+  for (const socket of sockets) await socket.ask({ action: 'subscribe', id: 1, channel: 'rows' })
+  asked = 0
+  gateway.channels.send('rows', { owner: 'x' })
+  expect(asked).toBe(2)
+  for (const socket of sockets) {
+    await socket.ask({ action: 'unsubscribe', id: 1, channel: 'rows' })
+    expect(socket.messages.filter(({ data }) => data !== undefined)).toHaveLength(1)
+    socket.terminate()
+  }
+})
+
 test('equal subscriptions of two identities hear each their own', async () => {
   const { url, gateway } = await serve()
   const sockets = await Promise.all(

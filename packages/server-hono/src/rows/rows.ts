@@ -1,5 +1,11 @@
 import type { ChannelTick, DeadLetter, Logger } from '@gw/channels'
-import { type AuthFilter, type Identity, isAllowed, type RowOperation } from '@gw/protocol'
+import {
+  type AuthFilter,
+  type Identity,
+  isAllowed,
+  type RowIdentity,
+  type RowOperation,
+} from '@gw/protocol'
 import type { Audit } from '../audit.js'
 import { WebServerError } from '../errors.js'
 import type { PlainChannels } from '../service.js'
@@ -24,11 +30,18 @@ let serial = 0
 export class Rows {
   readonly identity: Identity
   readonly #rules: RowRules
+  readonly #who: RowIdentity
   #id: string | undefined
 
   constructor(identity: Identity, rules: RowRules) {
     this.identity = identity
     this.#rules = rules
+    const { name, scopes, claims } = identity
+    this.#who = {
+      name,
+      ...(scopes === undefined ? {} : { scopes }),
+      ...(claims === undefined ? {} : { claims }),
+    }
   }
 
   /** Whether rows are hidden by more than the names of their channels and keys. */
@@ -38,8 +51,7 @@ export class Rows {
 
   /** Equal for those that see the same. */
   get id(): string {
-    this.#id ??=
-      this.#rules.filter === undefined ? textOf(this.identity.scopes) : textOf(this.identity)
+    this.#id ??= this.#rules.filter === undefined ? textOf(this.#who.scopes) : textOf(this.#who)
     return this.#id
   }
 
@@ -66,7 +78,7 @@ export class Rows {
     if (filter === undefined) return true
     try {
       return (
-        filter(this.identity, row, {
+        filter(this.#who, row, {
           operation,
           channel,
           ...(key === undefined ? {} : { key }),
