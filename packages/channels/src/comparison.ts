@@ -68,8 +68,8 @@ export function comparedWith(op: ComparisonOperator, operand: Operand): Holds {
   }
   const { spellings, time } = operand
   if (time !== undefined) {
-    const holds = comparator(op)
-    return (value) => typeof value === 'string' && holds(timeOf(value), time)
+    const holds = timeComparison(op, time)
+    return (value) => typeof value === 'string' && holds(value)
   }
   if (op === 'eq') return oneOf(spellings)
   const number = spellings.find((value) => typeof value === 'number')
@@ -92,7 +92,15 @@ export function amongAll(operands: readonly Operand[]): Holds {
   )
   const times = new Set(operands.flatMap(({ time }) => (time === undefined ? [] : [time])))
   if (times.size === 0) return known
-  return (value) => known(value) || (typeof value === 'string' && times.has(timeOf(value)))
+  // Most texts are of a time outside of them, which shows without reading it.
+  const isNotBefore = timeComparison('ge', Math.min(...times))
+  const isNotAfter = timeComparison('le', Math.max(...times))
+  return (value) =>
+    known(value) ||
+    (typeof value === 'string' &&
+      isNotBefore(value) &&
+      isNotAfter(value) &&
+      times.has(timeOf(value)))
 }
 
 function oneOf(spellings: readonly Scalar[]): Holds {
@@ -135,11 +143,41 @@ function textComparison(op: OrderOperator, bound: string): (value: string) => bo
   }
 }
 
+/** A comparison of a text in ISO 8601 with a time. */
+function timeComparison(op: 'eq' | OrderOperator, time: number): (text: string) => boolean {
+  // A slice of a text is a view of it, which compares several times slower than a text of its own.
+  const second = [...isoText(time)].slice(0, 19).join('')
+  const lastDigit = second.charCodeAt(18)
+  const isBefore = op === 'lt' || op === 'le'
+  const holds = op === 'eq' ? (value: number) => value === time : numberComparison(op, time)
+  return (text) => {
+    // Of texts that are written alike the order is that of the times, except within a second.
+    if (isUtcText(text) && (text.charCodeAt(18) !== lastDigit || !text.startsWith(second))) {
+      return op !== 'eq' && text < second === isBefore
+    }
+    return holds(timeOf(text))
+  }
+}
+
+/** Whether a time is written in UTC, down to the second. */
+function isUtcText(text: string): boolean {
+  return (
+    text.length >= 20 &&
+    text.charCodeAt(text.length - 1) === 90 /* Z */ &&
+    text.charCodeAt(4) === 45 /* - */ &&
+    text.charCodeAt(10) === 84 /* T */ &&
+    text.charCodeAt(16) === 58 /* : */
+  )
+}
+
 /** A comparison of two values of which neither is known beforehand. */
 export function comparator(op: ComparisonOperator): (a: unknown, b: unknown) => boolean {
   if (op === 'eq') return isEqual
   if (op === 'ne') return (a, b) => !isEqual(a, b)
   return (a, b) => {
+    if (typeof a === 'number' && typeof b === 'number') {
+      return op === 'lt' ? a < b : op === 'le' ? a <= b : op === 'gt' ? a > b : a >= b
+    }
     const [left, right] = alike(a, b)
     if (left === null || typeof left !== typeof right || typeof left === 'object') return false
     const order = compareValues(left, right)
@@ -157,6 +195,7 @@ export function comparator(op: ComparisonOperator): (a: unknown, b: unknown) => 
 }
 
 function isEqual(a: unknown, b: unknown): boolean {
+  if (a === b) return true
   const [left, right] = alike(a, b)
   return left === right
 }

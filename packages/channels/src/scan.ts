@@ -70,11 +70,13 @@ function codeOf(
   return new Function(...names, lines.join('\n')) as (...c: readonly unknown[]) => Scan
 }
 
-const SYMBOLS = { eq: '===', lt: '<', le: '<=', gt: '>', ge: '>=' } as const
+const SYMBOLS = { lt: '<', le: '<=', gt: '>', ge: '>=' } as const
 
 /** Nothing from outside gets into the code: the steps of paths and the values are parameters that it names. */
 function sourceOf(condition: Condition, steps: string[], operands: unknown[]): string {
   const operand = (value: unknown): string => `operand${operands.push(value) - 1}`
+  const read = (path: string): string =>
+    path.split('.').reduce((inner, step) => `${inner}?.[step${steps.push(step) - 1}]`, 'record')
   switch (condition.kind) {
     case 'and':
     case 'or': {
@@ -85,20 +87,20 @@ function sourceOf(condition: Condition, steps: string[], operands: unknown[]): s
     case 'not':
       return `!${sourceOf(condition.term, steps, operands)}`
     case 'pair':
-      return `${operand(predicateOf(condition))}(record)`
+      return `${operand(condition.holds)}(${read(condition.path)}, ${read(condition.other)})`
     case 'field': {
-      const { path, op, holds, constant } = condition
-      const read = path
-        .split('.')
-        .reduce((inner, step) => `${inner}?.[step${steps.push(step) - 1}]`, 'record')
-      if (constant === undefined || constant === null || op === 'ne' || op === 'in') {
-        return `${operand(holds)}(${read})`
-      }
-      if (op === 'eq') return `(${read} === ${operand(constant)})`
+      const { op, holds, constant } = condition
+      const value = read(condition.path)
+      if (constant === undefined || op === 'in') return `${operand(holds)}(${value})`
+      // Null is also what is missing.
+      if (op === 'eq')
+        return constant === null ? `(${value} == null)` : `(${value} === ${operand(constant)})`
+      if (op === 'ne')
+        return constant === null ? `(${value} != null)` : `(${value} !== ${operand(constant)})`
       if (typeof constant === 'number' || (typeof constant === 'string' && isPlainText(constant))) {
-        return `(typeof (value = ${read}) === '${typeof constant}' && value ${SYMBOLS[op]} ${operand(constant)})`
+        return `(typeof (value = ${value}) === '${typeof constant}' && value ${SYMBOLS[op]} ${operand(constant)})`
       }
-      return `${operand(holds)}(${read})`
+      return `${operand(holds)}(${value})`
     }
   }
 }

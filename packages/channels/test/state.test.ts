@@ -442,6 +442,59 @@ describe('matches an obvious interpreter', () => {
     )
   })
 
+  test('in the order of times, however they are written', () => {
+    const Timed = z.object({ id: z.int(), at: z.iso.datetime({ offset: true, local: true }) })
+    const start = Date.UTC(2024, 1, 29, 23, 59, 58)
+    // A few tenths of a second, so that many are equal or of one second.
+    const time = fc.integer({ min: 0, max: 30 }).map((tenths) => start + tenths * 100)
+    const text = fc
+      .tuple(time, fc.constantFrom(0, 1, 2, 3, 4, 5))
+      .filter(([ms, way]) => way !== 3 || ms % 60_000 === 0)
+      .filter(([ms, way]) => way !== 4 || ms % 1_000 === 0)
+      .map(([ms, way]) => {
+        const iso = new Date(ms).toISOString()
+        const inZone = new Date(ms + 5_400_000).toISOString().replace('Z', '+01:30')
+        return [
+          iso,
+          iso.replace('Z', '000Z'),
+          iso.slice(0, -1),
+          `${iso.slice(0, 16)}Z`,
+          `${iso.slice(0, 19)}Z`,
+          inZone,
+        ][way] as string
+      })
+    const ms = (text: string): number => Date.parse(/Z$|\+/.test(text) ? text : `${text}Z`)
+    const holds = {
+      eq: (a: number, b: number) => a === b,
+      ne: (a: number, b: number) => a !== b,
+      lt: (a: number, b: number) => a < b,
+      le: (a: number, b: number) => a <= b,
+      gt: (a: number, b: number) => a > b,
+      ge: (a: number, b: number) => a >= b,
+    }
+    fc.assert(
+      fc.property(
+        fc.array(text, { maxLength: 30 }),
+        fc.array(text, { minLength: 1, maxLength: 3 }),
+        (texts, asked) => {
+          const state = new StateStore<Any>({ by: 'id' }, Timed)
+          texts.forEach((at, id) => {
+            state.add({ id, at })
+          })
+          const found = (at: unknown) => state.query({ where: { at } } as Any).map(({ at }) => at)
+          const [bound] = asked as [string]
+          for (const [op, isHeld] of Object.entries(holds)) {
+            expect(found({ [op]: bound })).toEqual(texts.filter((at) => isHeld(ms(at), ms(bound))))
+          }
+          expect(found({ in: asked })).toEqual(
+            texts.filter((at) => asked.some((one) => ms(at) === ms(one))),
+          )
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+
   test('in the order of texts', () => {
     // Around the places at which the order of code units is another one.
     const unit = fc.constantFrom('a', 'b', '\uD7FF', '\uE000', '\uFFFF', '\u{10000}', '\u{10FFFF}')
