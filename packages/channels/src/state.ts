@@ -12,8 +12,11 @@ import { planQuery, type QueryLimits, type QueryPlan } from './query.js'
 import { scanOf } from './scan.js'
 import { firstOf } from './sort.js'
 
-/** The records of a state, as nodes and the outside read them. Live: it shows what has ticked when it is read. */
-export interface StateView<T> {
+/**
+ * The records of a state, as nodes and the outside read them. Live: it shows what has ticked when it is read.
+ * Iterating gives all records in the order of their keys, those that are there when it begins.
+ */
+export interface StateView<T> extends Iterable<T> {
   readonly size: number
   /**
    * Records in the order of their keys, null first; of one key the oldest first.
@@ -88,6 +91,10 @@ export class StateStore<T> implements StateView<T> {
       this.#basketKeys[place] = basketKey
     }
     if (this.#size > this.#maxRecords) this.#evict()
+  }
+
+  [Symbol.iterator](): Iterator<T> {
+    return this.query()[Symbol.iterator]()
   }
 
   get(...key: readonly unknown[]): T | undefined {

@@ -282,6 +282,42 @@ describe('starting and stopping', () => {
       ready: false,
       error: { code: 'NODE_FAILED', path: 'bad/map' },
     })
+    // Nothing is taken and lost, nothing waits for ever: each call says why.
+    const { channels: live } = gateway
+    const why = { code: 'NOT_RUNNING', message: expect.stringMatching(/boom/) }
+    expect(() => live.send('orders', { quantity: 2 })).toThrow(expect.objectContaining(why))
+    expect(() => live.last('orders')).toThrow(expect.objectContaining(why))
+    expect(() => live.query('deadLetters')).toThrow(expect.objectContaining(why))
+    await expect(live.next('orders')).rejects.toMatchObject(why)
+    await expect(live.sendAndWait('orders', { quantity: 2 })).rejects.toMatchObject(why)
+    await gateway.stop()
+    expect(notes).toEqual(['start a', 'stop a', 'flush a'])
+  })
+
+  test('a disabled module is neither started nor stopped nor asked for anything', async () => {
+    const notes: string[] = []
+    const ask = (what: string) => () => {
+      notes.push(what)
+      return {}
+    }
+    const off = noting('off', notes, {
+      enabled: false,
+      connect: ask('connect'),
+      dynamicKeys: ask('keys'),
+      dynamicChannels: ask('channels'),
+      dynamicState: ask('state'),
+    })
+    const gateway = gatewayOf([off, noting('on', notes)])
+    await gateway.start()
+    await gateway.stop()
+    expect(notes).toEqual(['start on', 'stop on', 'flush on'])
+  })
+
+  test('a second stop stops nothing again', async () => {
+    const notes: string[] = []
+    const gateway = gatewayOf([noting('a', notes)])
+    await gateway.start()
+    await gateway.stop()
     await gateway.stop()
     expect(notes).toEqual(['start a', 'stop a', 'flush a'])
   })
@@ -588,6 +624,37 @@ describe('the error policy of a module', () => {
     expect(kept()).toEqual([])
     expect(live.count('deadLetters', { where: { status: 'dropped' } })).toBe(2)
     expect(() => deadLetters.drop('x')).toThrow(expect.objectContaining({ code: 'UNKNOWN_ID' }))
+    await gateway.stop()
+  })
+
+  test('a letter that is sent again ticks for all who get the channel, as the same record at a new position', async () => {
+    let isBroken = true
+    const counted: unknown[] = []
+    const mends = loose(
+      'mends',
+      (c) =>
+        c.setChannel(
+          'results',
+          map(c.getChannel('orders') as Edge<Order>, (order) => {
+            if (isBroken) throw new Error('not yet')
+            return order
+          }),
+        ),
+      { onError: 'deadLetter' },
+    )
+    const gateway = gatewayOf([mends])
+    await gateway.start()
+    const { channels: live, deadLetters } = gateway
+    live.watch('orders', undefined, ({ value, position }) => counted.push([value, position.offset]))
+    const sent = live.send('orders', { quantity: 3 })
+    isBroken = false
+    deadLetters.resend(deadLetters.list()[0]?.id as string)
+    expect(live.last('results')).toEqual(sent)
+    expect(counted).toEqual([
+      [sent, 1],
+      [sent, 2],
+    ])
+    expect(deadLetters.list()).toEqual([])
     await gateway.stop()
   })
 

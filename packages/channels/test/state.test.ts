@@ -63,6 +63,24 @@ describe('a state', () => {
     expect(state.get('z')).toBeUndefined()
   })
 
+  test('is iterated in the order of the keys, as it is when that begins', () => {
+    const state = stateOf({ by: 'who' }, records)
+    const seen: Rec[] = []
+    for (const record of state) {
+      seen.push(record)
+      state.add(rec({ who: 'c', x: 9 }))
+    }
+    expect(brief(seen)).toEqual([
+      ['a', 1],
+      ['b', 3],
+    ])
+    expect(brief([...state])).toEqual([
+      ['a', 1],
+      ['b', 3],
+      ['c', 9],
+    ])
+  })
+
   test('may be by several attributes, and by nested ones', () => {
     expect(brief(stateOf({ by: ['who', 'x'] }, records).query())).toEqual([
       ['a', 1],
@@ -240,6 +258,16 @@ describe('a query', () => {
   ])('by %s', (_, where, expected) => {
     expect(ids({ where })).toEqual(expected)
     expect(state.count({ where })).toBe(expected.length)
+  })
+
+  test('finds an enum by its value, which is what its records carry', () => {
+    const Colour = z.enum({ RED: 1, BLUE: 2 })
+    const colours = new StateStore<Any>({ by: 'id' }, struct('Painted', { colour: Colour }))
+    for (const [i, colour] of [1, 2, 1].entries()) colours.add({ id: `${i}`, colour })
+    const found = (where: Any) => colours.query({ where }).map(({ id }) => id)
+    expect(found({ colour: Colour.enum.RED })).toEqual(['0', '2'])
+    expect(found({ colour: '2' })).toEqual(['1'])
+    expect(found({ colour: 'RED' })).toEqual([])
   })
 
   test('is sorted, null first, and pages', () => {

@@ -3,6 +3,7 @@ import {
   add,
   constant,
   count,
+  days,
   delay,
   dynamicDemultiplex,
   filter,
@@ -128,6 +129,18 @@ describe('the harness', () => {
     expect(() => harness.send('orders', { symbol: 1 } as never)).toThrow(
       expect.objectContaining({ code: 'INVALID_RECORD' }),
     )
+  })
+
+  test('comes to every expectation, however far in time it is, and fails where it does not hold', async () => {
+    const late = defineModule(channels, 'late', (c) =>
+      c.setChannel('total', delay(c.getChannel('beats'), days(10_000))),
+    )
+    await using harness = await startHarness({ channels, modules: [late] })
+    harness.send('beats', 1)
+    harness.advance(days(10_000))
+    expectChannel(harness, 'total').toHaveTicked(1)
+    harness.advance(days(10_000))
+    expect(() => expectChannel(harness, 'total').toHaveTicked(1)).toThrow(/total/)
   })
 
   test('gives the same ids and times at each run', async () => {

@@ -1,4 +1,14 @@
-import { count, curve, type Edge, graphOutput, map, node, seconds, source } from '@gw/core'
+import {
+  constant,
+  count,
+  curve,
+  type Edge,
+  graphOutput,
+  map,
+  node,
+  seconds,
+  source,
+} from '@gw/core'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import {
@@ -11,6 +21,7 @@ import {
   field,
   Gateway,
   type Module,
+  struct,
 } from '../src/index.js'
 import { type Any, inCycles, loose, simulated, T0, values } from './support.js'
 
@@ -193,6 +204,45 @@ describe('getting and setting', () => {
     )
     expect(error).toMatchObject({ module: 'bad', cause })
   })
+})
+
+test('a key that looks like nothing is a key like others', async () => {
+  const keys = ['0', 'false', 'null', 'undefined']
+  const odd = defineChannels({ odd: basket(keys, z.number(), { send: true }) })
+  const sets = loose('sets', (c) => {
+    for (const [i, key] of keys.entries()) c.setChannel('odd', constant(c.graph, i), key)
+  })
+  const ticks = await simulated(
+    odd,
+    [sets],
+    keys.map((key) => `odd/${key}`),
+  )
+  expect(keys.map((key) => values(ticks[`odd/${key}`]))).toEqual([[0], [1], [2], [3]])
+  const gateway = new Gateway({ channels: odd, modules: [] })
+  await gateway.start()
+  for (const [i, key] of keys.entries()) gateway.channels.send('odd', i, key)
+  expect(gateway.channels.last('odd')).toEqual({ 0: 0, false: 1, null: 2, undefined: 3 })
+  expect(gateway.channels.last('odd', '0')).toBe(0)
+  await gateway.stop()
+})
+
+test('a state of a basket keeps the records of all its keys, or of the one that it names', async () => {
+  const Rec = struct('Rec', { k: z.string() })
+  const kept = defineChannels({
+    all: basket(['A', 'B'], Rec, { send: true }),
+    one: basket(['A', 'B'], Rec, { send: true, state: { by: 'k', key: 'B' } }),
+  })
+  const keeps = loose('keeps', (c) => c.setState('all', { by: 'k' }))
+  const gateway = new Gateway<(typeof kept)['channels']>({ channels: kept, modules: [keeps] })
+  await gateway.start()
+  for (const name of ['all', 'one'] as const) {
+    gateway.channels.send(name, { k: 'x' }, 'A')
+    gateway.channels.send(name, { k: 'y' }, 'B')
+  }
+  const keysIn = (state: string) => gateway.channels.query(state as Any).map(({ k }: Any) => k)
+  expect(keysIn('all')).toEqual(['x', 'y'])
+  expect(keysIn('one')).toEqual(['y'])
+  await gateway.stop()
 })
 
 describe('several providers', () => {
