@@ -1,7 +1,17 @@
 import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
-import { node, type PushSource, push } from '@gw/core'
+import {
+  basketNode,
+  type Edge,
+  multiNode,
+  type NodeContext,
+  node,
+  type PushSource,
+  push,
+} from '@gw/core'
+import type { AnyChannels } from '@gw/protocol'
+import type { Channels } from '../channels.js'
 import { ChannelsError } from '../errors.js'
 import { consoleLogger, type Logger } from '../logger.js'
 import type { Module } from '../module.js'
@@ -13,12 +23,14 @@ import {
   UnreadableRecord,
 } from './file-formats.js'
 import { FileLedger, type SeenFile } from './file-ledger.js'
-import { complete } from './inputs.js'
+import { complete, unknownKey } from './inputs.js'
 
 /** Options of {@link fileDrop}. */
 export interface FileDropOptions {
-  /** The channel that the records tick on: one at a time, or a file as one list where it is a list channel. No basket. */
+  /** The channel that the records tick on: one at a time, or a file as one list where it is a list channel. */
   readonly channel: string
+  /** Of a basket: the key that the records tick on, or what says it of a record as it was read, and of the name of its file. */
+  readonly key?: string | ((record: unknown, file: string) => string)
   /** Folder in which files appear; it is made when there is none. */
   readonly folder: string
   /** @defaultValue what the end of a file's name says: .json, .jsonl, .ndjson, .csv, .parquet; other files are left alone */
@@ -133,26 +145,20 @@ export function fileDrop(options: FileDropOptions): Module {
     name: `file-drop ${channel}`,
     connect(c) {
       const definition = c.definitionOf(channel)
-      if (definition.kind === 'basket') {
-        throw new ChannelsError(
-          'INVALID_OPTION',
-          `files cannot be dropped into "${channel}", which is a basket: drop them into a channel, and have a module put its records into the basket`,
-          { channel },
-        )
-      }
       isList = definition.kind === 'list'
+      checkKey(c, channel, options.key)
       drop = push<Dropped>(c.graph, 'nonCollapsing', { name: 'drop', maxPending: MAX_PENDING })
-      const completed = node('complete', { x: drop.edge }, ({ x }, context) => () => {
-        const { record, file, number } = x.value
+      setFromFiles(c, channel, drop.edge, (context, { record, file, number }) => {
         try {
           if (record instanceof UnreadableRecord) throw record.error
-          return complete(context, channel, definition, record, { keepIds })
+          const key = typeof options.key === 'function' ? options.key(record, file) : options.key
+          if (key !== undefined) checkKey(c, channel, key)
+          return { key, value: complete(context, channel, definition, record, { keepIds }) }
         } catch (error) {
           logger.warn({ err: error, file, record: number }, `${folder}: a record is left out`)
           return undefined
         }
       })
-      c.setChannel(channel as never, completed as never)
     },
     async start(gateway) {
       await mkdir(folder, { recursive: true })
@@ -166,6 +172,73 @@ export function fileDrop(options: FileDropOptions): Module {
       closing.abort()
       await watching
     },
+  }
+}
+
+/** @throws ChannelsError `INVALID_OPTION`, `UNKNOWN_KEY`. */
+function checkKey(
+  channels: Channels<AnyChannels>,
+  channel: string,
+  key: FileDropOptions['key'],
+): void {
+  const shape = channels.shapeOf(channel as never)
+  const isBasket = shape === 'basket' || shape === 'dynamicBasket'
+  if (isBasket !== (key !== undefined)) {
+    throw new ChannelsError(
+      'INVALID_OPTION',
+      isBasket
+        ? `"${channel}" is a basket: say with \`key\` on which of its keys the files' records tick`
+        : `"${channel}" is no basket: leave \`key\` out`,
+      { channel },
+    )
+  }
+  if (typeof key !== 'string' || shape !== 'basket') return
+  const keys: readonly string[] = channels.keysOf(channel as never)
+  if (!keys.includes(key)) throw unknownKey(channel, key, keys)
+}
+
+/** Sets a channel, or the keys of a basket, to what `take` makes of what is dropped. */
+function setFromFiles(
+  channels: Channels<AnyChannels>,
+  channel: string,
+  dropped: Edge<Dropped>,
+  take: (
+    context: NodeContext,
+    dropped: Dropped,
+  ) => { readonly key: string | undefined; readonly value: unknown } | undefined,
+): void {
+  const set = channels.setChannel.bind(channels) as (name: string, edge: unknown) => void
+  const shape = channels.shapeOf(channel as never)
+  if (shape === 'dynamicBasket') {
+    const basket = basketNode<string, unknown>()
+    set(
+      channel,
+      basket('complete', { dropped }, ({ dropped }, elements, context) => () => {
+        const taken = take(context, dropped.value)
+        if (taken?.key !== undefined) elements.emit(taken.key, taken.value)
+      }),
+    )
+  } else if (shape === 'basket') {
+    const keys: readonly string[] = channels.keysOf(channel as never)
+    const keyed = multiNode<Record<string, unknown>>()
+    set(
+      channel,
+      keyed('complete', { dropped }, keys, ({ dropped }, outputs, context) => () => {
+        const taken = take(context, dropped.value)
+        if (taken?.key !== undefined) outputs[taken.key]?.emit(taken.value)
+      }),
+    )
+  } else {
+    set(
+      channel,
+      node(
+        'complete',
+        { dropped },
+        ({ dropped }, context) =>
+          () =>
+            take(context, dropped.value)?.value,
+      ),
+    )
   }
 }
 

@@ -46,6 +46,10 @@ interface Row {
 /**
  * Inserts each record that ticks into a table: a column for each field, nested values as JSON text, absent ones as NULL. Rows go
  * in transactions, in order; one that the database refuses is dropped, counted and logged, and takes no other with it.
+ *
+ * What is committed stays. A stop writes all that waits, within its time; a process that is killed loses the rows that wait, `maxPending`
+ * at most and mostly those of the last few milliseconds: let sources begin again where they were, and give tables a key, if none may be
+ * missing. A COMMIT whose answer is lost is done again: a key in the table keeps such rows from being there twice.
  * @example `sqlSink({ database: 'ticks.duckdb', tables: [{ channel: 'orders' }] })`
  */
 export function sqlSink(options: SqlSinkOptions): Module {

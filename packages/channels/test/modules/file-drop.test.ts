@@ -2,7 +2,14 @@ import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from '
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { basket, channel, defineChannels, type Gateway, struct } from '../../src/index.js'
+import {
+  basket,
+  channel,
+  defineChannels,
+  dynamicBasket,
+  type Gateway,
+  struct,
+} from '../../src/index.js'
 import { fileDrop } from '../../src/modules/index.js'
 import { eventually, keepingLogger, running, temporaryFolder } from './support.js'
 
@@ -166,10 +173,48 @@ test('a stop in the middle of a file is gone on from at the next start', async (
   await eventually(() => expect(second.seen).toEqual(['4', '5']))
 })
 
-test('a basket is refused as a place for files', async () => {
-  const drop = fileDrop({ channel: 'keyed', folder: temporaryFolder() })
-  await expect(running(channels, [drop])).rejects.toMatchObject({
-    code: 'INVALID_OPTION',
-    module: 'file-drop keyed',
+test('into a basket goes to the key that is said, of each record and file', async () => {
+  const folder = temporaryFolder()
+  const { told, logger } = keepingLogger()
+  const options = { folder, pollMs: 1, logger }
+  const key = (record: unknown, file: string) =>
+    (record as Partial<Order>).symbol ?? file.slice(0, -'.json'.length)
+  const living = defineChannels({
+    fixed: basket(['A', 'B'], z.number()),
+    one: basket(['A', 'B'], z.number()),
+    coming: dynamicBasket(Order),
   })
+  writeFileSync(join(folder, 'B.json'), '[1, 2]')
+  writeFileSync(join(folder, 'C.json'), '[3, {"symbol":"X"}, {"symbol":"Y","quantity":2}]')
+  const gateway = await running(living, [
+    fileDrop({ ...options, channel: 'fixed', key }),
+    fileDrop({ ...options, channel: 'one', key: 'A' }),
+    fileDrop({ ...options, channel: 'coming', key }),
+  ])
+  const { channels: live } = gateway
+  await eventually(() => {
+    expect(live.last('fixed')).toEqual({ B: 2 })
+    expect(live.last('one')).toEqual({ A: 3 })
+    expect(Object.keys(live.last('coming') ?? {})).toEqual(['X', 'Y'])
+  })
+  expect(live.last('coming', 'Y')).toMatchObject({ symbol: 'Y', quantity: 2 })
+  await eventually(() => {
+    const unknown = told.filter(
+      ([, , { err }]) => (err as { code?: string }).code === 'UNKNOWN_KEY',
+    )
+    expect(unknown.map(([, , { file, record }]) => [file, record])).toEqual([
+      ['C.json', 1],
+      ['C.json', 2],
+      ['C.json', 3],
+    ])
+  })
+})
+
+test.each([
+  ['a basket without a key', { channel: 'keyed' }, 'INVALID_OPTION'],
+  ['a key of no basket', { channel: 'orders', key: 'A' }, 'INVALID_OPTION'],
+  ['a key that the basket does not have', { channel: 'keyed', key: 'Z' }, 'UNKNOWN_KEY'],
+])('%s is refused', async (_, options, code) => {
+  const drop = fileDrop({ folder: temporaryFolder(), ...options })
+  await expect(running(channels, [drop])).rejects.toMatchObject({ code, module: drop.name })
 })
