@@ -1,4 +1,4 @@
-import { Edge, type Graph } from '@gw/core'
+import { carriesBasket, Edge, type Graph } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import type { Channels } from './channels.js'
 import type { ChannelDefinition, StateOptions } from './contract.js'
@@ -73,19 +73,14 @@ export class ModuleChannels {
   setChannel(name: string, edge: unknown, key?: string): void {
     this.#checkOpen('setChannel', name)
     const channel = this.#channel(name)
-    const details = { channel: name, module: this.#me.module.name }
     if (key !== undefined) {
-      const slot = channel.slot(key)
-      this.#wiring.provide(
-        slot,
-        checkEdge(edge, `the key "${key}" of "${name}"`, details),
-        this.#me,
-      )
+      this.#provide(channel.slot(key), edge, `the key "${key}" of "${name}"`)
     } else if (channel.isBasket && !channel.isDynamic) {
-      for (const [slot, one] of this.#edgesByKey(channel, edge))
-        this.#wiring.provide(slot, one, this.#me)
+      for (const [key, one] of this.#edgesByKey(channel, edge)) {
+        this.#provide(channel.slot(key), one, `the key "${key}" of "${name}"`)
+      }
     } else {
-      this.#wiring.provide(channel.slot(undefined), checkEdge(edge, `"${name}"`, details), this.#me)
+      this.#provide(channel.slot(undefined), edge, `"${name}"`)
     }
   }
 
@@ -149,9 +144,23 @@ export class ModuleChannels {
     return slot.edge
   }
 
-  #edgesByKey(channel: WiredChannel, edges: unknown): readonly (readonly [Slot, Edge<unknown>])[] {
-    const { name } = channel
+  #provide(slot: Slot, given: unknown, where: string): void {
+    const { name, isDynamic } = slot.channel
     const details = { channel: name, module: this.#me.module.name }
+    const edge = checkEdge(given, where, details)
+    if (carriesBasket(edge) === !isDynamic) {
+      throw new ChannelsError(
+        'WRONG_EDGE',
+        isDynamic
+          ? `"${name}" is a basket whose keys come and go, and is set to the edge "${edge.node.path}", which is none: set it to what basketNode, dynamic or dynamicDemultiplex gives`
+          : `${where} is set to the basket "${edge.node.path}", whose keys come and go: declare the channel as a dynamicBasket, or collect the basket to a value`,
+        details,
+      )
+    }
+    this.#wiring.provide(slot, edge, this.#me)
+  }
+
+  #edgesByKey(channel: WiredChannel, edges: unknown): readonly (readonly [string, unknown])[] {
     const isMap =
       typeof edges === 'object' &&
       edges !== null &&
@@ -160,16 +169,11 @@ export class ModuleChannels {
     if (!isMap) {
       throw new ChannelsError(
         'WRONG_EDGE',
-        `"${name}" is a basket and is set to one edge: give a key with it, or an object with an edge for each key`,
-        details,
+        `"${channel.name}" is a basket and is set to one edge: give a key with it, or an object with an edge for each key`,
+        { channel: channel.name, module: this.#me.module.name },
       )
     }
-    return Object.entries(edges)
-      .filter(([, edge]) => edge !== undefined)
-      .map(([key, edge]) => [
-        channel.slot(key),
-        checkEdge(edge, `the key "${key}" of "${name}"`, details),
-      ])
+    return Object.entries(edges).filter(([, edge]) => edge !== undefined)
   }
 
   #checkOpen(method: string, name: string): void {

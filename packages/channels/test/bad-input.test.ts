@@ -1,4 +1,4 @@
-import { constant, Graph } from '@gw/core'
+import { constant, dynamicDemultiplex, Graph } from '@gw/core'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import {
@@ -228,6 +228,27 @@ describe('a module is refused, and named, for', () => {
       (c) => c.setChannel('fixed', [c.getChannel('records')]),
       'WRONG_EDGE',
       /is a basket/,
+    ],
+    [
+      'a basket that comes and goes set to one edge',
+      (c) => c.setChannel('living', constant(c.graph, { k: 'x', n: 1 })),
+      'WRONG_EDGE',
+      /"living" is a basket whose keys come and go, and is set to the edge "m\/constant", which is none/,
+    ],
+    [
+      'such a basket set to an object of edges',
+      (c) => c.setChannel('living', { x: c.getChannel('records') }),
+      'WRONG_EDGE',
+      /"living" is set to object, not to an edge/,
+    ],
+    [
+      'a channel set to such a basket',
+      (c) => {
+        const records = c.getChannel('records')
+        c.setChannel('records', dynamicDemultiplex(records, records))
+      },
+      'WRONG_EDGE',
+      /"records" is set to the basket "m\/dynamicDemultiplex", whose keys come and go/,
     ],
     [
       'an unknown key that is set',

@@ -1,5 +1,5 @@
 import { GraphError } from './errors.js'
-import { type Edge, outputOf } from './graph.js'
+import { DelayedEdge, Edge } from './graph.js'
 import { flatten, type InputDeclarations, type InputsOf, viewOf } from './inputs.js'
 import type { Instance } from './instance.js'
 import { instanceOf } from './instance-node-context.js'
@@ -28,6 +28,18 @@ export interface BasketView<K, out T> {
 
 /** An edge that carries a basket of changing keys; it ticks when a key ticks, is added or is removed. */
 export type DynamicBasket<K, T> = Edge<BasketView<K, T>>
+
+/** @internal An edge that is known to carry a basket. */
+export class BasketEdge<K, T> extends Edge<BasketView<K, T>> {}
+
+/**
+ * Whether an edge carries a basket: whether a basket node or dynamic sub-graphs tick it. What other nodes pass on does not, as it would
+ * miss what is removed. `undefined` of a delayed edge that is not bound yet.
+ */
+export function carriesBasket(edge: Edge<unknown>): boolean | undefined {
+  if (!(edge instanceof DelayedEdge)) return edge instanceof BasketEdge
+  return edge.target === undefined ? undefined : carriesBasket(edge.target)
+}
 
 /** The producing side of a {@link DynamicBasket}. */
 export interface BasketOutput<K, T> extends BasketView<K, T> {
@@ -60,7 +72,7 @@ export function basketNode<K, T>(): <I extends InputDeclarations>(
 ) => DynamicBasket<K, T> {
   return (name, inputs, setup) => {
     const { graph, edges, shape } = flatten(name, inputs)
-    return outputOf(
+    return new BasketEdge<K, T>(
       graph.add({
         name,
         inputs: edges,
@@ -73,6 +85,7 @@ export function basketNode<K, T>(): <I extends InputDeclarations>(
           }
         },
       }),
+      0,
     )
   }
 }

@@ -1,4 +1,4 @@
-import { type BasketView, type DynamicBasket, LiveBasket } from './basket.js'
+import { BasketEdge, type BasketView, type DynamicBasket, LiveBasket } from './basket.js'
 import { GraphError } from './errors.js'
 import { type Edge, Graph, outputOf } from './graph.js'
 import { Instance, type InstanceHost } from './instance.js'
@@ -120,7 +120,7 @@ function declare<K, T>(
       return () => node.step()
     },
   })
-  return Array.from({ length: outputs }, (_, i) => outputOf<BasketView<K, unknown>>(spec, i))
+  return Array.from({ length: outputs }, (_, i) => new BasketEdge<K, unknown>(spec, i))
 }
 
 /** An edge around the sub-graphs. */

@@ -11,6 +11,7 @@ export {
   type BasketOutput,
   type BasketView,
   basketNode,
+  carriesBasket,
   type DynamicBasket,
 } from './basket.js'
 export {
