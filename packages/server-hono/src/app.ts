@@ -1,9 +1,9 @@
 import { Hono } from 'hono'
-import { cors } from 'hono/cors'
 import { HTTPException } from 'hono/http-exception'
 import type { Registry } from 'prom-client'
 import { WebServerError } from './errors.js'
 import type { GatewayContext, GatewayEnv } from './http/context.js'
+import { corsOf } from './http/cors.js'
 import { problemOf } from './http/problem.js'
 import { slashRedirect } from './http/redirect.js'
 import { problemHeaders, SECURE_HEADERS } from './http/respond.js'
@@ -52,7 +52,7 @@ export function createApp(
       if (!c.res.headers.has(name)) c.res.headers.set(name, value)
     }
   })
-  if (settings.cors !== undefined) app.use('*', corsOf(settings.cors.origins))
+  if (settings.cors !== undefined) app.use('*', corsOf(settings.cors))
   for (const middleware of settings.middleware) app.use('*', middleware)
 
   serveTicks(app, service)
@@ -71,31 +71,6 @@ export function createApp(
   serveMetrics(app, service, metrics)
   serveModules(app, service)
   return app
-}
-
-function corsOf(origins: readonly string[] | '*'): ReturnType<typeof cors> {
-  return cors({
-    origin: origins === '*' ? '*' : [...origins],
-    allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowHeaders: [
-      'Content-Type',
-      'X-API-Key',
-      'Authorization',
-      'token',
-      'If-None-Match',
-      'Idempotency-Key',
-      'Last-Event-ID',
-    ],
-    exposeHeaders: [
-      'ETag',
-      'X-Gateway-Kind',
-      'X-Gateway-Position',
-      'X-Gateway-State-By',
-      'Retry-After',
-    ],
-    credentials: origins !== '*',
-    maxAge: 600,
-  })
 }
 
 /** Where a person without a key is sent who opens a page outside the API; else undefined. */

@@ -8,7 +8,7 @@ import { createApp } from './app.js'
 import { type Audit, connectAudit } from './audit.js'
 import { type Controls, connectControls } from './controls.js'
 import type { GatewayEnv } from './http/context.js'
-import { hotPath } from './http/hot-path.js'
+import { HotPath } from './http/hot-path.js'
 import { listenTcp, listenUnix } from './http/listen.js'
 import { Listener } from './http/listener.js'
 import { type Problem, problem } from './http/problem.js'
@@ -134,12 +134,12 @@ class WebServerModule implements WebServer {
     const listener = requestListener(app)
     // The hot path answers at once, from what this gateway has itself.
     const isPlain = settings.middleware.length === 0 && channels.hear === undefined
-    const hot = isPlain ? hotPath(service) : () => false
+    const hotPath = isPlain ? new HotPath(service) : undefined
     const newListener = (): Listener => {
       const added = new Listener(
         settings.limits,
         (request, response) => {
-          if (!hot(request, response)) listener(request, response)
+          if (hotPath?.takes(request, response) !== true) listener(request, response)
         },
         this.upgrade,
       )

@@ -147,6 +147,28 @@ describe('peers that do not play along', () => {
     expect(raw.text).toMatch(/^HTTP\/1.1 408 /)
   })
 
+  test.each(['send/orders', 'stage/orders'])(
+    'a client that goes within the body of %s is no fault of ours',
+    async (path) => {
+      const faults: string[] = []
+      const log = {
+        info() {},
+        warn() {},
+        error: (_: object, message?: string) => void faults.push(String(message)),
+      }
+      const served = await serve({ log })
+      const raw = await openRaw(served.url)
+      raw.say(
+        `POST /api/v1/${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
+      )
+      const counted = async (): Promise<string> => (await served.get('/metrics')).text()
+      await expect.poll(counted).toContain('gateway_http_connections 2')
+      raw.socket.destroy()
+      await expect.poll(counted).toMatch(/method="POST",group="\w+",status="408"\} 1/)
+      expect(faults).toEqual([])
+    },
+  )
+
   test('headers beyond the bound are refused with 431, and what is no HTTP with 400', async () => {
     const served = await serve()
     const long = await openRaw(served.url)

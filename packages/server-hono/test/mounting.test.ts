@@ -162,3 +162,20 @@ test('middleware runs before every route', async () => {
   expect((await served.get('last/orders')).status).toBe(200)
   expect((await served.get('last/orders', { headers: { blocked: '1' } })).status).toBe(451)
 })
+
+test('a body that middleware has read is there for the routes too', async () => {
+  const read: string[] = []
+  const served = await serve({
+    middleware: [
+      async (c, next) => {
+        read.push(await c.req.text())
+        await next()
+      },
+    ],
+  })
+  const sent = await served.post('send/orders', { symbol: 'a' })
+  expect(await sent.json()).toMatchObject([{ symbol: 'a' }])
+  expect((await served.post('stage/orders', { symbol: 'b' })).status).toBe(200)
+  expect((await served.get('last/orders')).status).toBe(200)
+  expect(read).toEqual(['{"symbol":"a"}', '{"symbol":"b"}', ''])
+})

@@ -1,0 +1,40 @@
+import type { MiddlewareHandler } from 'hono'
+import { cors } from 'hono/cors'
+import type { CorsOptions } from '../options.js'
+
+const EXPOSED = [
+  'ETag',
+  'X-Gateway-Kind',
+  'X-Gateway-Position',
+  'X-Gateway-State-By',
+  'Retry-After',
+]
+
+/** Lets pages of other origins read answers. */
+export function corsOf({ origins }: CorsOptions): MiddlewareHandler {
+  return cors({
+    origin: origins === '*' ? '*' : [...origins],
+    allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowHeaders: [
+      'Content-Type',
+      'X-API-Key',
+      'Authorization',
+      'token',
+      'If-None-Match',
+      'Idempotency-Key',
+      'Last-Event-ID',
+    ],
+    exposeHeaders: EXPOSED,
+    credentials: origins !== '*',
+    maxAge: 600,
+  })
+}
+
+/** What {@link corsOf} adds to answers to a request that names no origin. */
+export function corsHeaders(options: CorsOptions | undefined): Readonly<Record<string, string>> {
+  if (options === undefined) return {}
+  const exposed = { 'Access-Control-Expose-Headers': EXPOSED.join(',') }
+  return options.origins === '*'
+    ? { 'Access-Control-Allow-Origin': '*', ...exposed }
+    : { 'Access-Control-Allow-Credentials': 'true', ...exposed, Vary: 'Origin' }
+}
