@@ -203,6 +203,7 @@ const headers: fc.Arbitrary<Record<string, string>> = fc
     header('Idempotency-Key', ['1', '2']),
     header('X-Who', ['ann', 'ann', 'ann', 'ben', 'zoe', 'ann, ben']),
     header('Cookie', ['a=b']),
+    header('Host', ['Gateway:80', '[::1]:80', 'a_b', 'ä', 'a b', 'a/b', 'a@b', 'a:b', 'a?b', '']),
     header('X-Forwarded-For', ['1.2.3.4']),
   )
   .map((all) => Object.assign({}, ...all))

@@ -39,6 +39,9 @@ export class HotPath {
   /** The same, names and values in turn. */
   readonly #flatHeaders: readonly string[]
 
+  /** The last host that was asked for. */
+  #host: string | undefined
+
   constructor(service: Service) {
     this.#service = service
     this.#headers = { ...SECURE_HEADERS, ...corsHeaders(service.settings.cors) }
@@ -51,10 +54,25 @@ export class HotPath {
     const group = method === 'GET' ? LAST : method === 'POST' ? SEND : undefined
     if (group === undefined || !url.startsWith(group)) return false
     const target = plainTarget(this.#service, url, group)
-    if (target === undefined || !isPlain(request)) return false
+    if (target === undefined || !this.#isPlain(request)) return false
     const exchange: Exchange = { request, response, target }
     this.#turn.add(() => this.#enter(exchange))
     return true
+  }
+
+  /** Whether nothing in the headers asks for more than a plain answer, or is to be refused. */
+  #isPlain({ headers }: IncomingMessage): boolean {
+    const { host } = headers
+    if (host !== this.#host) {
+      if (host === undefined || !isHost(host)) return false
+      this.#host = host
+    }
+    return (
+      headers.origin === undefined &&
+      headers['if-none-match'] === undefined &&
+      headers['idempotency-key'] === undefined &&
+      headers.expect === undefined
+    )
   }
 
   #enter(exchange: Exchange): void {
@@ -180,12 +198,7 @@ function plainTarget(service: Service, url: string, group: string): Target | und
   return info === undefined || info.kind === 'basket' ? undefined : { info, key: undefined }
 }
 
-/** Whether nothing in the headers asks for more than a plain answer. */
-function isPlain({ headers }: IncomingMessage): boolean {
-  return (
-    headers.origin === undefined &&
-    headers['if-none-match'] === undefined &&
-    headers['idempotency-key'] === undefined &&
-    headers.expect === undefined
-  )
+function isHost(text: string): boolean {
+  const url = `http://${text}`
+  return URL.canParse(url) && new URL(url).host === text
 }
