@@ -16,7 +16,7 @@ export class Program {
   /** Number of each node by its place in the graph; {@link NOT_NEEDED}. */
   readonly #numberOf: Int32Array
   /** Of a node with several outputs, where in {@link others} the second one is. */
-  readonly #secondOutput = new Map<number, number>()
+  #secondOutput: Map<number, number> | undefined
   #length = 0
 
   constructor(nodes: readonly NodeSpec[], graphSize: number, cycle: Cycle) {
@@ -29,7 +29,10 @@ export class Program {
       const { id, outputs } = nodes[i] as NodeSpec
       this.#numberOf[id] = i
       if (outputs > 0) this.outputs[i] = new Series(cycle)
-      if (outputs > 1) this.#secondOutput.set(i, this.others.length)
+      if (outputs > 1) {
+        this.#secondOutput ??= new Map()
+        this.#secondOutput.set(i, this.others.length)
+      }
       for (let port = 1; port < outputs; port++) this.others.push(new Series(cycle))
     }
     this.#link()
@@ -52,7 +55,7 @@ export class Program {
 
   outputSeries(node: number): Series[] {
     const { outputs } = this.nodes[node] as NodeSpec
-    const second = this.#secondOutput.get(node) ?? 0
+    const second = this.#secondOutput?.get(node) ?? 0
     return outputs === 0
       ? []
       : [this.outputs[node] as Series, ...this.others.slice(second, second + outputs - 1)]
@@ -79,7 +82,7 @@ export class Program {
     const { node, port } = resolve(edge)
     const number = this.#numberOf[node.id] as number
     if (port === 0 || number === NOT_NEEDED) return number
-    return this.nodes.length + (this.#secondOutput.get(number) as number) + port - 1
+    return this.nodes.length + (this.#secondOutput?.get(number) as number) + port - 1
   }
 
   /** First outputs have the numbers of their nodes, the others come behind. */

@@ -162,40 +162,32 @@ export class NodeSpec {
   }
 }
 
-/** Kinds that are shared, by all that tells them apart. Names and shapes are mostly written in code, so they are few. */
-const kinds = new Map<string, NodeKind>()
-const MOST_KINDS = 1_000
-let lastKind: NodeKind | undefined
+/** Kinds that are shared, by name. Names and shapes are mostly written in code, so they are few. */
+const kinds = new Map<string, NodeKind[]>()
+const MOST_NAMES = 1_000
 
 function kindOf(declaration: NodeDeclaration | ShapedDeclaration): NodeKind {
   const { name, outputs = 1, sink = outputs === 0, feeds, shape } = declaration
   const passive = shape?.passive ?? declaration.passive
-  const isLast =
-    lastKind !== undefined &&
-    lastKind.name === name &&
-    lastKind.shape === shape &&
-    lastKind.outputs === outputs &&
-    lastKind.sink === sink &&
-    lastKind.passive === passive &&
-    lastKind.feeds === feeds
-  if (isLast) return lastKind as NodeKind
   const isShared =
-    feeds === undefined && (shape === undefined ? passive === undefined : shape.key !== undefined)
-  if (!isShared) return { name, passive, outputs, sink, feeds, shape }
-  const key = JSON.stringify([name, outputs, sink, shape?.key])
-  lastKind = kinds.get(key)
-  if (lastKind === undefined) {
-    lastKind = { name, passive, outputs, sink, feeds, shape }
-    if (kinds.size < MOST_KINDS) kinds.set(key, lastKind)
+    feeds === undefined && (shape === undefined ? passive === undefined : shape.isShared)
+  const known = isShared ? kinds.get(name) : undefined
+  for (const kind of known ?? []) {
+    if (kind.shape === shape && kind.outputs === outputs && kind.sink === sink) return kind
   }
-  return lastKind
+  const kind = { name, passive, outputs, sink, feeds, shape }
+  if (known !== undefined) known.push(kind)
+  else if (isShared && kinds.size < MOST_NAMES) kinds.set(name, [kind])
+  return kind
 }
+
+const NO_NAMES: readonly string[] = []
 
 /** The event graph while it is built: holds the nodes, knows nothing of time. It can be run any number of times. */
 export class Graph {
   /** @internal */
   readonly nodes: NodeSpec[] = []
-  #scope: Scope = { graph: this, names: [], path: '' }
+  #scope: Scope = { graph: this, names: NO_NAMES, path: '' }
   #beforeRun: (() => void)[] = []
 
   /** Runs `build` with `name` in front of the paths of all nodes that it declares; errors and descriptions show it. */

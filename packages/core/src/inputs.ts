@@ -42,8 +42,8 @@ export interface InputShape {
   readonly parts: readonly InputPart[]
   /** For each edge, whether it is passive; `undefined` when none is. */
   readonly passive: readonly boolean[] | undefined
-  /** What tells it from others that may be shared; `undefined` with a basket, which has as many edges as it likes. */
-  readonly key: string | undefined
+  /** Whether nodes that are declared alike share it: not with a basket, which has as many edges as it likes. */
+  readonly isShared: boolean
 }
 
 /** One named input: an edge, where `elements` is `undefined`; a list of so many; or a basket with such keys. */
@@ -92,7 +92,7 @@ export function flatten(name: string, inputs: InputDeclarations): FlatInputs {
       { node: name },
     )
   }
-  const shape = hasBaskets ? shapeOf(inputs, undefined) : sharedShape(inputs, key)
+  const shape = hasBaskets ? shapeOf(inputs, false) : sharedShape(inputs, key)
   // The copy has no room for more: a graph may have a million nodes.
   return { graph, edges: edges.slice(), shape }
 }
@@ -100,13 +100,14 @@ export function flatten(name: string, inputs: InputDeclarations): FlatInputs {
 function sharedShape(inputs: InputDeclarations, key: string): InputShape {
   let shape = shapes.get(key)
   if (shape === undefined) {
-    shape = shapeOf(inputs, key)
-    if (shapes.size < MOST_SHAPES) shapes.set(key, shape)
+    const isShared = shapes.size < MOST_SHAPES
+    shape = shapeOf(inputs, isShared)
+    if (isShared) shapes.set(key, shape)
   }
   return shape
 }
 
-function shapeOf(inputs: InputDeclarations, key: string | undefined): InputShape {
+function shapeOf(inputs: InputDeclarations, isShared: boolean): InputShape {
   const parts: InputPart[] = []
   let passive: boolean[] | undefined
   let edges = 0
@@ -125,7 +126,7 @@ function shapeOf(inputs: InputDeclarations, key: string | undefined): InputShape
       edges += keys.length
     }
   }
-  return { parts, passive, key }
+  return { parts, passive, isShared }
 }
 
 /** The series of a node, one an edge, in the shape of its declaration. */

@@ -32,7 +32,7 @@ export class Instance {
   #onStart: (() => void)[] = []
   readonly #onStop: (() => void)[] = []
   /** Of a sub-graph, the events that wait in the engine's queue: they are taken out with it. */
-  readonly #events: Set<ScheduledEvent> | undefined
+  #events: Set<ScheduledEvent> | undefined
   readonly #steps: Step[]
   /** Of a sub-graph, the events that its setups have scheduled for the present time. */
   readonly #initial: ScheduledEvent[] = []
@@ -43,7 +43,6 @@ export class Instance {
     this.engine = engine
     this.host = host
     this.#graph = graph
-    this.#events = host === undefined ? undefined : new Set()
     this.#program = compile(graph, engine.cycle)
     const { nodes, outputs, targets } = this.#program
     this.#steps = new Array(nodes.length).fill(neverRuns)
@@ -167,12 +166,13 @@ export class Instance {
   }
 
   schedule(event: ScheduledEvent, time: Timestamp): void {
-    if (this.#events === undefined) {
+    if (this.host === undefined) {
       this.engine.agenda.schedule(event, time)
     } else if (this.#isSettingUp && time === this.engine.now) {
       this.#initial.push(event)
     } else {
       this.engine.agenda.schedule(event, time)
+      this.#events ??= new Set()
       this.#events.add(event)
     }
   }

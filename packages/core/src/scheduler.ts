@@ -16,6 +16,11 @@ import type { SourceLoop, SourceLoopParts } from './source-loop.js'
  */
 const MOST_BLOCKS = 16
 
+// What small graphs do not need they share: there may be very many of them, one for each key of a basket.
+const NO_FLAGS = new Uint8Array(0)
+const NO_BLOCKS: (Block | undefined)[] = new Array(8).fill(undefined)
+const NO_RUNS = new Int32Array(8)
+
 /**
  * Runs, in a cycle, every node that a tick has marked, once each, in topological order.
  *
@@ -67,11 +72,13 @@ export class Scheduler {
     this.targets = targets
     this.#marked = new Int32Array(words)
     this.#hasFlags = groups > 1
-    this.#groups = new Uint8Array(groups)
-    this.#groupsOfGroups = new Uint8Array((groups + 63) >>> 6)
-    this.#blocks = new Array(words).fill(undefined)
+    this.#groups = this.#hasFlags ? new Uint8Array(groups) : NO_FLAGS
+    this.#groupsOfGroups = this.#hasFlags ? new Uint8Array((groups + 63) >>> 6) : NO_FLAGS
     this.#isChecked = new Uint8Array(steps.length)
-    this.#runsLeft = new Int32Array(words).fill(Number.isFinite(compileAfter) ? compileAfter : 0)
+    const generates = Number.isFinite(compileAfter)
+    const sharesNone = !generates && words <= NO_RUNS.length
+    this.#blocks = sharesNone ? NO_BLOCKS : new Array(words).fill(undefined)
+    this.#runsLeft = sharesNone ? NO_RUNS : new Int32Array(words).fill(generates ? compileAfter : 0)
   }
 
   /** Ticks `series` in this cycle and marks its consumers. */
