@@ -4,7 +4,7 @@ import { flatten, type InputDeclarations, type InputsOf, viewOf } from './inputs
 import type { Instance } from './instance.js'
 import { instanceOf } from './instance-node-context.js'
 import type { NodeContext } from './node-context.js'
-import type { Series } from './series.js'
+import { NEVER, type Series } from './series.js'
 
 /**
  * A basket whose keys come and go while the graph runs, as its consumers see it in a cycle. It is live: keep what you
@@ -90,10 +90,14 @@ export function basketNode<K, T>(): <I extends InputDeclarations>(
   }
 }
 
-interface Entry<T> {
+/** @internal A key of a basket, with its last value. */
+export interface BasketEntry<K, T> {
+  readonly key: K
   value: T
   /** Cycle of the last tick. */
   stamp: number
+  /** Whether the key lives. */
+  isIn: boolean
 }
 
 const NO_KEYS: readonly never[] = []
@@ -102,7 +106,7 @@ const NO_KEYS: readonly never[] = []
 export class LiveBasket<K, T> implements BasketOutput<K, T> {
   readonly #instance: Instance
   readonly #series: Series
-  readonly #entries = new Map<K, Entry<T>>()
+  readonly #entries = new Map<K, BasketEntry<K, T>>()
   // What happened in the cycle of the last change; the arrays are used again.
   readonly #ticked: K[] = []
   readonly #added: K[] = []
@@ -142,22 +146,31 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
   }
 
   emit(key: K, value: T): void {
+    this.emitAt(this.entry(key), value)
+  }
+
+  /** The entry of a key, to emit by: whoever ticks it often need not look it up. It is new when the key does not live. */
+  entry(key: K): BasketEntry<K, T> {
+    return this.#entries.get(key) ?? { key, value: undefined as T, stamp: NEVER, isIn: false }
+  }
+
+  /** Ticks the key of an entry, as {@link emit} does. */
+  emitAt(entry: BasketEntry<K, T>, value: T): void {
+    const { key } = entry
     this.#change()
     const { stamp } = this.#series
-    const entry = this.#entries.get(key)
-    if (entry === undefined) {
-      this.#entries.set(key, { value, stamp })
+    if (!entry.isIn) {
+      entry.isIn = true
+      this.#entries.set(key, entry)
       this.#added.push(key)
-    } else {
-      if (entry.stamp === stamp) {
-        throw new GraphError(
-          'OUTPUT_TWICE',
-          `key ${JSON.stringify(key)} of the basket has ticked in this cycle already: emit each key once a cycle`,
-        )
-      }
-      entry.value = value
-      entry.stamp = stamp
+    } else if (entry.stamp === stamp) {
+      throw new GraphError(
+        'OUTPUT_TWICE',
+        `key ${JSON.stringify(key)} of the basket has ticked in this cycle already: emit each key once a cycle`,
+      )
     }
+    entry.value = value
+    entry.stamp = stamp
     this.#ticked.push(key)
   }
 
@@ -177,6 +190,7 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
       )
     }
     this.#entries.delete(key)
+    entry.isIn = false
     this.#removed.push(key)
   }
 

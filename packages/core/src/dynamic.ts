@@ -131,27 +131,59 @@ interface Outer {
 }
 
 /** The sub-graph of one key, while it runs. */
-interface Living<K> {
+class Living<K> implements InstanceHost {
   readonly key: K
   readonly instance: Instance
   /** The series of the element, and of the outer edges; `undefined` where nothing inside reads them. */
   readonly element: Series | undefined
   readonly imports: readonly (Series | undefined)[]
   /** Whether it has something to run in this cycle. */
-  isAwake: boolean
+  isAwake = false
   /** Whether its ticks still count: not after its key was removed. */
-  isHeard: boolean
+  isHeard = true
+  readonly #node: DynamicNode<K, unknown>
+
+  constructor(
+    node: DynamicNode<K, unknown>,
+    key: K,
+    graph: Graph,
+    element: Edge<unknown>,
+    imported: readonly (Edge<unknown> | undefined)[],
+  ) {
+    this.#node = node
+    this.key = key
+    this.instance = new Instance(node.parent.engine, graph, this)
+    this.element = this.instance.seriesOf(element)
+    this.imports = imported.map((edge) => edge && this.instance.seriesOf(edge))
+  }
+
+  get sharedPath(): string {
+    return this.#node.context.sharedPath
+  }
+
+  get path(): string {
+    return `${this.#node.context.path}[${String(this.key)}]`
+  }
+
+  wake(): void {
+    if (!this.isAwake) this.#node.wake(this)
+  }
+
+  release(): void {
+    this.#node.release(this)
+  }
 }
 
-class DynamicNode<K, T> implements InstanceHost {
+class DynamicNode<K, T> {
   readonly #basket: Series<BasketView<K, T>>
   readonly #outer: readonly Outer[]
   readonly #baskets: readonly LiveBasket<K, unknown>[]
-  readonly #context: InstanceNodeContext
-  readonly #parent: Instance
+  readonly context: InstanceNodeContext
+  readonly parent: Instance
   readonly #build: (sub: SubGraph<K, T>, inputs: unknown) => readonly Edge<unknown>[]
   readonly #living = new Map<K, Living<K>>()
-  readonly #byInstance = new Map<Instance, Living<K>>()
+  /** Those, and the ones that end after this cycle. */
+  readonly #all = new Set<Living<K>>()
   /** Those that have something to run in this cycle, in the order in which they were woken. */
   #awake: Living<K>[] = []
   #spare: Living<K>[] = []
@@ -169,16 +201,12 @@ class DynamicNode<K, T> implements InstanceHost {
   ) {
     this.#basket = basket
     this.#outer = outer
-    this.#context = context as InstanceNodeContext
-    this.#parent = instanceOf(context)
-    this.#baskets = results.map((series) => new LiveBasket(this.#parent, series))
+    this.context = context as InstanceNodeContext
+    this.parent = instanceOf(context)
+    this.#baskets = results.map((series) => new LiveBasket(this.parent, series))
     this.#build = build
     this.#nextCycle = new NextCycle(context)
     context.onStop(() => this.#stopAll())
-  }
-
-  get sharedPath(): string {
-    return this.#context.sharedPath
   }
 
   step(): void {
@@ -200,25 +228,21 @@ class DynamicNode<K, T> implements InstanceHost {
     this.#isRunning = false
   }
 
-  wake(instance: Instance): void {
-    const living = this.#byInstance.get(instance)
-    if (living === undefined || living.isAwake) return
+  /** A sub-graph has something to run in this cycle. */
+  wake(living: Living<K>): void {
+    if (living.instance.hasStopped) return
     living.isAwake = true
     this.#awake.push(living)
-    if (!this.#isRunning) this.#context.run()
+    if (!this.#isRunning) this.context.run()
   }
 
-  release(instance: Instance): void {
-    const living = this.#byInstance.get(instance)
+  /** A sub-graph wants to end after this cycle. */
+  release(living: Living<K>): void {
     // It may have ended itself in this cycle already, or its key may have gone.
-    if (living === undefined || this.#living.get(living.key) !== living) return
+    if (this.#living.get(living.key) !== living) return
     this.#living.delete(living.key)
     if (this.#ended.push(living.key) === 1) this.#nextCycle.schedule(undefined)
     this.#stopAfterCycle(living)
-  }
-
-  pathOf(instance: Instance): string {
-    return `${this.#context.path}[${String(this.#byInstance.get(instance)?.key)}]`
   }
 
   #followBasket(view: BasketView<K, T>): void {
@@ -248,7 +272,7 @@ class DynamicNode<K, T> implements InstanceHost {
   }
 
   #tickAll(outer: number, value: unknown): void {
-    for (const { instance, imports } of this.#byInstance.values()) {
+    for (const { instance, imports } of this.#all) {
       const series = imports[outer]
       // In the cycle of the making, the making itself has done it.
       if (series !== undefined && !series.ticked) instance.tick(series, value)
@@ -262,7 +286,6 @@ class DynamicNode<K, T> implements InstanceHost {
       isSnap ? undefined : importedEdge<unknown>(graph, name),
     )
     const edges = this.#build({ graph, key, edge: element }, this.#inputsOf(imported))
-    let living: Living<K> | undefined
     for (let i = 0; i < edges.length; i++) {
       graph.add({
         name: 'dynamic.output',
@@ -270,23 +293,17 @@ class DynamicNode<K, T> implements InstanceHost {
         outputs: 0,
         setup: ([result]) => {
           const basket = this.#baskets[i] as LiveBasket<K, unknown>
+          const entry = basket.entry(key)
           return () => {
-            if (living?.isHeard === true) basket.emit(key, (result as Series).value)
+            if (living.isHeard) basket.emitAt(entry, (result as Series).value)
           }
         },
       })
     }
-    const instance = new Instance(this.#parent.engine, graph, this)
-    living = {
-      key,
-      instance,
-      element: instance.seriesOf(element),
-      imports: imported.map((edge) => edge && instance.seriesOf(edge)),
-      isAwake: false,
-      isHeard: true,
-    }
+    const living = new Living(this as DynamicNode<K, unknown>, key, graph, element, imported)
+    const { instance } = living
     this.#living.set(key, living)
-    this.#byInstance.set(instance, living)
+    this.#all.add(living)
     for (let i = 0; i < this.#outer.length; i++) {
       const { series } = this.#outer[i] as Outer
       if (series.valid) showAsValid(living.imports[i], series)
@@ -316,22 +333,22 @@ class DynamicNode<K, T> implements InstanceHost {
   }
 
   #stopAfterCycle(living: Living<K>): void {
-    this.#context.afterCycle(() => {
-      this.#byInstance.delete(living.instance)
+    this.context.afterCycle(() => {
+      this.#all.delete(living)
       living.instance.stop()
     })
   }
 
   #stopAll(): void {
     let failure: { readonly error: unknown } | undefined
-    for (const instance of this.#byInstance.keys()) {
+    for (const { instance } of this.#all) {
       try {
         instance.stop()
       } catch (error) {
         failure ??= { error }
       }
     }
-    this.#byInstance.clear()
+    this.#all.clear()
     this.#living.clear()
     if (failure !== undefined) throw failure.error
   }

@@ -10,16 +10,16 @@ import { type Input, LONG_AGO, NEVER, type Series, SharedInput } from './series.
 import type { SourceLoop, SourceLoopParts } from './source-loop.js'
 import type { Timestamp } from './time.js'
 
-/** What runs an instance inside its own turn: the node that made a sub-graph. */
+/** What runs an instance inside its own turn: the node that made a sub-graph, for this one of its sub-graphs. */
 export interface InstanceHost {
   /** The path that all instances of the node share. */
   readonly sharedPath: string
   /** The path of the node, with what tells its instances apart. */
-  pathOf(instance: Instance): string
-  /** Something ticked in `instance`: it has to run in this cycle. */
-  wake(instance: Instance): void
-  /** `instance` wants to end after this cycle. */
-  release(instance: Instance): void
+  readonly path: string
+  /** Something ticked in the instance: it has to run in this cycle. */
+  wake(): void
+  /** The instance wants to end after this cycle. */
+  release(): void
 }
 
 /** A graph that is run: the one of a run, or a sub-graph inside it. It has its own schedule, and the engine's time and queue. */
@@ -63,7 +63,7 @@ export class Instance {
 
   /** Where it stands in the run: the path of the node that made it; empty for the run's own graph. */
   get path(): string {
-    return this.host?.pathOf(this) ?? ''
+    return this.host?.path ?? ''
   }
 
   pathOf(node: number): string {
@@ -117,7 +117,7 @@ export class Instance {
   /** Ticks a series in the cycle that is being formed. For sources. */
   tick(series: Series, value: unknown): void {
     this.#scheduler.tick(series, value)
-    if (this.host !== undefined) this.host.wake(this)
+    if (this.host !== undefined) this.host.wake()
   }
 
   /** Ticks an output of the node that runs. */
@@ -128,7 +128,7 @@ export class Instance {
   /** Makes a node run in this cycle, which is being formed. */
   mark(node: number): void {
     this.#scheduler.mark(node)
-    if (this.host !== undefined) this.host.wake(this)
+    if (this.host !== undefined) this.host.wake()
   }
 
   /** Generates a loop over the cycles of a source, see `generateSourceLoop`, where it may and where that gains something. */
@@ -189,7 +189,7 @@ export class Instance {
 
   /** Ends the run after this cycle, or, of a sub-graph and if so asked, only the sub-graph. */
   stopAfterCycle(onlySubGraph: boolean): void {
-    if (onlySubGraph && this.host !== undefined) this.host.release(this)
+    if (onlySubGraph && this.host !== undefined) this.host.release()
     else this.engine.requestStop()
   }
 
