@@ -2,7 +2,10 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Authenticator, AuthResult, Credentials, Identity } from '@gw/protocol'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { WebSocket } from 'ws'
 import { externalKeys, httpValidator, type KeyValidator } from '../src/index.js'
+import { serve as serveGateway } from './support/serve.js'
+import { closing, openSocket } from './support/ways.js'
 
 const onFailure = vi.fn()
 beforeEach(() => onFailure.mockClear())
@@ -136,6 +139,19 @@ describe('a function', () => {
     expect(limited).toMatchObject({ code: 'TOO_MANY_REQUESTS' })
     expect(validate).toHaveBeenCalledTimes(2)
   })
+})
+
+test('a socket is closed when its key is good no more, and one of another key is not', async () => {
+  const known = new Set(['a', 'b'])
+  const validate: KeyValidator = (key) => (known.has(key) ? { name: 'ann' } : null)
+  const auth = externalKeys({ validate, cacheSeconds: 0, onFailure })
+  const { url } = await serveGateway({ auth, limits: { pingIntervalMs: 100 } })
+  const open = (key: string) => openSocket(url, { headers: { 'X-API-Key': key } })
+  const [a, b] = (await Promise.all([open('a'), open('b')])) as [WebSocket, WebSocket]
+  known.delete('b')
+  expect(await closing(b)).toBe(4401)
+  expect(a.readyState).toBe(WebSocket.OPEN)
+  a.terminate()
 })
 
 describe('a service', () => {
