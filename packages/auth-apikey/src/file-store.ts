@@ -1,4 +1,4 @@
-import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { ApiKeyError } from './errors.js'
 import type { KeyStore, StoredKey } from './key-store.js'
 import { parseStoredKeys } from './stored-keys.js'
@@ -19,8 +19,10 @@ export interface FileStoreOptions {
 export function fileStore(path: string, options: FileStoreOptions = {}): KeyStore {
   const { pollMs = 1_000, onProblem = (error) => process.emitWarning(error) } = options
   const listeners = new Set<() => void>()
-  let keys = readStoredKeys(path)
+  // Before the file is read: what changes meanwhile is seen at the next look.
   let seen = versionOf(path)
+  let keys = readStoredKeys(path)
+  let timer: NodeJS.Timeout | undefined
 
   const look = (): void => {
     const version = versionOf(path)
@@ -38,12 +40,15 @@ export function fileStore(path: string, options: FileStoreOptions = {}): KeyStor
   return {
     keys: () => keys,
     onChange(listener) {
-      if (listeners.size === 0) watchFile(path, { interval: pollMs, persistent: false }, look)
+      // Node's own watcher would miss what changes until it has looked for the first time.
+      timer ??= setInterval(look, pollMs).unref()
       listeners.add(listener)
       look() // what changed before anybody listened
       return () => {
         listeners.delete(listener)
-        if (listeners.size === 0) unwatchFile(path, look)
+        if (listeners.size > 0) return
+        clearInterval(timer)
+        timer = undefined
       }
     },
   }
@@ -63,7 +68,12 @@ export function readStoredKeys(path: string): readonly StoredKey[] {
   return parseStoredKeys(text, path)
 }
 
+/** What tells one content of the file from the next; a file that cannot be looked at is unlike any. */
 function versionOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  return stat === undefined ? '' : `${stat.ino} ${stat.mtimeMs} ${stat.size}`
+  try {
+    const { ino, mtimeMs, size } = statSync(path)
+    return `${ino} ${mtimeMs} ${size}`
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code)
+  }
 }
