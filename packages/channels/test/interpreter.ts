@@ -7,7 +7,7 @@ export interface Rec {
 }
 
 export interface ChannelPlan {
-  readonly kind: 'single' | 'list' | 'fixed' | 'open'
+  readonly kind: 'single' | 'list' | 'fixed' | 'open' | 'dynamic'
   readonly required: boolean
   readonly readOnly: boolean
   readonly send: boolean
@@ -82,6 +82,8 @@ interface Slot {
   readonly channel: string
   readonly key: string | undefined
   readonly isList: boolean
+  /** A basket whose keys come as they tick: each record ticks on the key that its `k` is. */
+  readonly isDynamic: boolean
   readonly providers: {
     readonly to: Expression
     readonly module: string
@@ -161,7 +163,7 @@ class Interpreter {
 
   #declare(modules: readonly ModulePlan[]): void {
     for (const { kind, state, stage, send, readOnly } of this.#program.channels) {
-      const isBasket = kind === 'fixed' || kind === 'open'
+      const isBasket = kind === 'fixed' || kind === 'open' || kind === 'dynamic'
       if (state === 'zz' || (stage && isBasket) || (readOnly && (send || stage))) {
         throw new Mistake('INVALID_CONTRACT')
       }
@@ -188,6 +190,7 @@ class Interpreter {
           channel,
           key,
           isList: kind === 'list',
+          isDynamic: kind === 'dynamic',
           providers: [],
           isNeeded: false,
           isOpen: send || stage,
@@ -267,7 +270,7 @@ class Interpreter {
         case 'stage': {
           const { readOnly, kind } = this.#planOf(call.channel)
           if (readOnly) throw new Mistake('READ_ONLY')
-          if (call.call === 'stage' && (kind === 'fixed' || kind === 'open')) {
+          if (call.call === 'stage' && kind !== 'single' && kind !== 'list') {
             throw new Mistake('INVALID_CONTRACT')
           }
           for (const slot of this.#slotsOf(nameOf(call.channel, this.#program))) slot.isOpen = true
@@ -370,18 +373,23 @@ class Interpreter {
           })
           let value: unknown
           if (slot.isList) value = values.length === 0 ? undefined : values
+          else if (slot.isDynamic) value = takeByKey(slot, values as Rec[])
           else {
             slot.queue.push(...values)
             value = slot.queue.shift()
           }
           if (value !== undefined) {
             now.set(slot, value)
-            slot.last = value
+            slot.last = slot.isDynamic ? { ...(slot.last as object), ...(value as object) } : value
           }
           return value
         }
-        const recordOf = (value: unknown): Rec =>
-          (Array.isArray(value) ? value.at(-1) : value) as Rec
+        /** What a node takes of a slot: of a list the last record, of a dynamic basket that of the first key. */
+        const recordOf = ({ last, isDynamic }: Slot): Rec => {
+          if (!isDynamic) return (Array.isArray(last) ? last.at(-1) : last) as Rec
+          const [first] = Object.keys(last as object).sort()
+          return (last as Record<string, Rec>)[first as string] as Rec
+        }
         const stateNow = (name: string): boolean => {
           const known = stateTicks.get(name)
           if (known !== undefined) return known
@@ -390,7 +398,8 @@ class Interpreter {
           for (const slot of this.#slotsOf(channel)) {
             const value = slotNow(slot)
             if (value === undefined) continue
-            for (const rec of [value].flat() as Rec[]) records.set(rec[by], rec)
+            const ticked = slot.isDynamic ? Object.values(value as object) : [value].flat()
+            for (const rec of ticked as Rec[]) records.set(rec[by], rec)
             changed = true
           }
           stateTicks.set(name, changed)
@@ -401,9 +410,9 @@ class Interpreter {
             case 'source':
               return undefined
             case 'step': {
-              const value = slotNow(this.#slot(to.of))
-              if (value === undefined) return undefined
-              const { k, v } = recordOf(value)
+              const slot = this.#slot(to.of)
+              if (slotNow(slot) === undefined) return undefined
+              const { k, v } = recordOf(slot)
               return { k, v: v + 1 }
             }
             case 'join': {
@@ -411,7 +420,7 @@ class Interpreter {
               const ticks = [slotNow(a), slotNow(b)]
               if (ticks.every((tick) => tick === undefined)) return undefined
               if (a.last === undefined || b.last === undefined) return undefined
-              return { k: recordOf(a.last).k, v: recordOf(a.last).v + recordOf(b.last).v }
+              return { k: recordOf(a).k, v: recordOf(a).v + recordOf(b).v }
             }
             case 'size':
               return stateNow(to.state)
@@ -457,4 +466,14 @@ class Interpreter {
     }
     return cycles
   }
+}
+
+/** Of each key the record that came first; the others wait for the next cycles. */
+function takeByKey({ queue }: Slot, values: readonly Rec[]): object | undefined {
+  const taken: Record<string, Rec> = {}
+  for (const record of queue.splice(0).concat(values) as Rec[]) {
+    if (Object.hasOwn(taken, record.k)) queue.push(record)
+    else taken[record.k] = record
+  }
+  return Object.keys(taken).length === 0 ? undefined : taken
 }

@@ -1,4 +1,15 @@
-import { constant, curve, type Edge, Graph, graphOutput, node } from '@gw/core'
+import {
+  type BasketView,
+  constant,
+  curve,
+  dynamicCollect,
+  dynamicDemultiplex,
+  type Edge,
+  Graph,
+  graphOutput,
+  map,
+  node,
+} from '@gw/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
@@ -8,6 +19,7 @@ import {
   type ChannelsErrorCode,
   channel,
   defineChannels,
+  dynamicBasket,
   Gateway,
   type Module,
   type StateView,
@@ -86,7 +98,7 @@ const call: fc.Arbitrary<Call> = fc.oneof(
 const rarely = fc.nat({ max: 19 }).map((n) => n === 0)
 const often = rarely.map((is) => !is)
 const channelPlan: fc.Arbitrary<ChannelPlan> = fc.record({
-  kind: fc.constantFrom('single', 'single', 'list', 'fixed', 'open'),
+  kind: fc.constantFrom('single', 'single', 'list', 'fixed', 'open', 'dynamic'),
   required: fc.boolean(),
   readOnly: rarely,
   send: fc.nat({ max: 4 }).map((n) => n === 0),
@@ -165,7 +177,10 @@ async function outcomeOf(plan: Program): Promise<Outcome> {
         const edges: Record<string, Edge<unknown>> = {}
         for (const name of c.names) {
           const got = c.getChannel(name)
-          if (c.shapeOf(name) !== 'basket') edges[name] = got
+          const shape = c.shapeOf(name)
+          if (shape === 'dynamicBasket')
+            edges[name] = map(dynamicCollect(got), (ticked) => Object.fromEntries(ticked as Any))
+          else if (shape !== 'basket') edges[name] = got
           else for (const key of c.keysOf(name)) edges[`${name}/${key}`] = got[key]
         }
         names.push(...Object.keys(edges))
@@ -200,6 +215,7 @@ function declared({ kind, ...rest }: ChannelPlan): Any {
   const options: Any = { ...flags, ...(state === undefined ? {} : { state: { by: state } }) }
   if (kind === 'list') return channel(z.array(RecSchema), options)
   if (kind === 'fixed') return basket(['A', 'B'], RecSchema, options)
+  if (kind === 'dynamic') return dynamicBasket(RecSchema, options)
   return kind === 'open' ? basket(RecSchema, options) : channel(RecSchema, options)
 }
 
@@ -219,12 +235,15 @@ function moduleOf(plan: ModulePlan, name: string, program: Program): Module<neve
   )
 }
 
+/** What ticks on a channel. */
+type Got = Rec | readonly Rec[] | BasketView<string, Rec>
+
 function perform(c: Any, one: Call, program: Program): void {
   const at = ({ channel: i, key }: SlotPlan): readonly [string, string | undefined] => {
     const name = nameOf(i, program)
     return [name, c.shapeOf(name) === 'basket' || key === 'Z' ? key : undefined]
   }
-  const get = (of: SlotPlan): Edge<Rec | readonly Rec[]> => c.getChannel(...at(of))
+  const get = (of: SlotPlan): Edge<Got> => c.getChannel(...at(of))
   switch (one.call) {
     case 'get':
       get(one.slot)
@@ -232,10 +251,16 @@ function perform(c: Any, one: Call, program: Program): void {
     case 'set': {
       const edge = edgeOf(c, one.to, get)
       const [name, key] = at(one.slot)
+      const shape = c.shapeOf(name)
       const value =
-        c.shapeOf(name) === 'list'
+        shape === 'list'
           ? node('list', { edge }, ({ edge }) => () => [edge.value])
-          : edge
+          : shape === 'dynamicBasket'
+            ? dynamicDemultiplex(
+                edge,
+                map(edge, ({ k }) => k),
+              )
+            : edge
       if (one.whole && key !== undefined && c.shapeOf(name) === 'basket')
         c.setChannel(name, { [key]: value })
       else c.setChannel(name, value, key)
@@ -264,12 +289,12 @@ function perform(c: Any, one: Call, program: Program): void {
   }
 }
 
-function edgeOf(
-  c: Any,
-  to: Expression,
-  get: (of: SlotPlan) => Edge<Rec | readonly Rec[]>,
-): Edge<Rec> {
-  const recordOf = (value: Rec | readonly Rec[]): Rec => ([value].flat() as Rec[]).at(-1) as Rec
+function edgeOf(c: Any, to: Expression, get: (of: SlotPlan) => Edge<Got>): Edge<Rec> {
+  const recordOf = (value: Got): Rec => {
+    if (!('ticked' in value)) return ([value].flat() as Rec[]).at(-1) as Rec
+    const [first] = [...value.keys()].sort()
+    return value.get(first as string) as Rec
+  }
   const bounded = (compute: () => Rec | undefined): (() => Rec | undefined) => {
     let left = NODE_TICKS
     return () => {
