@@ -18,6 +18,7 @@ interface Example {
 const examples = new Map(
   [
     ['root', 'README.md'] as const,
+    ['docs-modules', 'docs/modules.md'] as const,
     ...PACKAGES.map((it) => [it, `packages/${it}/README.md`] as const),
   ].map(
     ([name, readme]) => [name, examplesOf(name, readFileSync(join(ROOT, readme), 'utf8'))] as const,
@@ -44,7 +45,7 @@ test("the root's README shows a contract, a server and a client", () => {
   expect(names).toEqual(['contract.ts', 'server.ts', 'client.ts'])
 })
 
-describe.each(Array.from(examples))('the README of %s', (_name, its) => {
+describe.each(Array.from(examples))('the page of %s', (_name, its) => {
   test('has TypeScript that type-checks as it stands', () => {
     expect(its.length).toBeGreaterThan(0)
     expect(its.flatMap((it) => problems.get(it.path) ?? [])).toEqual([])
