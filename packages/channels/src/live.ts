@@ -131,6 +131,10 @@ export interface StateInfo {
   readonly name: string
   readonly channel: string
   readonly by: readonly string[]
+  /** Records kept of each key, of all keys, and the one key of a basket that is kept: as the contract says. */
+  readonly keep?: number | 'all'
+  readonly maxRecords?: number
+  readonly key?: string
 }
 
 /** Options of {@link LiveChannels.watch}. */

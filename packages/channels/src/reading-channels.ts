@@ -62,10 +62,13 @@ export class ReadingChannels {
   get states(): readonly StateInfo[] {
     return [...this.run.wiring.states.values()]
       .filter(({ channel }) => channel.isProvided)
-      .map(({ name, channel, options }) => ({
+      .map(({ name, channel, options: { by, keep, maxRecords, key } }) => ({
         name,
         channel: channel.name,
-        by: pathsOf(options.by),
+        by: pathsOf(by),
+        ...(keep === undefined ? {} : { keep }),
+        ...(maxRecords === undefined ? {} : { maxRecords }),
+        ...(key === undefined ? {} : { key }),
       }))
   }
 

@@ -1,6 +1,6 @@
 import type { DeliveryMode } from '@gw/protocol'
 import { GatewayClientError } from './errors.js'
-import type { DataEvent, GapEvent, RemovedEvent, SubscriptionEvent } from './events.js'
+import type { DataEvent, RemovedEvent, SubscriptionEvent } from './events.js'
 
 /** What a full buffer does. */
 export interface BufferOptions {
@@ -18,161 +18,164 @@ type Waiter = {
   reject(error: GatewayClientError): void
 }
 
+/** An event that waits; what comes later may take its place. */
+interface Slot {
+  event: SubscriptionEvent
+}
+
 /** Events that wait for one reader, in a bounded queue. */
-export class EventBuffer {
-  readonly #options: BufferOptions & { readonly mode?: DeliveryMode }
-  readonly #maxBuffered: number
-  #events: SubscriptionEvent[] = []
-  /** Index of the oldest event; those before it were read. */
-  #head = 0
-  #ticks = 0
-  /** Events that were cut off the front of the array. */
-  #shifted = 0
-  /** Where the waiting tick of a key stands, counted from the first event ever. */
-  readonly #places = new Map<string | undefined, number>()
-  #waiters: Waiter[] = []
-  #end: { readonly error?: GatewayClientError } | undefined
-
-  constructor(options: BufferOptions & { readonly mode?: DeliveryMode }) {
-    this.#options = options
-    this.#maxBuffered = options.maxBuffered ?? 10_000
-  }
-
-  push(event: SubscriptionEvent): void {
-    if (this.#end !== undefined) return
-    const waiter = this.#waiters.shift()
-    if (waiter !== undefined) {
-      waiter.resolve({ done: false, value: event })
-      return
-    }
-    if (!isTick(event)) {
-      this.#places.clear() // a tick must not move before what happened between
-      this.#events.push(event)
-      return
-    }
-    const { mode, onFull } = this.#options
-    const place = this.#waitingAt(event.key)
-    if (mode === 'lastValue' && place !== undefined) {
-      this.#events[place] = event
-      return
-    }
-    const size = sizeOf(event, mode)
-    while (this.#ticks > 0 && this.#ticks + size > this.#maxBuffered) {
-      if (onFull === 'error') {
-        const text = `the reader is ${this.#ticks} ticks behind: read faster, take mode lastValue, or raise maxBuffered`
-        this.end(new GatewayClientError('SLOW', text))
-        return
-      }
-      this.#dropOldest()
-    }
-    this.#ticks += size
-    if (mode === 'burst' && event.type === 'data') this.#gather(event)
-    else this.#append(event)
-  }
-
+export interface EventBuffer {
+  push(event: SubscriptionEvent): void
   /** Nothing follows. What waits can still be read, then the error comes, if there is one. */
-  end(error?: GatewayClientError): void {
-    if (this.#end !== undefined) return
-    this.#end = error === undefined ? {} : { error }
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) {
-      if (error === undefined) waiter.resolve({ done: true, value: undefined })
-      else waiter.reject(error)
-    }
-  }
-
+  end(error?: GatewayClientError): void
   /** Forgets what waits. */
-  clear(): void {
-    this.#shifted += this.#events.length
-    this.#events = []
-    this.#head = this.#ticks = 0
-  }
-
+  clear(): void
   /** The next event, as soon as there is one. */
-  next(): Promise<IteratorResult<SubscriptionEvent, undefined>> {
-    const event = this.#events[this.#head]
-    if (event !== undefined) {
-      this.#take(event)
-      return Promise.resolve({ done: false, value: event })
-    }
-    if (this.#end === undefined) {
-      return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
-    }
-    const { error } = this.#end
-    if (error !== undefined) {
-      this.#end = {}
-      return Promise.reject(error)
-    }
-    return Promise.resolve({ done: true, value: undefined })
+  next(): Promise<IteratorResult<SubscriptionEvent, undefined>>
+}
+
+/** Makes a buffer; of what a reader has not taken it keeps `maxBuffered` ticks at most, as `mode` says. */
+export function eventBuffer({
+  mode,
+  onFull,
+  maxBuffered = 10_000,
+}: BufferOptions & { readonly mode?: DeliveryMode }): EventBuffer {
+  const slots: Slot[] = []
+  /** Index of the oldest event; those before it were read. */
+  let head = 0
+  let ticks = 0
+  /** The waiting tick of each key, where later ones join it. */
+  const joinable = new Map<string | undefined, Slot>()
+  const waiters: Waiter[] = []
+  let ended: { readonly error?: GatewayClientError | undefined } | undefined
+
+  /** The oldest event waits no more. */
+  const advance = (): void => {
+    head++
+    if (head < slots.length && head < 1024) return
+    slots.splice(0, head)
+    head = 0
   }
 
-  #take(event: SubscriptionEvent): void {
-    if (isTick(event)) this.#ticks -= sizeOf(event, this.#options.mode)
-    this.#head++
-    if (this.#head === this.#events.length) this.clear()
-    else if (this.#head === 1024) {
-      this.#shifted += this.#head
-      this.#events = this.#events.slice(this.#head)
-      this.#head = 0
-    }
+  /** Ticks in an event: of a burst, its records. */
+  const sizeOf = (event: Tick): number =>
+    isBurst(event) ? (event as DataEvent<readonly unknown[]>).value.length : 1
+
+  const isBurst = (event: Tick): boolean => mode === 'burst' && event.type === 'data'
+
+  /** A tick waits no more. */
+  const leave = (tick: Tick): void => {
+    ticks -= sizeOf(tick)
+    joinable.delete(tick.key)
   }
 
-  /** Index of what waits of a key, where it is known. */
-  #waitingAt(key: string | undefined): number | undefined {
-    const place = (this.#places.get(key) ?? -1) - this.#shifted
-    return place >= this.#head ? place : undefined
-  }
-
-  #append(event: Tick): void {
-    const { mode = 'nonCollapsing' } = this.#options
-    if (mode !== 'nonCollapsing') {
-      this.#places.set(event.key, this.#shifted + this.#events.length)
-    }
-    this.#events.push(event)
+  const append = (event: Tick): void => {
+    const slot = { event }
+    slots.push(slot)
+    if (mode !== undefined) joinable.set(event.key, slot)
   }
 
   /** Adds a burst to the one of its key that waits. */
-  #gather(event: DataEvent<unknown>): void {
-    const place = this.#waitingAt(event.key)
-    const waiting = place === undefined ? undefined : this.#events[place]
+  const gather = (event: DataEvent<unknown>): void => {
+    const slot = joinable.get(event.key)
+    const waiting = slot?.event
     const records = event.value as readonly unknown[]
-    if (place === undefined || waiting?.type !== 'data' || waiting.snapshot !== event.snapshot) {
-      this.#append({ ...event, value: [...records] }) // its own: other readers have the same event
+    if (slot === undefined || waiting?.type !== 'data' || waiting.snapshot !== event.snapshot) {
+      append({ ...event, value: [...records] }) // its own: other readers have the same event
     } else {
       const gathered = waiting.value as unknown[]
       for (const record of records) gathered.push(record)
-      this.#events[place] = { ...event, value: gathered }
+      slot.event = { ...event, value: gathered }
     }
   }
 
-  /** Puts a gap in the place of the oldest tick, or widens the gap that is there already. */
-  #dropOldest(): void {
-    let index = this.#head
-    let dropped = this.#events[index]
-    while (dropped === undefined || !isTick(dropped)) dropped = this.#events[++index]
-    this.#places.delete(dropped.key)
-    // A burst knows only where it ends.
-    const isPlaced = dropped.type === 'data' && this.#options.mode !== 'burst'
-    const position = isPlaced ? (dropped as DataEvent<unknown>).position : undefined
-    const before = index > this.#head ? this.#events[index - 1] : undefined
-    const widened = before?.type === 'gap' && before.reason === 'slow' ? before : undefined
-    const gap: GapEvent = {
-      type: 'gap',
-      from: position && (widened?.from ?? position.offset),
-      to: position?.offset,
-      reason: 'slow',
-    }
-    this.#events[index] = gap
-    if (widened !== undefined) {
-      if (index - 1 === this.#head) this.#head++
-      else {
-        this.#events.splice(index - 1, 1)
-        this.#places.clear()
-      }
-    }
-    this.#ticks -= sizeOf(dropped, this.#options.mode)
+  /** Makes one gap of two that are beside one another, so that they cannot be many. */
+  const joinGaps = (at: number): void => {
+    const [before, after] = [slots[at - 1], slots[at]]
+    if (at <= head || before?.event.type !== 'gap' || after?.event.type !== 'gap') return
+    const [{ from }, { to }] = [before.event, after.event]
+    after.event = { type: 'gap', from, to, reason: 'slow' }
+    if (at - 1 === head) advance()
+    else slots.splice(at - 1, 1)
   }
+
+  /** Puts a gap in the place of the oldest tick. */
+  const dropOldest = (): void => {
+    let at = head
+    while (!isTick((slots[at] as Slot).event)) at++
+    const slot = slots[at] as Slot
+    const tick = slot.event as Tick
+    leave(tick)
+    // A burst knows only where it ends.
+    const offset = tick.type === 'data' && !isBurst(tick) ? tick.position?.offset : undefined
+    slot.event = { type: 'gap', from: offset, to: offset, reason: 'slow' }
+    joinGaps(at + 1)
+    joinGaps(at)
+  }
+
+  const buffer: EventBuffer = {
+    push(event) {
+      if (ended !== undefined) return
+      const waiter = waiters.shift()
+      if (waiter !== undefined) {
+        waiter.resolve({ done: false, value: event })
+        return
+      }
+      if (!isTick(event)) {
+        joinable.clear() // a tick must not move before what happened between
+        slots.push({ event })
+        joinGaps(slots.length - 1)
+        return
+      }
+      const newest = joinable.get(event.key)
+      if (mode === 'lastValue' && newest !== undefined) {
+        newest.event = event
+        return
+      }
+      const size = sizeOf(event)
+      while (ticks > 0 && ticks + size > maxBuffered) {
+        if (onFull === 'error') {
+          const text = `${ticks} ticks behind: read faster, take mode lastValue, or raise maxBuffered`
+          return buffer.end(new GatewayClientError('SLOW', text))
+        }
+        dropOldest()
+      }
+      ticks += size
+      if (isBurst(event)) gather(event as DataEvent<unknown>)
+      else append(event)
+    },
+
+    end(error) {
+      if (ended !== undefined) return
+      ended = { error }
+      for (const waiter of waiters) {
+        if (error === undefined) waiter.resolve({ done: true, value: undefined })
+        else waiter.reject(error)
+      }
+    },
+
+    clear() {
+      joinable.clear()
+      slots.length = head = ticks = 0
+    },
+
+    async next() {
+      const value = slots[head]?.event
+      if (value !== undefined) {
+        if (isTick(value)) leave(value)
+        advance()
+        return { done: false, value }
+      }
+      if (ended === undefined) {
+        return new Promise((resolve, reject) => waiters.push({ resolve, reject }))
+      }
+      const { error } = ended
+      ended = {}
+      if (error !== undefined) throw error
+      return { done: true, value: undefined }
+    },
+  }
+  return buffer
 }
 
 /** What a slow reader may lose. */
@@ -180,10 +183,4 @@ type Tick = DataEvent<unknown> | RemovedEvent
 
 function isTick(event: SubscriptionEvent): event is Tick {
   return event.type === 'data' || event.type === 'removed'
-}
-
-/** Ticks in an event: of a burst, its records. */
-function sizeOf(event: Tick, mode: DeliveryMode | undefined): number {
-  const isBurst = mode === 'burst' && event.type === 'data'
-  return isBurst ? (event.value as readonly unknown[]).length : 1
 }

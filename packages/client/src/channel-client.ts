@@ -4,7 +4,6 @@ import {
   type From,
   filterOf,
   formatPosition,
-  type Position,
   pathOf,
   type queryOf,
   type SendMessage,
@@ -13,9 +12,9 @@ import type { LastOptions, QueryOptions, SendOptions, SendReceipt } from './chan
 import type { CallOptions } from './deadline.js'
 import { GatewayClientError, type RequestInfo } from './errors.js'
 import type { SubscriptionEvent } from './events.js'
-import type { Rest, RestAnswer, RestRequest } from './rest.js'
+import { jsonOf, type Rest, type RestAnswer } from './rest.js'
 import { type Session, targetOf } from './session.js'
-import { UntypedStageClient } from './stage-client.js'
+import { stageClient, type UntypedStageClient } from './stage-client.js'
 import {
   type Begin,
   readSubscription,
@@ -36,193 +35,170 @@ interface UntypedWatchOptions extends CallOptions {
   readonly onError?: (error: GatewayClientError) => void
 }
 
+type Keyed<Options> = [key?: string, options?: Options] | [options?: Options]
+
 type UntypedListener = (event: SubscriptionEvent) => void
 
-/** A state at a position. */
-export interface StateAt {
+/** Records of a state, at a position; the headers tell more of the state. */
+export interface StateAt extends RestAnswer {
   readonly records: readonly unknown[]
-  readonly position: Position | undefined
-  /** Paths that make the key. */
-  readonly by: readonly string[] | undefined
 }
 
 /** The calls on one channel. Which of them there are, and for what types, is known to the compiler alone: see `ChannelClient`. */
-export class UntypedChannelClient {
+export interface UntypedChannelClient {
   readonly stage: UntypedStageClient
-  readonly #name: string
-  readonly #rest: Rest
-  readonly #session: Session
-  readonly #timeoutMs: number
-  readonly #validate: Validate | undefined
+  value(options?: CallOptions): Promise<unknown>
+  last(...args: Keyed<LastOptions>): Promise<unknown>
+  next(...args: Keyed<CallOptions>): Promise<unknown>
+  lookup(id: string, options?: CallOptions): Promise<unknown>
+  query(query?: UntypedQuery, options?: QueryOptions<string>): Promise<readonly unknown[]>
+  /** A query, with what a copy of the state needs. Not part of the client's types: used by `liveState`. */
+  stateAt(query: UntypedQuery, options?: QueryOptions<string>): Promise<StateAt>
+  count(query?: UntypedQuery, options?: QueryOptions<string>): Promise<number>
+  send(data: unknown, ...more: Keyed<SendOptions>): Promise<unknown>
+  sendBasket(inputs: unknown, options?: SendOptions): Promise<SendReceipt<unknown>>
+  sendAll(data: unknown, ...more: Keyed<SendOptions>): Promise<SendReceipt<unknown>>
+  subscribe(...args: Keyed<UntypedWatchOptions>): Subscription<unknown, unknown, string>
+  watch(listener: UntypedListener, options?: UntypedWatchOptions): Watch
+  watch(key: string, listener: UntypedListener, options?: UntypedWatchOptions): Watch
+}
 
-  constructor(
-    name: string,
-    rest: Rest,
-    session: Session,
-    timeoutMs: number,
-    validate: Validate | undefined,
-  ) {
-    this.#name = name
-    this.#rest = rest
-    this.#session = session
-    this.#timeoutMs = timeoutMs
-    this.#validate = validate
-    this.stage = new UntypedStageClient(name, rest, (records) => this.#elements(records))
-  }
+/** Makes the calls on a channel. */
+export function channelClient(
+  name: string,
+  rest: Rest,
+  session: Session,
+  ownTimeoutMs: number,
+  validate: Validate | undefined,
+): UntypedChannelClient {
+  const checked = (value: unknown, isElement = false): unknown =>
+    validate === undefined ? value : validate.value(name, value, isElement)
 
-  async value(options?: CallOptions): Promise<unknown> {
-    return this.#value((await this.#rest.get(pathOf('field', this.#name), options)).body)
-  }
+  const elements = (records: readonly unknown[]): readonly unknown[] =>
+    records.map((record) => checked(record, true))
 
-  async last(...args: [string?, LastOptions?] | [LastOptions?]): Promise<unknown> {
-    const [key, { atLeast, ...options } = {}] = keyFirst(args)
-    const path = pathOf('last', this.#name, key)
-    const query = { keys: wholeBasket(key), atLeast: atLeast && formatPosition(atLeast) }
-    return this.#answered(await this.#rest.get(path, options, query))
-  }
-
-  async next(...args: [string?, CallOptions?] | [CallOptions?]): Promise<unknown> {
-    const [key, options] = keyFirst(args)
-    const path = pathOf('next', this.#name, key)
-    const query = { keys: wholeBasket(key) }
-    // The server's own bound applies when the caller names none. A second try could miss the tick.
-    return this.#answered(
-      await this.#rest.call({ method: 'GET', path, query, timeoutMs: undefined, ...options }),
-    )
-  }
-
-  async lookup(id: string, options?: CallOptions): Promise<unknown> {
-    const answer = await this.#rest.get(pathOf('lookup', this.#name, id), options)
-    return this.#elements(recordsOf(answer))[0]
-  }
-
-  async query(
-    query: UntypedQuery = {},
-    options?: QueryOptions<string>,
-  ): Promise<readonly unknown[]> {
-    const records = recordsOf(await this.#state(query, {}, options))
-    return query.select === undefined ? this.#elements(records) : records
-  }
-
-  /** The whole state with what a copy of it needs. Not part of the client's types: used by `liveState`. */
-  async stateAt(options?: QueryOptions<string>): Promise<StateAt> {
-    const answer = await this.#state({}, {}, options)
-    const records = this.#elements(recordsOf(answer))
-    return { records, position: answer.position, by: answer.stateBy }
-  }
-
-  async count(query: UntypedQuery = {}, options?: QueryOptions<string>): Promise<number> {
-    const { body } = await this.#state(query, { count: '1' }, options)
-    if (typeof body !== 'number') throw invalidAnswer('a count is a number')
-    return body
-  }
-
-  #state(
-    query: UntypedQuery,
-    more: Readonly<Record<string, string>>,
-    { state = this.#name, ...options }: QueryOptions<string> = {},
-  ): Promise<RestAnswer> {
-    return this.#rest.get(pathOf('state', state), options, { ...queryParameters(query), ...more })
-  }
-
-  async send(data: unknown, ...more: [string?, SendOptions?] | [SendOptions?]): Promise<unknown> {
-    const { records } = await this.sendAll(data, ...more)
-    return Array.isArray(data) ? records : records[0]
-  }
-
-  sendBasket(inputs: unknown, options: SendOptions = {}): Promise<SendReceipt<unknown>> {
-    return this.sendAll(inputs, options)
-  }
-
-  async sendAll(
-    data: unknown,
-    ...more: [string?, SendOptions?] | [SendOptions?]
-  ): Promise<SendReceipt<unknown>> {
-    const [key, { messageId = randomId(), expect, ...call } = {}] = keyFirst(more)
-    const message = {
-      action: 'send' as const,
-      channel: this.#name,
-      data,
-      messageId,
-      key,
-      expect,
-    } as Omit<SendMessage, 'id'> // JSON leaves out what is undefined
-    const bounded = { timeoutMs: this.#timeoutMs, ...call }
-    const request = this.#request('send', key)
-    const receipt = receiptOf(await this.#session.send(message, request, bounded))
-    return { ...receipt, records: this.#elements(receipt.records) }
-  }
-
-  subscribe(
-    ...args: [string?, UntypedWatchOptions?] | [UntypedWatchOptions?]
-  ): Subscription<unknown, unknown, string> {
-    const [key, options = {}] = keyFirst(args)
-    return readSubscription(
-      this.#begin(key, options),
-      this.#request('subscribe', key),
-      options,
-      key,
-    )
-  }
-
-  watch(
-    ...args:
-      | [string, UntypedListener, UntypedWatchOptions?]
-      | [UntypedListener, UntypedWatchOptions?]
-  ): Watch {
-    const [key, listener, options = {}] = (
-      typeof args[0] === 'string' ? args : [undefined, ...args]
-    ) as [string | undefined, UntypedListener, UntypedWatchOptions?]
-    return watchSubscription(
-      this.#begin(key, options),
-      this.#request('subscribe', key),
-      listener,
-      options,
-    )
-  }
-
-  #request(action: string, key: string | undefined): RequestInfo {
-    return targetOf(action, { channel: this.#name, key })
-  }
-
-  #begin(key: string | undefined, { from, where, select, mode }: UntypedWatchOptions): Begin {
-    const spec = {
-      channel: this.#name,
-      key,
-      where: where === undefined ? undefined : filterOf(where),
-      select,
-      mode,
-      from,
-    }
-    const validate = select === undefined ? this.#validate : undefined
-    return (sink) => this.#session.subscribe(spec, validate?.sink(this.#name, mode, sink) ?? sink)
-  }
+  const requestOf = (action: string, key: string | undefined): RequestInfo =>
+    targetOf(action, { channel: name, key })
 
   /** What an answer holds, by the server's word on what it is, never by its looks. */
-  #answered(answer: RestAnswer): unknown {
+  function answered(answer: RestAnswer): unknown {
     const { body, kind, position } = answer
     if (kind === 'basket' && typeof body === 'object' && !Array.isArray(body)) {
       const byKey = Object.entries(body as object)
-      return Object.fromEntries(byKey.map(([key, value]) => [key, this.#value(value)]))
+      return Object.fromEntries(byKey.map(([key, value]) => [key, checked(value)]))
     }
     const records = recordsOf(answer)
-    if (kind === 'single') return records.length === 0 ? undefined : this.#value(records[0])
-    if (kind === 'list') return position?.offset === 0 ? undefined : this.#value(records)
-    throw invalidAnswer('it does not say of what kind it is')
+    if (kind === 'single') return records.length === 0 ? undefined : checked(records[0])
+    if (kind === 'list') return position?.offset === 0 ? undefined : checked(records)
+    throw invalidAnswer(answer, 'of what kind?')
   }
 
-  #value(value: unknown, isElement = false): unknown {
-    return this.#validate === undefined ? value : this.#validate.value(this.#name, value, isElement)
+  /** The answer to a query: its filter goes as a tree, which can say everything that a filter can be. */
+  async function stateOf(
+    { where, select, ...others }: UntypedQuery,
+    more: Readonly<Record<string, string>>,
+    { state = name, ...options }: QueryOptions<string> = {},
+  ): Promise<RestAnswer> {
+    const path = pathOf('state', state)
+    const filter = where && jsonOf(filterOf(where), { action: 'GET', target: path })
+    return rest.get(path, options, { ...others, ...more, select: someOf(select), where: filter })
   }
 
-  #elements(records: readonly unknown[]): readonly unknown[] {
-    return records.map((record) => this.#value(record, true))
+  const begin = (
+    key: string | undefined,
+    { from, where, select, mode }: UntypedWatchOptions,
+  ): Begin => {
+    const spec = {
+      channel: name,
+      key,
+      where: where && filterOf(where),
+      select: someOf(select),
+      mode,
+      from,
+    }
+    const check = spec.select === undefined ? validate : undefined
+    return (sink) => session.subscribe(spec, check?.sink(name, mode, sink) ?? sink)
   }
+
+  const channel: UntypedChannelClient = {
+    stage: stageClient(name, rest, elements),
+
+    value: async (options) => checked((await rest.get(pathOf('field', name), options)).body),
+
+    async last(...args) {
+      const [key, { atLeast, ...options } = {}] = keyFirst(args)
+      const query = { keys: wholeBasket(key), atLeast: atLeast && formatPosition(atLeast) }
+      return answered(await rest.get(pathOf('last', name, key), options, query))
+    },
+
+    async next(...args) {
+      // The server's own bound applies when the caller names none. A second try could miss the tick.
+      const [key, { signal, timeoutMs = Number.POSITIVE_INFINITY } = {}] = keyFirst(args)
+      const [path, query] = [pathOf('next', name, key), { keys: wholeBasket(key) }]
+      return answered(await rest.call({ method: 'GET', path, query, signal, timeoutMs }))
+    },
+
+    lookup: async (id, options) =>
+      elements(recordsOf(await rest.get(pathOf('lookup', name, id), options)))[0],
+
+    query: async (query = {}, options) => (await channel.stateAt(query, options)).records,
+
+    async stateAt(query, options) {
+      const answer = await stateOf(query, {}, options)
+      const records = recordsOf(answer)
+      return {
+        ...answer,
+        records: someOf(query.select) === undefined ? elements(records) : records,
+      }
+    },
+
+    async count(query = {}, options) {
+      const answer = await stateOf(query, { count: '1' }, options)
+      if (typeof answer.body !== 'number') throw invalidAnswer(answer, 'no number')
+      return answer.body
+    },
+
+    async send(data, ...more) {
+      const { records } = await channel.sendAll(data, ...more)
+      return Array.isArray(data) ? records : records[0]
+    },
+
+    sendBasket: (inputs, options = {}) => channel.sendAll(inputs, options),
+
+    async sendAll(data, ...more) {
+      const [key, { messageId = randomId(), expect, signal, timeoutMs = ownTimeoutMs } = {}] =
+        keyFirst(more)
+      const message = {
+        action: 'send' as const,
+        channel: name,
+        data,
+        messageId,
+        key,
+        expect,
+      } as Omit<SendMessage, 'id'> // JSON leaves out what is undefined
+      const sent = session.send(message, requestOf('send', key), { signal, timeoutMs })
+      const receipt = receiptOf(await sent)
+      return { ...receipt, records: elements(receipt.records) }
+    },
+
+    subscribe(...args) {
+      const [key, options = {}] = keyFirst(args)
+      return readSubscription(begin(key, options), requestOf('subscribe', key), options, key)
+    },
+
+    watch(...args: readonly unknown[]) {
+      const [key, listener, options = {}] = (
+        typeof args[0] === 'string' ? args : [undefined, ...args]
+      ) as [string | undefined, UntypedListener, UntypedWatchOptions?]
+      return watchSubscription(begin(key, options), requestOf('subscribe', key), listener, options)
+    },
+  }
+  return channel
 }
 
-/** The parameters of a typed query: the filter as a tree, which can say everything that a filter can be. */
-function queryParameters({ where, ...others }: UntypedQuery): RestRequest['query'] {
-  return { ...others, where: where && JSON.stringify(filterOf(where)) }
+/** No path is no selection. */
+function someOf(select: readonly string[] | undefined): readonly string[] | undefined {
+  return select?.length === 0 ? undefined : select
 }
 
 /** Asks for the records of a whole basket by key. */
@@ -230,17 +206,17 @@ function wholeBasket(key: string | undefined): '1' | undefined {
   return key === undefined ? '1' : undefined
 }
 
-function keyFirst<O>(args: readonly [string?, O?] | readonly [O?]): [string | undefined, O?] {
+function keyFirst<O>(args: Keyed<O>): [string | undefined, O?] {
   return (typeof args[0] === 'string' ? args : [undefined, args[0]]) as [string | undefined, O?]
 }
 
-function recordsOf({ body }: RestAnswer): readonly unknown[] {
-  if (!Array.isArray(body)) throw invalidAnswer('it is no array')
-  return body
+function recordsOf(answer: RestAnswer): readonly unknown[] {
+  if (!Array.isArray(answer.body)) throw invalidAnswer(answer, 'no list')
+  return answer.body
 }
 
-function invalidAnswer(why: string): GatewayClientError {
-  return new GatewayClientError('INVALID_ANSWER', `no answer of a gateway: ${why}`)
+function invalidAnswer({ request }: RestAnswer, why: string): GatewayClientError {
+  return new GatewayClientError('INVALID_ANSWER', `no answer of a gateway: ${why}`, { request })
 }
 
 /** What the acknowledgement of a send tells. */
@@ -251,5 +227,5 @@ export function receiptOf(acknowledgement: Acknowledgement): SendReceipt<unknown
 
 /** A name for a send. Browsers offer `randomUUID` on secure pages only. */
 export function randomId(): string {
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join('')
+  return crypto.getRandomValues(new Uint32Array(4)).join('-')
 }

@@ -20,7 +20,7 @@ const USAGE = `Calls of a gateway.
   --url URL           the gateway [the variable GW_URL, or http://127.0.0.1:8000]
   --unix PATH         the gateway's UNIX socket instead
   --sse               server-sent events in place of a WebSocket, where none comes through
-  --key-file FILE     the file that holds the key [the key is in the variable GW_API_KEY]
+  --key-file FILE     the file that holds the key [the key is in the variable GW_API_KEY, an access token in GW_TOKEN]
   --timeout SECONDS   bound of a call
   --json              JSON lines on a terminal too, where tables are shown otherwise
 
@@ -205,7 +205,7 @@ async function optionsOf(values: Values, { env, readFile }: Terminal): Promise<C
   const timeoutMs = timeoutOf(values)
   const apiKey =
     values['key-file'] === undefined ? env.GW_API_KEY : keyIn(values['key-file'], readFile)
-  const common = { apiKey, ...(timeoutMs === undefined ? {} : { timeoutMs }) }
+  const common = { apiKey, token: env.GW_TOKEN, ...(timeoutMs === undefined ? {} : { timeoutMs }) }
   if (values.unix === undefined) {
     const url = values.url ?? env.GW_URL ?? 'http://127.0.0.1:8000'
     return { ...common, url, ...(values.sse ? sse() : {}) }

@@ -1,4 +1,4 @@
-import { CLOSE_CODE, shouldReconnect } from '@gw/protocol'
+import type { CLOSE_CODE } from '@gw/protocol'
 import { type BackoffOptions, backoffMs } from './backoff.js'
 import { callSafely } from './call-safely.js'
 import { GatewayClientError, type GatewayClientErrorCode } from './errors.js'
@@ -22,8 +22,8 @@ export interface ConnectionOptions {
 export interface ConnectionUser {
   /** Begins an attempt. */
   open(): Promise<WebSocketLike>
-  /** Why attempts fail, for good: `undefined` when another one may succeed. Asked after an attempt that failed. */
-  diagnose(): Promise<GatewayClientError | undefined>
+  /** Why an attempt failed, or would; what it failed with is not always told. */
+  diagnose(cause: unknown): Promise<GatewayClientError>
   /** The connection is live: everything that should run on it is to be said now. */
   onLive(): void
   onMessage(text: string): void
@@ -108,29 +108,26 @@ export class Connection implements ClientConnection {
   }
 
   #connect(): void {
+    this.#drop()
     this.#enter(this.#wasLive ? 'reconnecting' : 'connecting')
     const attempt = {}
     this.#current = attempt
-    const failed = (cause: unknown): void => {
+    const failed = (cause?: unknown): void => {
       if (this.#current === attempt) void this.#fail(attempt, cause)
     }
-    this.#timer = setTimeout(
-      () => failed(new Error('the attempt took too long')),
-      this.#options.connectTimeoutMs ?? 10_000,
-    )
+    this.#timer = setTimeout(failed, this.#options.connectTimeoutMs ?? 10_000)
     this.#user.open().then((socket) => {
       if (this.#current !== attempt) return discard(socket)
       this.#socket = socket
       socket.onopen = () => {
         if (this.#socket === socket) this.#live(socket)
       }
-      socket.onclose = socket.onerror = () => failed(undefined)
+      socket.onclose = socket.onerror = () => failed()
     }, failed)
   }
 
   #live(socket: WebSocketLike): void {
     clearTimeout(this.#timer)
-    this.#timer = undefined
     this.#wasLive = true
     this.#liveAt = this.#heardAt = performance.now()
     socket.onmessage = (event: { readonly data: unknown }) => {
@@ -166,34 +163,41 @@ export class Connection implements ClientConnection {
   #lose(socket: WebSocketLike, code: number, cause?: GatewayClientError, reason = ''): void {
     this.#drop(socket, cause !== undefined)
     const error = cause ?? closeError(code, reason)
-    if (!shouldReconnect(code)) {
-      this.#end(error)
-      return
-    }
+    const isExpired = code === KEY_EXPIRED
+    if (code >= 4400 && !isExpired && code !== LIMIT_REACHED) return this.#end(error)
     if (performance.now() - this.#liveAt > STABLE_MS) this.#attempt = 0
     this.error = error
     this.#user.onLost(code)
-    if (this.#needed) this.#retry(error.retryAfterMs)
-    else this.#rest()
+    if (isExpired) {
+      this.#enter('reconnecting')
+      void this.#fail({}, undefined, error) // there may be a new key
+    } else this.#goOn(error.retryAfterMs)
   }
 
-  async #fail(attempt: object, cause: unknown): Promise<void> {
+  async #fail(attempt: object, cause: unknown, lost?: GatewayClientError): Promise<void> {
     this.#drop()
     this.#current = attempt
-    const diagnosis = await this.#user.diagnose()
+    const diagnosis = await this.#user.diagnose(cause)
     if (this.#current !== attempt) return
-    if (diagnosis !== undefined) return this.#end(diagnosis)
-    this.error = new GatewayClientError('CONNECTION_FAILED', 'the gateway could not be reached', {
-      cause,
-    })
-    if (this.#needed) this.#retry()
-    else this.#rest()
+    const error = lost ?? diagnosis
+    if (isFinal(diagnosis)) return this.#end(error)
+    this.error = error
+    this.#goOn()
   }
 
-  #retry(atLeastMs = 0): void {
+  /** Tries again after a while, if anybody needs it. */
+  #goOn(atLeastMs = 0): void {
+    if (!this.#needed) return this.#rest()
     this.#enter(this.#wasLive ? 'reconnecting' : 'connecting')
+    this.#current = undefined
     const delayMs = backoffMs(this.#attempt++, this.#options.reconnect)
     this.#timer = setTimeout(() => this.#connect(), Math.max(atLeastMs, delayMs))
+    globalThis.addEventListener?.('online', this.#onOnline)
+  }
+
+  /** A browser is back on the network: there is nothing more to wait for. */
+  readonly #onOnline = (): void => {
+    if (this.#current === undefined) this.#connect()
   }
 
   /** The server does not want this client: whoever needs the connection is told; later needs try anew. */
@@ -215,7 +219,7 @@ export class Connection implements ClientConnection {
   /** Lets the socket go; of a dead peer no farewell is awaited, where the socket has a way to do without. */
   #drop(socket: WebSocketLike | undefined = this.#socket, isDead = false): void {
     clearTimeout(this.#timer)
-    this.#timer = undefined
+    globalThis.removeEventListener?.('online', this.#onOnline)
     this.#current = undefined
     this.#socket = undefined
     if (socket !== undefined) discard(socket, isDead)
@@ -237,11 +241,20 @@ function discard(socket: WebSocketLike, isDead = false): void {
   else socket.close()
 }
 
+/** Whether there is no point in another attempt. */
+function isFinal({ status, code }: GatewayClientError): boolean {
+  return status === 401 || status === 403 || code === 'BAD_REQUEST'
+}
+
+// Their numbers alone: the protocol's table would go into every bundle.
+type CloseCode = typeof CLOSE_CODE
+const KEY_EXPIRED: CloseCode['KEY_EXPIRED'] = 4401
+const LIMIT_REACHED: CloseCode['LIMIT_REACHED'] = 4429
 const CODE_OF_CLOSE: { readonly [code: number]: GatewayClientErrorCode } = {
-  [CLOSE_CODE.PROTOCOL_MISUSED]: 'BAD_REQUEST',
-  [CLOSE_CODE.KEY_EXPIRED]: 'UNAUTHORIZED',
-  [CLOSE_CODE.REFUSED]: 'FORBIDDEN',
-  [CLOSE_CODE.LIMIT_REACHED]: 'TOO_MANY_REQUESTS',
+  4400: 'BAD_REQUEST',
+  [KEY_EXPIRED]: 'UNAUTHORIZED',
+  4403: 'FORBIDDEN',
+  [LIMIT_REACHED]: 'TOO_MANY_REQUESTS',
 }
 
 function closeError(code: number, reason: string): GatewayClientError {

@@ -4,15 +4,16 @@ import {
   type ChannelsOf,
   type ContractType,
   type FieldName,
+  HEADER,
   pathOf,
   type SocketTicket,
 } from '@gw/protocol'
-import { UntypedChannelClient } from './channel-client.js'
+import { channelClient, type UntypedChannelClient } from './channel-client.js'
 import type { ChannelClient } from './channel-types.js'
 import type { ClientConnection } from './connection.js'
 import { GatewayClientError } from './errors.js'
 import { type GatewayCalls, gatewayCalls } from './gateway-calls.js'
-import { type ApiKey, type Fetch, Rest } from './rest.js'
+import { type ApiKey, type Fetch, type Rest, restOf } from './rest.js'
 import { Session, type SessionOptions } from './session.js'
 import type { Validate } from './validate.js'
 import { findWebSocket, openWebSocket, type WebSocketConstructor } from './websocket.js'
@@ -23,6 +24,8 @@ export interface ClientOptions extends SessionOptions {
   readonly url: string
   /** The key, or a function that gives it; asked for each call and each connection. */
   readonly apiKey?: ApiKey | undefined
+  /** An access token, such as those that `@gw/auth-oidc` takes, or a function that gives it. */
+  readonly token?: ApiKey | undefined
   /** @defaultValue the global one; on Node 20, that of the package `ws` */
   readonly WebSocket?: WebSocketConstructor
   /** @defaultValue the global one */
@@ -66,7 +69,8 @@ export function createClient<Contract extends ContractType>(
   const base = baseOf(options.url)
   const timeoutMs = options.timeoutMs ?? 30_000
   const callFetch: Fetch = options.fetch ?? ((url, init) => fetch(url, init))
-  const rest = new Rest(base, options.apiKey, callFetch, timeoutMs)
+  const credentials = (): Promise<Record<string, string>> => credentialsOf(options)
+  const rest = restOf(base, credentials, callFetch, timeoutMs)
   const connectTimeoutMs = options.connectTimeoutMs ?? 10_000
   const newTicket = async (): Promise<string> => {
     const path = pathOf('auth', 'ticket')
@@ -75,18 +79,15 @@ export function createClient<Contract extends ContractType>(
   }
   const session = new Session(
     async () =>
-      openWebSocket(options.WebSocket ?? findWebSocket(), base, await rest.headers(), newTicket),
-    () => diagnose(rest, connectTimeoutMs),
+      openWebSocket(options.WebSocket ?? findWebSocket(), base, await credentials(), newTicket),
+    (cause) => diagnose(rest, connectTimeoutMs, cause),
     options,
   )
-  const close = (): void => session.close()
   const calls: ClientCalls = {
     ...gatewayCalls(rest, session, timeoutMs),
     $connection: session.connection,
-    $close: close,
-    async [Symbol.asyncDispose]() {
-      close()
-    },
+    $close: () => session.close(),
+    [Symbol.asyncDispose]: async () => session.close(),
   }
   const channels = new Map<string, UntypedChannelClient>()
   return new Proxy(calls, {
@@ -97,7 +98,7 @@ export function createClient<Contract extends ContractType>(
       }
       let channel = channels.get(name)
       if (channel === undefined) {
-        channel = new UntypedChannelClient(name, rest, session, timeoutMs, validate)
+        channel = channelClient(name, rest, session, timeoutMs, validate)
         channels.set(name, channel)
       }
       return channel
@@ -111,16 +112,32 @@ function baseOf(url: string): string {
   throw new GatewayClientError('BAD_REQUEST', `not the URL of a gateway: ${JSON.stringify(url)}`)
 }
 
-/**
- * A WebSocket does not tell why it could not be opened; REST does.
- * @returns the error with which there is no point in another attempt
- */
-async function diagnose(rest: Rest, timeoutMs: number): Promise<GatewayClientError | undefined> {
+/** @throws GatewayClientError `CONNECTION_FAILED` when what gives the key or token fails. */
+async function credentialsOf({ apiKey, token }: ClientOptions): Promise<Record<string, string>> {
+  const given = (source: ApiKey | undefined) => (typeof source === 'function' ? source() : source)
+  const headers: Record<string, string> = {}
+  try {
+    const [key, bearer] = [await given(apiKey), await given(token)]
+    if (key !== undefined) headers[HEADER.API_KEY] = key
+    if (bearer !== undefined) headers.authorization = `Bearer ${bearer}`
+    return headers
+  } catch (cause) {
+    throw new GatewayClientError('CONNECTION_FAILED', 'no key could be had', { cause })
+  }
+}
+
+/** Why a WebSocket could not be opened: it does not tell, REST does. */
+async function diagnose(
+  rest: Rest,
+  timeoutMs: number,
+  cause: unknown,
+): Promise<GatewayClientError> {
+  if (cause instanceof GatewayClientError) return cause
   try {
     await rest.call({ method: 'GET', path: pathOf('stream'), timeoutMs })
-    return undefined
   } catch (error) {
-    const { status } = error as GatewayClientError
-    return status === 401 || status === 403 ? (error as GatewayClientError) : undefined
+    return error as GatewayClientError
   }
+  const text = 'no WebSocket comes through: see @gw/client/sse'
+  return new GatewayClientError('CONNECTION_FAILED', text, { cause })
 }

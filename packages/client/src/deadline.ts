@@ -16,6 +16,8 @@ export function watchDeadline(
   { signal, timeoutMs = MAX_TIMER_MS + 1 }: CallOptions,
   request: RequestInfo,
   onEnd: (error: GatewayClientError) => void,
+  /** Why there may have been no answer. */
+  why?: () => GatewayClientError | undefined,
 ): () => void {
   const end = (error: GatewayClientError): void => {
     release()
@@ -23,8 +25,10 @@ export function watchDeadline(
   }
   const onAbort = (): void =>
     end(new GatewayClientError('ABORTED', 'aborted', { request, cause: signal?.reason }))
-  const onTimeout = (): void =>
-    end(new GatewayClientError('TIMEOUT', `no answer within ${timeoutMs} ms`, { request }))
+  const onTimeout = (): void => {
+    const text = `no answer within ${timeoutMs} ms`
+    end(new GatewayClientError('TIMEOUT', text, { request, cause: why?.() }))
+  }
   const timer = timeoutMs <= MAX_TIMER_MS ? setTimeout(onTimeout, timeoutMs) : undefined
   const release = (): void => {
     clearTimeout(timer)

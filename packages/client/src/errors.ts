@@ -63,7 +63,7 @@ class ErrorOf<Code extends GatewayClientErrorCode> extends Error {
     const { request } = details
     super(
       request === undefined ? message : `${request.action} ${request.target}: ${message}`,
-      'cause' in details ? { cause: details.cause } : undefined,
+      details.cause === undefined ? undefined : { cause: details.cause },
     )
     this.code = code
     this.status = details.status

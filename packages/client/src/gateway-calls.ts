@@ -63,13 +63,13 @@ export interface GatewayCalls<C extends AnyChannels = AnyChannels> {
 }
 
 /** Makes the calls that concern no single channel. */
-export function gatewayCalls(rest: Rest, session: Session, timeoutMs: number): GatewayCalls {
+export function gatewayCalls(rest: Rest, session: Session, ownTimeoutMs: number): GatewayCalls {
   return {
-    async $batch(sends, { messageId = randomId(), ...call } = {}) {
+    async $batch(sends, { messageId = randomId(), signal, timeoutMs = ownTimeoutMs } = {}) {
       const message = { action: 'batch', sends, messageId } as const
       const names = sends as readonly { readonly channel: string }[]
       const request = { action: 'batch', target: names.map(({ channel }) => channel).join() }
-      return receiptOf(await session.send(message, request, { timeoutMs, ...call }))
+      return receiptOf(await session.send(message, request, { signal, timeoutMs }))
     },
     async $lookup(id, options) {
       return firstOf(await rest.get(pathOf('lookup', 'id', id), options))

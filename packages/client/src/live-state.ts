@@ -1,4 +1,4 @@
-import type { AliasOf, ChannelTypes, Position } from '@gw/protocol'
+import { type AliasOf, type ChannelTypes, type Position, STATE_HEADER } from '@gw/protocol'
 import { backoffMs } from './backoff.js'
 import type { UntypedChannelClient } from './channel-client.js'
 import type { Typed } from './channel-types.js'
@@ -24,15 +24,17 @@ export interface LiveStateOptions<T extends ChannelTypes> {
 
 interface WaitingTick {
   readonly value: unknown
-  readonly position: Position | undefined
+  readonly key?: string | undefined
+  readonly position?: Position | undefined
 }
 
 /** Ticks that may wait while the state is loaded; one more, and it is loaded anew. */
 const MAX_WAITING = 10_000
 
 /**
- * A local copy of a channel's state that is always current: the newest record of each key, in the order of the keys. It is
- * loaded once, follows the ticks from there on without gap or overlap, and is loaded again when ticks are missing.
+ * A local copy of a channel's state that is always current: the records that the gateway keeps, of each key the newest one or as many
+ * as the contract says, in the order of the keys. It is loaded once, follows the ticks from there on without gap or overlap, and
+ * is loaded again when ticks are missing.
  * @example
  * ```ts
  * const orders = liveState(client.orders)
@@ -69,11 +71,12 @@ function fillState(
     for (let failures = 0; waiting === own; failures++) {
       try {
         const { signal } = ended
-        const at = await channel.stateAt(state === undefined ? { signal } : { state, signal })
+        const named = state === undefined ? {} : { state }
+        const at = await channel.stateAt({}, { ...named, signal })
         if (waiting !== own) return
-        records.reset(options.by ?? at.by ?? noKey(), at.records)
-        for (const { value, position } of own) {
-          if (!isCovered(position, at.position)) records.put(value)
+        records.reset(rulesOf(at.headers, options.by), at.records)
+        for (const { value, key, position } of own) {
+          if (!isCovered(position, at.position)) records.put(value, key)
         }
         waiting = undefined
         filler.changed()
@@ -95,10 +98,10 @@ function fillState(
       void load([])
     } else if (event.type === 'data') {
       if (waiting === undefined) {
-        records.put(event.value)
+        records.put(event.value, event.key)
         filler.changed()
       } else if (waiting.length < MAX_WAITING) {
-        waiting.push({ value: event.value, position: event.position })
+        waiting.push(event)
       } else {
         void load([])
       }
@@ -129,46 +132,111 @@ function noKey(): never {
   )
 }
 
-interface Entry {
-  readonly key: readonly unknown[]
-  record: unknown
+/** What a state keeps. */
+interface StateRules {
+  /** Paths that make the key. */
+  readonly by: readonly string[]
+  /** Records of each key. */
+  readonly keep: number
+  /** Records in all: the one that came first goes out. */
+  readonly maxRecords: number
+  /** Of a basket: the one key whose ticks it keeps. */
+  readonly key: string | undefined
 }
 
-/** Records by the values at some of their paths. */
+/** The rules of a state, by the server's word; `by` may be given. */
+function rulesOf(headers: Headers, by: readonly string[] | undefined): StateRules {
+  const [keep, maxRecords, key] = [
+    headers.get(STATE_HEADER.KEEP) ?? 1,
+    headers.get(STATE_HEADER.MAX_RECORDS),
+    headers.get(STATE_HEADER.KEY),
+  ]
+  return {
+    by: by ?? headers.get(STATE_HEADER.BY)?.split(',') ?? noKey(),
+    keep: keep === 'all' ? Number.POSITIVE_INFINITY : Number(keep),
+    maxRecords: Number(maxRecords ?? Number.POSITIVE_INFINITY),
+    key: key === null ? undefined : decodeURIComponent(key),
+  }
+}
+
+/** A key, with its records: the one that came first at first. */
+interface Entry {
+  readonly name: string
+  readonly key: readonly unknown[]
+  readonly items: Item[]
+}
+
+interface Item {
+  readonly entry: Entry
+  readonly record: unknown
+}
+
+/** Records by the values at some of their paths, as a state keeps them. */
 class KeyedRecords {
+  #rules: StateRules | undefined
   #paths: readonly (readonly string[])[] = []
   #entries = new Map<string, Entry>()
+  /** All of them, in the order in which they came. */
+  readonly #items = new Set<Item>()
   #isSorted = true
 
-  reset(by: readonly string[], records: readonly unknown[]): void {
-    this.#paths = by.map((path) => path.split('.'))
+  /** Begins anew with the records of a state, of which only those of a struct tell when they came. */
+  reset(rules: StateRules, records: readonly unknown[]): void {
+    this.#rules = rules
+    this.#paths = rules.by.map((path) => path.split('.'))
     this.#entries.clear()
-    this.put(records)
+    this.#items.clear()
+    const isBounded = rules.maxRecords < Number.POSITIVE_INFINITY
+    for (const record of isBounded ? [...records].sort(byArrival) : records) this.#put(record)
   }
 
-  /** Takes a record, or the records of a list. */
-  put(value: unknown): void {
-    for (const record of Array.isArray(value) ? value : [value]) {
-      const key = this.#paths.map((path) => at(record, path))
-      const name = JSON.stringify(key)
-      const entry = this.#entries.get(name)
-      if (entry !== undefined) entry.record = record
-      else {
-        this.#entries.set(name, { key, record })
-        this.#isSorted = false
-      }
-    }
+  /** Takes what ticked, of a basket on a key: a record, or the records of a list. */
+  put(value: unknown, key: string | undefined): void {
+    const ofKey = this.#rules?.key
+    if (ofKey !== undefined && ofKey !== key) return
+    for (const record of Array.isArray(value) ? value : [value]) this.#put(record)
   }
 
-  /** The records in the order of their keys. */
+  #put(record: unknown): void {
+    const { keep = 1, maxRecords = Number.POSITIVE_INFINITY } = this.#rules ?? {}
+    const key = this.#paths.map((path) => at(record, path))
+    const name = JSON.stringify(key)
+    let entry = this.#entries.get(name)
+    if (entry === undefined) {
+      entry = { name, key, items: [] }
+      this.#entries.set(name, entry)
+      this.#isSorted = false
+    } else if (entry.items.length >= keep) this.#items.delete(entry.items.shift() as Item)
+    const item = { entry, record }
+    entry.items.push(item)
+    this.#items.add(item)
+    if (this.#items.size > maxRecords) this.#evict()
+  }
+
+  /** The record that came first goes out. */
+  #evict(): void {
+    const [item] = this.#items as Iterable<Item> as [Item]
+    this.#items.delete(item)
+    item.entry.items.shift()
+    if (item.entry.items.length === 0) this.#entries.delete(item.entry.name)
+  }
+
+  /** The records in the order of their keys; of one key, in the order in which they came. */
   sorted(): readonly unknown[] {
     if (!this.#isSorted) {
       const entries = [...this.#entries].sort(([, a], [, b]) => compareKeys(a.key, b.key))
       this.#entries = new Map(entries)
       this.#isSorted = true
     }
-    return Array.from(this.#entries.values(), ({ record }) => record)
+    return Array.from(this.#entries.values(), ({ items }) => items)
+      .flat()
+      .map(({ record }) => record)
   }
+}
+
+/** Structs carry the time of their making, and ids that grow. */
+function byArrival(a: unknown, b: unknown): number {
+  return compareKeys([at(a, ['timestamp']), at(a, ['id'])], [at(b, ['timestamp']), at(b, ['id'])])
 }
 
 function at(record: unknown, path: readonly string[]): unknown {

@@ -1,3 +1,4 @@
+import { callSafely } from './call-safely.js'
 import type { GatewayClientError } from './errors.js'
 
 /** `loading` until everything is there for the first time, `live` then, `stale` while something is missing and asked for anew, `failed` for good. */
@@ -34,7 +35,7 @@ export function liveStore<Snapshot>(
   compute: () => Snapshot,
   fill: (filler: StoreFiller) => () => void,
 ): LiveStore<Snapshot> {
-  const listeners = new Set<(snapshot: Snapshot) => void>()
+  const listeners = new Set<{ readonly listener: (snapshot: Snapshot) => void }>()
   let status: LiveStatus = 'loading'
   let error: GatewayClientError | undefined
   let snapshot = compute()
@@ -60,7 +61,9 @@ export function liveStore<Snapshot>(
     isScheduled = true
     queueMicrotask(() => {
       isScheduled = false
-      for (const listener of [...listeners]) listener(getSnapshot())
+      for (const reader of [...listeners]) {
+        if (listeners.has(reader)) callSafely(reader.listener, getSnapshot())
+      }
     })
   }
   const end = fill({
@@ -84,9 +87,10 @@ export function liveStore<Snapshot>(
   return {
     getSnapshot,
     subscribe(listener) {
-      listeners.add(listener)
-      listener(getSnapshot())
-      return () => listeners.delete(listener)
+      const reader = { listener } // one that listens twice is told twice
+      listeners.add(reader)
+      callSafely(listener, getSnapshot())
+      return () => listeners.delete(reader)
     },
     get status() {
       return status

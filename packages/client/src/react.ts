@@ -99,8 +99,11 @@ function useShared<Value>(
   }
   let store = ofChannel.get(name) as SharedStore<Value> | undefined
   if (store === undefined) {
-    store = new SharedStore(open, empty)
-    ofChannel.set(name, store as SharedStore<unknown>)
+    const opened = new SharedStore(open, empty, () => {
+      if (ofChannel.get(name) === opened) ofChannel.delete(name)
+    })
+    ofChannel.set(name, opened as SharedStore<unknown>)
+    store = opened
   }
   return useSyncExternalStore(store.subscribe, store.getSnapshot, store.getServerSnapshot)
 }
@@ -108,14 +111,16 @@ function useShared<Value>(
 /** A store that is open while components read it: rendering alone, which React may throw away, opens nothing. */
 class SharedStore<Value> {
   readonly #open: () => LiveStore<Value>
+  readonly #forget: () => void
   readonly #empty: Live<Value>
   #current: Live<Value>
   #store: LiveStore<Value> | undefined
   #readers = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(open: () => LiveStore<Value>, empty: Value) {
+  constructor(open: () => LiveStore<Value>, empty: Value, forget: () => void) {
     this.#open = open
+    this.#forget = forget
     this.#empty = { value: empty, status: 'loading', error: undefined }
     this.#current = this.#empty
   }
@@ -146,5 +151,6 @@ class SharedStore<Value> {
     this.#store?.close()
     this.#store = undefined
     this.#current = this.#empty
+    this.#forget()
   }
 }

@@ -17,8 +17,11 @@ import {
 /** The part of `fetch` that the client needs. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
-/** A key, or what gives one; asked anew for each request and connection, so that keys can be exchanged. */
+/** A key or token, or what gives one; asked anew for each request and connection, so that it can be exchanged. */
 export type ApiKey = string | (() => string | undefined | Promise<string | undefined>)
+
+/** What a client identifies itself by, as headers of its own. */
+export type CredentialHeaders = () => Promise<Record<string, string>>
 
 /** One call. */
 export interface RestRequest extends CallOptions {
@@ -33,22 +36,20 @@ export interface RestRequest extends CallOptions {
 
 /** What the server answered, and its word on what that is. */
 export interface RestAnswer {
+  readonly request: RequestInfo
   readonly body: unknown
   readonly kind: ChannelKind | undefined
   readonly position: Position | undefined
-  /** Paths that make the key of a state. */
-  readonly stateBy: readonly string[] | undefined
+  readonly headers: Headers
 }
 
 const MAX_TRIES = 3
 /** Characters of an answer that is no gateway's, such as a page of HTML. */
 const MAX_DETAIL = 200
 const CODE_OF_STATUS: { readonly [status: number]: GatewayClientErrorCode } = {
-  400: 'BAD_REQUEST',
   401: 'UNAUTHORIZED',
   403: 'UNAUTHORIZED',
   404: 'NOT_FOUND',
-  422: 'INVALID_RECORD',
   429: 'TOO_MANY_REQUESTS',
   // Of something between the gateway and here, which does not reach it.
   502: 'CONNECTION_FAILED',
@@ -57,112 +58,101 @@ const CODE_OF_STATUS: { readonly [status: number]: GatewayClientErrorCode } = {
 }
 
 /** Calls of the gateway's REST API. What is idempotent is tried again when the connection breaks or the server is busy. */
-export class Rest {
-  readonly #base: string
-  readonly #apiKey: ApiKey | undefined
-  readonly #fetch: Fetch
-  readonly #timeoutMs: number
+export interface Rest {
+  /** @throws GatewayClientError with the code of the refusal, or `CONNECTION_FAILED`, `TIMEOUT`, `ABORTED`, `INVALID_ANSWER`. */
+  call(request: RestRequest): Promise<RestAnswer>
+  /** A read, which a second try does not harm. */
+  get(path: string, options?: CallOptions, query?: RestRequest['query']): Promise<RestAnswer>
+}
 
-  constructor(base: string, apiKey: ApiKey | undefined, fetch: Fetch, timeoutMs: number) {
-    this.#base = base
-    this.#apiKey = apiKey
-    this.#fetch = fetch
-    this.#timeoutMs = timeoutMs
-  }
-
-  /**
-   * The key, as a header.
-   * @throws GatewayClientError `CONNECTION_FAILED` when what gives the key fails.
-   */
-  async headers(): Promise<Record<string, string>> {
+/** Makes calls of the API at `base`. */
+export function restOf(
+  base: string,
+  credentials: CredentialHeaders,
+  callFetch: Fetch,
+  ownTimeoutMs: number,
+): Rest {
+  async function once(
+    { method, path, query, body: data }: RestRequest,
+    request: RequestInfo,
+    signal: AbortSignal,
+  ): Promise<RestAnswer> {
+    // URLs have no names for these: they would lead elsewhere.
+    if (/\/\.\.?(\/|$)/.test(path)) {
+      throw new GatewayClientError('BAD_REQUEST', 'no . or .. in a URL', { request })
+    }
+    const body = data === undefined ? null : jsonOf(data, request)
+    const headers = await credentials()
+    signal.throwIfAborted()
+    if (body !== null) headers['content-type'] = 'application/json'
+    let response: Response
+    let text: string
     try {
-      const key = typeof this.#apiKey === 'function' ? await this.#apiKey() : this.#apiKey
-      return key === undefined ? {} : { [HEADER.API_KEY]: key }
+      response = await callFetch(base + path + queryText(query), { method, headers, signal, body })
+      text = await response.text()
     } catch (cause) {
-      throw new GatewayClientError('CONNECTION_FAILED', 'apiKey gave no key', { cause })
+      throw new GatewayClientError('CONNECTION_FAILED', 'the gateway could not be reached', {
+        request,
+        cause,
+      })
+    }
+    const answer = parseJson(text)
+    if (!response.ok) throw refusal(response, answer, text, request)
+    const { status, headers: told } = response
+    if (answer === undefined) {
+      // Browsers take what a broken connection left of a body for all of it.
+      const isCut = told.get('content-type')?.includes('json')
+      throw new GatewayClientError(
+        isCut ? 'CONNECTION_FAILED' : 'INVALID_ANSWER',
+        isCut ? 'the answer was cut off' : 'not JSON: is this a gateway?',
+        { request, status },
+      )
+    }
+    return {
+      request,
+      body: answer,
+      headers: told,
+      kind: (told.get(HEADER.KIND) ?? undefined) as ChannelKind | undefined,
+      position: parsePosition(told.get(HEADER.POSITION) ?? ''),
     }
   }
 
-  /** @throws GatewayClientError with the code of the refusal, or `CONNECTION_FAILED`, `TIMEOUT`, `ABORTED`, `INVALID_ANSWER`. */
-  call(request: RestRequest): Promise<RestAnswer> {
-    const info: RequestInfo = { action: request.method, target: request.path }
-    const abort = new AbortController()
-    const bounds = { timeoutMs: this.#timeoutMs, ...request }
-    return new Promise((resolve, reject) => {
-      // It ends in time, whatever the caller's own `apiKey` and `fetch` do.
-      const release = watchDeadline(bounds, info, (error) => {
-        abort.abort(error)
-        reject(error)
-      })
-      this.#tries(request, info, abort.signal, bounds.timeoutMs)
-        .then(resolve, reject)
-        .finally(release)
-    })
-  }
-
-  /** A read, which a second try does not harm. */
-  get(path: string, options?: CallOptions, query?: RestRequest['query']): Promise<RestAnswer> {
-    return this.call({ method: 'GET', path, query, idempotent: true, ...options })
-  }
-
-  async #tries(
+  async function tries(
     request: RestRequest,
     info: RequestInfo,
     signal: AbortSignal,
-    timeoutMs: number | undefined,
+    timeoutMs: number,
   ): Promise<RestAnswer> {
-    for (let tries = 1; ; tries++) {
+    for (let tried = 1; ; tried++) {
       try {
-        return await this.#once(request, info, signal)
+        return await once(request, info, signal)
       } catch (error) {
-        const { retryAfterMs = backoffMs(tries - 1) } = error as GatewayClientError
-        const isTooLong = timeoutMs !== undefined && retryAfterMs >= timeoutMs
-        const isLast = !request.idempotent || tries === MAX_TRIES || isTooLong
-        if (isLast || !isPassing(error as GatewayClientError)) throw error
+        const { retryAfterMs = backoffMs(tried - 1) } = error as GatewayClientError
+        const isLast = !request.idempotent || tried === MAX_TRIES || retryAfterMs >= timeoutMs
+        if (isLast || signal.aborted || !isPassing(error as GatewayClientError)) throw error
         await wait(retryAfterMs, signal)
       }
     }
   }
 
-  async #once(request: RestRequest, info: RequestInfo, signal: AbortSignal): Promise<RestAnswer> {
-    const headers = await this.headers()
-    signal.throwIfAborted()
-    if (request.body !== undefined) headers['content-type'] = 'application/json'
-    let response: Response
-    let text: string
-    try {
-      response = await this.#fetch(this.#base + request.path + queryText(request.query), {
-        method: request.method,
-        headers,
-        signal,
-        body: JSON.stringify(request.body) ?? null,
+  const rest: Rest = {
+    call(request) {
+      const info: RequestInfo = { action: request.method, target: request.path }
+      const abort = new AbortController()
+      const { signal, timeoutMs = ownTimeoutMs } = request
+      return new Promise((resolve, reject) => {
+        // It ends in time, whatever the caller's own `apiKey` and `fetch` do.
+        const release = watchDeadline({ signal, timeoutMs }, info, (error) => {
+          abort.abort(error)
+          reject(error)
+        })
+        tries(request, info, abort.signal, timeoutMs).then(resolve, reject).finally(release)
       })
-      text = await response.text()
-    } catch (cause) {
-      throw new GatewayClientError('CONNECTION_FAILED', 'the gateway could not be reached', {
-        request: info,
-        cause,
-      })
-    }
-    const body = parseJson(text)
-    if (!response.ok) throw refusal(response, body, text, info)
-    if (body === undefined) {
-      // Browsers take what a broken connection left of a body for all of it.
-      const isCut = response.headers.get('content-type')?.includes('json')
-      throw new GatewayClientError(
-        isCut ? 'CONNECTION_FAILED' : 'INVALID_ANSWER',
-        isCut ? 'the answer was cut off' : 'not JSON: is this a gateway?',
-        { request: info, status: response.status },
-      )
-    }
-    const position = response.headers.get(HEADER.POSITION)
-    return {
-      body,
-      kind: (response.headers.get(HEADER.KIND) ?? undefined) as ChannelKind | undefined,
-      position: position === null ? undefined : parsePosition(position),
-      stateBy: response.headers.get(HEADER.STATE_BY)?.split(','),
-    }
+    },
+    get: (path, options, query) =>
+      rest.call({ method: 'GET', path, query, idempotent: true, ...options }),
   }
+  return rest
 }
 
 const PASSING: readonly string[] = [
@@ -187,7 +177,7 @@ export function refusal(
 ): GatewayClientError {
   const { code, detail = text.slice(0, MAX_DETAIL), errors } = (body ?? {}) as Partial<ErrorBody>
   const { status } = response
-  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
+  const seconds = Number.parseFloat(response.headers.get('retry-after') ?? '')
   return new GatewayClientError(
     code ?? CODE_OF_STATUS[status] ?? (status < 500 ? 'BAD_REQUEST' : 'INTERNAL'),
     messageOf(detail, errors),
@@ -196,14 +186,23 @@ export function refusal(
       detail,
       errors,
       request,
-      retryAfterMs: Number.isFinite(seconds) ? seconds * 1000 : undefined,
+      retryAfterMs: seconds >= 0 ? seconds * 1000 : undefined,
     },
   )
 }
 
 function queryText(query: RestRequest['query'] = {}): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined)
-  return given.length === 0 ? '' : `?${new URLSearchParams(given as [string, string][])}`
+  return given.length > 0 ? `?${new URLSearchParams(given as [string, string][])}` : ''
+}
+
+/** @throws GatewayClientError `BAD_REQUEST` for what JSON cannot hold. */
+export function jsonOf(value: unknown, request: RequestInfo): string {
+  try {
+    return JSON.stringify(value)
+  } catch (cause) {
+    throw new GatewayClientError('BAD_REQUEST', `no JSON: ${cause}`, { request, cause })
+  }
 }
 
 /** `undefined` for what is no JSON. */
@@ -215,12 +214,10 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/** Waits; who aborts has answered the call, so that nobody hears of the rejection. */
 function wait(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      reject(signal.reason)
-    })
+    signal.addEventListener('abort', () => reject(clearTimeout(timer)))
   })
 }

@@ -5,12 +5,10 @@ import type {
   SendMessage,
   ServerMessage,
 } from '@gw/protocol'
-import { CLOSE_CODE } from '@gw/protocol'
-import { Connection, type ConnectionOptions } from './connection.js'
+import { Connection, type ConnectionOptions, type ConnectionUser } from './connection.js'
 import { type CallOptions, watchDeadline } from './deadline.js'
 import { GatewayClientError, messageOf, type RequestInfo } from './errors.js'
-import { isPassing } from './rest.js'
-import type { WebSocketLike } from './websocket.js'
+import { isPassing, jsonOf } from './rest.js'
 import {
   type SubscriptionSink,
   type SubscriptionSpec,
@@ -34,8 +32,10 @@ interface PendingSend {
  * Everything that runs over the one socket: subscriptions and sends, told apart by ids. It brings all of them over to the next
  * socket when one is lost. A send is said again until it is answered; its `messageId` keeps the server from doing it twice.
  */
-export class Session {
+export class Session implements ConnectionUser {
   readonly connection: Connection
+  readonly open: ConnectionUser['open']
+  readonly diagnose: ConnectionUser['diagnose']
   readonly #options: SessionOptions
   readonly #pending = new Map<number, PendingSend>()
   readonly #subscriptions = new Map<number, WireSubscription>()
@@ -44,24 +44,14 @@ export class Session {
   #closed = false
 
   constructor(
-    open: () => Promise<WebSocketLike>,
-    diagnose: () => Promise<GatewayClientError | undefined>,
+    open: ConnectionUser['open'],
+    diagnose: ConnectionUser['diagnose'],
     options: SessionOptions,
   ) {
     this.#options = options
-    this.connection = new Connection(
-      {
-        open,
-        diagnose,
-        onLive: () => this.#onLive(),
-        onMessage: (text) => this.#onMessage(text),
-        onLost: (code) => this.#onLost(code),
-        onClosed: (error) => this.#onClosed(error),
-        signOfLife: () =>
-          JSON.stringify({ action: 'unsubscribe', id: this.#nextId++, channel: 'heartbeat' }),
-      },
-      options,
-    )
+    this.open = open
+    this.diagnose = diagnose
+    this.connection = new Connection(this, options)
   }
 
   /** Sends, and waits for the acknowledgement. */
@@ -74,26 +64,22 @@ export class Session {
     return new Promise<Acknowledgement>((resolve, reject) => {
       if (this.#closed) return reject(closedError(request))
       if (this.#pending.size >= (this.#options.maxPendingSends ?? 10_000)) {
-        const text = 'too many sends wait for their answers: await some of them'
+        const text = 'too many sends wait for answers: await some'
         return reject(new GatewayClientError('OVERLOADED', text, { request }))
       }
-      const text = JSON.stringify({ ...message, id })
-      let release: () => void = () => undefined
-      const settle = (): void => {
-        release()
-        this.#pending.delete(id)
-        this.#updateNeed()
-      }
-      const fail = (error: GatewayClientError): void => {
-        settle()
-        reject(error)
-      }
-      const succeed = (acknowledgement: Acknowledgement): void => {
-        settle()
-        resolve(acknowledgement)
-      }
-      this.#pending.set(id, { text, request, resolve: succeed, reject: fail })
-      release = watchDeadline(options, request, fail)
+      const text = jsonOf({ ...message, id }, request)
+      let release: (() => void) | undefined
+      const settled =
+        <T>(settle: (outcome: T) => void) =>
+        (outcome: T): void => {
+          release?.()
+          this.#pending.delete(id)
+          this.#updateNeed()
+          settle(outcome)
+        }
+      const fail = settled(reject)
+      this.#pending.set(id, { text, request, resolve: settled(resolve), reject: fail })
+      release = watchDeadline(options, request, fail, () => this.connection.error)
       if (!this.#pending.has(id)) return // its signal was aborted before
       this.#updateNeed()
       if (this.connection.state === 'live') this.connection.send(text)
@@ -106,19 +92,22 @@ export class Session {
    * @throws GatewayClientError `CLOSED`
    */
   subscribe(spec: SubscriptionSpec, sink: SubscriptionSink): () => void {
-    if (this.#closed) throw closedError(targetOf('subscribe', spec))
+    const request = targetOf('subscribe', spec)
+    if (this.#closed) throw closedError(request)
     const { from = 'now', mode = 'nonCollapsing' } = spec
-    const shareKey = from === 'now' ? JSON.stringify({ ...spec, from, mode }) : undefined
-    let subscription = shareKey === undefined ? undefined : this.#shared.get(shareKey)
-    if (subscription === undefined) {
-      subscription = new WireSubscription(this.#nextId++, spec)
-      this.#subscriptions.set(subscription.id, subscription)
-      if (shareKey !== undefined) this.#shared.set(shareKey, subscription)
-      subscription.add(sink)
+    const id = this.#nextId++
+    // Only those from now on have nothing of their own.
+    const shareKey = from === 'now' ? jsonOf({ ...spec, from, mode }, request) : `${id}`
+    const known = this.#shared.get(shareKey)
+    const subscription = known ?? new WireSubscription(id, spec)
+    subscription.add(sink)
+    if (known === undefined) {
+      this.#subscriptions.set(id, subscription)
+      this.#shared.set(shareKey, subscription)
       this.#updateNeed()
       if (this.connection.state === 'live') this.#say(subscription.message())
-    } else subscription.add(sink)
-    return () => this.#leave(subscription, sink)
+    }
+    return () => this.#leave(subscription, sink, shareKey)
   }
 
   /** Ends everything. */
@@ -128,9 +117,9 @@ export class Session {
     this.connection.close(new GatewayClientError('CLOSED', 'the client was closed'))
   }
 
-  #leave(subscription: WireSubscription, sink: SubscriptionSink): void {
+  #leave(subscription: WireSubscription, sink: SubscriptionSink, shareKey: string): void {
     if (!subscription.sinks.delete(sink) || subscription.sinks.size > 0) return
-    for (const [key, shared] of this.#shared) if (shared === subscription) this.#shared.delete(key)
+    if (this.#shared.get(shareKey) === subscription) this.#shared.delete(shareKey)
     // What the server has not answered yet it may refuse, and then there is nothing to unsubscribe.
     if (this.connection.state !== 'live' || subscription.isAcknowledged) this.#end(subscription)
   }
@@ -152,23 +141,25 @@ export class Session {
     this.connection.send(JSON.stringify(message))
   }
 
-  #onLive(): void {
+  signOfLife(): string {
+    return JSON.stringify({ action: 'unsubscribe', id: this.#nextId++, channel: 'heartbeat' })
+  }
+
+  onLive(): void {
     // Subscriptions first, so that they see what the sends do.
     for (const subscription of this.#subscriptions.values()) this.#say(subscription.message())
     for (const { text } of this.#pending.values()) this.connection.send(text)
   }
 
-  #onMessage(text: string): void {
-    let message: ServerMessage
+  onMessage(text: string): void {
     try {
-      message = JSON.parse(text)
+      const message: ServerMessage = JSON.parse(text)
+      if ('sub' in message) this.#subscriptions.get(message.sub as number)?.onMessage(message)
+      else if ('ok' in message) this.#onAnswer(message)
     } catch (cause) {
-      const error = new GatewayClientError('INVALID_ANSWER', 'the gateway sent no JSON', { cause })
-      this.connection.restart(error)
-      return
+      const why = 'no message of a gateway came'
+      this.connection.restart(new GatewayClientError('INVALID_ANSWER', why, { cause }))
     }
-    if ('sub' in message) this.#subscriptions.get(message.sub as number)?.onMessage(message)
-    else if ('ok' in message) this.#onAnswer(message)
   }
 
   #onAnswer(answer: Acknowledgement | ErrorMessage): void {
@@ -195,27 +186,23 @@ export class Session {
     }
   }
 
-  #onLost(closeCode: number): void {
+  onLost(closeCode: number): void {
     for (const subscription of this.#subscriptions.values()) {
       subscription.isAcknowledged = false
       if (subscription.sinks.size === 0) this.#subscriptions.delete(subscription.id)
     }
-    if (closeCode !== CLOSE_CODE.MESSAGE_TOO_LARGE) return
+    if (closeCode !== 1009) return // too large, says RFC 6455
     // Said again, it would end the next connection too.
-    let largest: PendingSend | undefined
-    for (const pending of this.#pending.values()) {
-      if (largest === undefined || pending.text.length > largest.text.length) largest = pending
-    }
-    const text = 'the record is larger than the gateway takes: send less at once'
-    largest?.reject(new GatewayClientError('BODY_TOO_LARGE', text, { request: largest.request }))
+    const [largest] = [...this.#pending.values()].sort((a, b) => b.text.length - a.text.length)
+    const text = 'larger than the gateway takes: send less'
+    largest?.reject(new GatewayClientError('BODY_TOO_LARGE', text, largest))
   }
 
-  #onClosed(error: GatewayClientError): void {
-    const pending = [...this.#pending.values()]
+  onClosed(error: GatewayClientError): void {
     const subscriptions = [...this.#subscriptions.values()]
     this.#subscriptions.clear()
     this.#shared.clear()
-    for (const send of pending) send.reject(error)
+    for (const send of [...this.#pending.values()]) send.reject(error)
     for (const subscription of subscriptions) subscription.fail(error)
   }
 }

@@ -2,7 +2,6 @@ import {
   CLOSE_CODE,
   type ClientMessage,
   type ErrorCode,
-  HEADER,
   type Position,
   parsePosition,
   pathOf,
@@ -13,7 +12,7 @@ import {
 import type { ClientOptions } from './create-client.js'
 import { GatewayClientError } from './errors.js'
 import { readEvents, type StreamEvent } from './event-reader.js'
-import { type Fetch, parseJson, Rest, refusal } from './rest.js'
+import { type Fetch, parseJson, type Rest, refusal, restOf } from './rest.js'
 import type { WebSocketConstructor, WebSocketLike } from './websocket.js'
 
 /** Options of {@link sse}. */
@@ -63,7 +62,7 @@ class EventStreamSocket implements WebSocketLike {
     this.#base = url.replace(/^ws/, 'http').replace(/\/api\/v1\/stream$/, '')
     this.#headers = headers
     this.#fetch = fetch
-    this.#rest = new Rest(this.#base, headers[HEADER.API_KEY], fetch, 30_000)
+    this.#rest = restOf(this.#base, async () => ({ ...headers }), fetch, 30_000)
     this.#rest.call({ method: 'GET', path: pathOf('stream'), signal: this.#closed.signal }).then(
       () => this.onopen?.({} as never),
       (error) => this.#fail(error),

@@ -3,43 +3,23 @@ import type { CallOptions } from './deadline.js'
 import type { Rest } from './rest.js'
 
 /** The calls on the staging of one channel. */
-export class UntypedStageClient {
-  readonly #path: string
-  readonly #rest: Rest
-  readonly #checked: (records: readonly unknown[]) => readonly unknown[]
+export interface UntypedStageClient {
+  add(body?: unknown, ids?: readonly string[], options?: CallOptions): Promise<unknown>
+  remove(recordId?: string, ids?: readonly string[], options?: CallOptions): Promise<unknown>
+  release(ids?: readonly string[], options?: CallOptions): Promise<unknown>
+  list(options?: CallOptions): Promise<unknown>
+  contents(id?: string, options?: CallOptions): Promise<unknown>
+}
 
-  constructor(
-    name: string,
-    rest: Rest,
-    /** Checks records that came. */
-    checked: (records: readonly unknown[]) => readonly unknown[],
-  ) {
-    this.#path = pathOf('stage', name)
-    this.#rest = rest
-    this.#checked = checked
-  }
+/** Makes the calls on the staging of a channel; records that come are `checked`. */
+export function stageClient(
+  name: string,
+  rest: Rest,
+  checked: (records: readonly unknown[]) => readonly unknown[],
+): UntypedStageClient {
+  const path = pathOf('stage', name)
 
-  add(body?: unknown, ids?: readonly string[], options?: CallOptions): Promise<unknown> {
-    return this.#call('POST', ids, options, body)
-  }
-
-  remove(recordId?: string, ids?: readonly string[], options?: CallOptions): Promise<unknown> {
-    return this.#call('DELETE', ids, options, recordId === undefined ? undefined : { id: recordId })
-  }
-
-  release(ids?: readonly string[], options?: CallOptions): Promise<unknown> {
-    return this.#call('PATCH', ids, options)
-  }
-
-  async list(options?: CallOptions): Promise<unknown> {
-    return (await this.#rest.get(this.#path, options)).body
-  }
-
-  contents(id?: string, options?: CallOptions): Promise<unknown> {
-    return this.#call('PUT', id === undefined ? undefined : [id], options)
-  }
-
-  async #call(
+  async function call(
     method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     ids: readonly string[] | undefined,
     options: CallOptions | undefined,
@@ -47,8 +27,16 @@ export class UntypedStageClient {
   ): Promise<unknown> {
     const query = { id: ids?.join(',') }
     const idempotent = method === 'PUT' // it reads, here
-    const call = { method, path: this.#path, query, body, idempotent, ...options }
-    const stagings = Object.entries((await this.#rest.call(call)).body as object)
-    return Object.fromEntries(stagings.map(([id, records]) => [id, this.#checked(records)]))
+    const answer = await rest.call({ method, path, query, body, idempotent, ...options })
+    const stagings = Object.entries(answer.body as object)
+    return Object.fromEntries(stagings.map(([id, records]) => [id, checked(records)]))
+  }
+
+  return {
+    add: (body, ids, options) => call('POST', ids, options, body),
+    remove: (id, ids, options) => call('DELETE', ids, options, id === undefined ? id : { id }),
+    release: (ids, options) => call('PATCH', ids, options),
+    list: async (options) => (await rest.get(path, options)).body,
+    contents: (id, options) => call('PUT', id === undefined ? id : [id], options),
   }
 }

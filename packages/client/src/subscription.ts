@@ -1,5 +1,5 @@
 import type { DeliveryMode, From, Path, Where } from '@gw/protocol'
-import { type BufferOptions, EventBuffer } from './buffer.js'
+import { type BufferOptions, type EventBuffer, eventBuffer } from './buffer.js'
 import { callSafely } from './call-safely.js'
 import { type CallOptions, watchDeadline } from './deadline.js'
 import { GatewayClientError, type RequestInfo } from './errors.js'
@@ -54,7 +54,7 @@ export interface Subscription<Item, T = Item, Key extends string = never>
     AsyncDisposable {
   /** Fulfilled when the server has it running. Rejected as the iteration is. */
   readonly ready: Promise<void>
-  /** Gaps so far: places where ticks are missing. */
+  /** Gaps that the reader has come by: places where ticks are missing. */
   readonly gaps: number
   /** Everything, in place of the ticks alone: gaps, removed keys, the end of a snapshot. */
   events(): AsyncIterableIterator<SubscriptionEvent<T, Key>, undefined, undefined>
@@ -80,21 +80,18 @@ export function readSubscription(
   options: BufferOptions & CallOptions & { readonly mode?: DeliveryMode },
   ofKey: string | undefined,
 ): Subscription<unknown, unknown, string> {
-  const buffer = new EventBuffer(options)
+  const buffer = eventBuffer(options)
   let gaps = 0
-  const run = start(
-    begin,
-    request,
-    options,
-    (event) => {
-      if (event.type === 'gap') gaps++
-      buffer.push(event)
-    },
-    (error) => buffer.end(error),
-  )
-  const close = (): void => {
+  const run = start(begin, request, options, buffer.push, buffer.end)
+  const close = (): undefined => {
     buffer.clear()
     run.close()
+  }
+
+  const next: EventBuffer['next'] = async () => {
+    const result = await buffer.next()
+    if (result.value?.type === 'gap') gaps++
+    return result
   }
 
   function iterate<Item>(
@@ -102,10 +99,7 @@ export function readSubscription(
   ): AsyncIterableIterator<Item, undefined, undefined> {
     return {
       next,
-      async return() {
-        close()
-        return { done: true, value: undefined }
-      },
+      return: async () => ({ done: true, value: close() }),
       [Symbol.asyncIterator]() {
         return this
       },
@@ -117,11 +111,11 @@ export function readSubscription(
     get gaps() {
       return gaps
     },
-    events: () => iterate(() => buffer.next()),
+    events: () => iterate(next),
     [Symbol.asyncIterator]: () =>
       iterate(async () => {
         for (;;) {
-          const result = await buffer.next()
+          const result = await next()
           if (result.done) return result
           const event = result.value
           if (event.type === 'data') {
@@ -132,9 +126,7 @@ export function readSubscription(
         }
       }),
     close,
-    async [Symbol.asyncDispose]() {
-      close()
-    },
+    [Symbol.asyncDispose]: async () => close(),
   }
 }
 

@@ -25,7 +25,7 @@ interface NodeProcess {
 /**
  * The WebSocket of this runtime: the global one, or, on Node before 22, that of the package `ws`, looked up at run time so that
  * no bundler follows.
- * @throws GatewayClientError `CONNECTION_FAILED` where there is none.
+ * @throws GatewayClientError `BAD_REQUEST` where there is none.
  */
 export function findWebSocket(): WebSocketConstructor {
   const scope = globalThis as { WebSocket?: WebSocketConstructor; process?: NodeProcess }
@@ -37,8 +37,8 @@ export function findWebSocket(): WebSocketConstructor {
     // Not installed: said below.
   }
   throw new GatewayClientError(
-    'CONNECTION_FAILED',
-    'there is no WebSocket here: install the package "ws", or pass one to createClient({ WebSocket })',
+    'BAD_REQUEST',
+    'no WebSocket here: install "ws", or pass one to createClient',
   )
 }
 

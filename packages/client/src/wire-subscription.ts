@@ -72,9 +72,19 @@ export class WireSubscription {
   message(): SubscribeMessage {
     const from = this.#position ?? this.spec.from
     const { channel, key, where, select, mode } = this.spec
+    const { id } = this
     // JSON leaves out what is undefined.
-    const message = { action: 'subscribe', id: this.id, channel, key, from, where, select, mode }
-    return { ...message, positions: true } as SubscribeMessage
+    return {
+      action: 'subscribe',
+      id,
+      channel,
+      key,
+      from,
+      where,
+      select,
+      mode,
+      positions: true,
+    } as SubscribeMessage
   }
 
   onAcknowledged(acknowledgement: Acknowledgement): void {

@@ -57,8 +57,26 @@ describe('what an answer is follows from the server saying so', () => {
 
   test('an answer without that word is refused', async () => {
     gateway.on('GET /api/v1/last/orders', { body: [order] })
-    await expect(client.orders.last()).rejects.toMatchObject({ code: 'INVALID_ANSWER' })
+    await expect(client.orders.last()).rejects.toMatchObject({
+      code: 'INVALID_ANSWER',
+      request: { action: 'GET', target: '/api/v1/last/orders' },
+    })
   })
+})
+
+test('an access token goes as a bearer, beside a key or in its place', async () => {
+  gateway.on('GET /api/v1/field/metadata', { body: { name: 'Demo' } })
+  const sources = [{ token: 'a.b.c' }, { token: async () => 'd.e.f', apiKey: 'key' }, {}]
+  for (const source of sources) {
+    await createClient<TestContract>({ url: gateway.url, ...source }).metadata.value()
+  }
+  expect(
+    gateway.requests.map(({ headers }) => [headers.authorization, headers['x-api-key']]),
+  ).toEqual([
+    ['Bearer a.b.c', undefined],
+    ['Bearer d.e.f', 'key'],
+    [undefined, undefined],
+  ])
 })
 
 test('the key goes as a header, and is asked for anew each time', async () => {
@@ -97,6 +115,38 @@ test('a query becomes parameters, its filter a tree', async () => {
   expect(query?.get('sort')).toBe('-quantity,symbol')
   expect(query?.get('limit')).toBe('5')
   expect(count?.get('count')).toBe('1')
+})
+
+test('no selection is all of a record', async () => {
+  gateway.on('GET /api/v1/state/orders', { body: [order] })
+  expect(await client.orders.query({ select: [] })).toEqual([order])
+  expect(gateway.requests[0]?.url).toBe('/api/v1/state/orders')
+})
+
+test.each(['.', '..', 'a/../b', './c'])(
+  'the name %j, which a URL would take for a way, leads nowhere else',
+  async (name) => {
+    const refused = { code: 'BAD_REQUEST', request: { action: 'GET' } }
+    await expect(client.orders.lookup(name)).rejects.toMatchObject(refused)
+    await expect(client.prices.last(name as 'AAPL')).rejects.toMatchObject(refused)
+    expect(gateway.requests).toEqual([])
+  },
+)
+
+test('what JSON cannot hold is refused before it goes out', async () => {
+  const cyclic: Record<string, unknown> = { symbol: 'A' }
+  cyclic.self = cyclic
+  for (const record of [cyclic, { quantity: 1n }] as never[]) {
+    const refused = { code: 'BAD_REQUEST', cause: expect.any(TypeError) }
+    await expect(client.orders.stage.add(record)).rejects.toMatchObject(refused)
+    await expect(client.orders.send(record)).rejects.toMatchObject(refused)
+  }
+  const query = { where: { quantity: 1n } } as never
+  await expect(client.orders.query(query)).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+  expect(() => client.orders.subscribe(query)).toThrow(
+    expect.objectContaining({ code: 'BAD_REQUEST' }),
+  )
+  expect(gateway.requests).toEqual([])
 })
 
 test('staging calls say which stagings they mean', async () => {
@@ -250,6 +300,10 @@ describe('a call ends in time', () => {
     await expect(keyless.orders.last()).rejects.toMatchObject({ code: 'TIMEOUT' })
     const deaf = connect({ fetch: never, timeoutMs })
     await expect(deaf.orders.last()).rejects.toMatchObject({ code: 'TIMEOUT' })
+    const unbounded = { timeoutMs: undefined, signal: undefined }
+    await expect(deaf.orders.last(unbounded)).rejects.toMatchObject({ code: 'TIMEOUT' })
+    const sent = deaf.orders.send({ symbol: 'A', side: 'buy', quantity: 1 }, unbounded)
+    await expect(sent).rejects.toMatchObject({ code: 'TIMEOUT' })
     const signal = AbortSignal.timeout(5)
     await expect(connect({ fetch: never }).orders.next({ signal })).rejects.toMatchObject({
       code: 'ABORTED',

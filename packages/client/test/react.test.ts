@@ -1,5 +1,5 @@
 import { Window } from 'happy-dom'
-import { createElement, type FunctionComponent, StrictMode } from 'react'
+import { createElement, type FunctionComponent, StrictMode, useState } from 'react'
 import type { Root } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
 import { afterEach, beforeAll, beforeEach, describe, expect, expectTypeOf, test } from 'vitest'
@@ -84,6 +84,44 @@ describe('components', () => {
     await ticked
     root.unmount()
     await gateway.until(() => gateway.messages.at(-1)?.action === 'unsubscribe')
+  })
+
+  test('that turn to another key show that one, and let go of the first', async () => {
+    let turn: (key: 'AAPL' | 'MSFT') => void = () => undefined
+    const first = shown('AAPL 1')
+    gateway.tick('prices', { value: 1 }, 'AAPL')
+    render(() => {
+      const [key, setKey] = useState<'AAPL' | 'MSFT'>('AAPL')
+      turn = setKey
+      const price = useLast(client.prices, key)
+      return `${key} ${price?.value ?? '-'}`
+    })
+    await first
+    const second = shown('MSFT -')
+    turn('MSFT')
+    await second
+    const ticked = shown('MSFT 2')
+    gateway.tick('prices', { value: 2 }, 'MSFT')
+    await ticked
+    await gateway.until(() => gateway.messages.at(-1)?.action === 'unsubscribe')
+    expect(gateway.messages.at(-1)?.key).toBe('AAPL')
+    const again = shown('AAPL 3')
+    gateway.tick('prices', { value: 3 }, 'AAPL')
+    turn('AAPL')
+    await again
+  })
+
+  test('that come back soon find everything as it was', async () => {
+    const price = shown('5 live; ')
+    gateway.tick('prices', { value: 5 }, 'AAPL')
+    render(ApplePrice)
+    await price
+    root.unmount()
+    root = createRoot(container as unknown as Element)
+    const back = shown('5 live; ')
+    render(ApplePrice)
+    await back
+    expect(subscriptions()).toBe(1)
   })
 
   test('show a state, whose options may be written in place', async () => {

@@ -27,6 +27,8 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
+  vi.unstubAllGlobals()
+  vi.restoreAllMocks()
   for (const client of clients.splice(0)) client.$close()
   await gateway[Symbol.asyncDispose]()
 })
@@ -213,6 +215,36 @@ describe('slow readers', () => {
     ])
   })
 
+  test('that are always behind lose what they are told, and no more, however long it goes on', async () => {
+    const client = connect()
+    const subscription = client.total.subscribe({ maxBuffered: 5 })
+    const witness = client.total.subscribe()
+    await Promise.all([subscription.ready, witness.ready])
+    const [reader, watcher] = [subscription.events(), witness[Symbol.asyncIterator]()]
+    const seen: string[] = []
+    let [at, gaps] = [0, 0]
+    const read = async () => {
+      const { value: event } = await reader.next()
+      if (event?.type === 'gap') {
+        seen.push(`${event.from === at + 1} ${event.reason}`)
+        at = event.to ?? -1
+        gaps++
+      } else if (event?.type === 'data' && event.value !== ++at) seen.push(`${event.value}?`)
+    }
+    for (let n = 1; n <= 6_000; n++) {
+      gateway.tick('total', n)
+      if (n % 10 !== 0) continue
+      while ((await watcher.next()).value !== n);
+      await read()
+      await read()
+    }
+    while (at < 6_000) await read()
+    expect(new Set(seen)).toEqual(new Set(['true slow']))
+    expect(subscription.gaps).toBe(gaps)
+    subscription.close()
+    witness.close()
+  })
+
   test('get an error where they asked for it, after what was in time', async () => {
     const client = connect()
     const subscription = client.total.subscribe({ maxBuffered: 2, onFull: 'error' })
@@ -328,8 +360,12 @@ describe('after a loss', () => {
     const client = connect()
     const subscription = client.total.subscribe()
     await subscription.ready
+    gateway.refusal = { status: 403, body: { code: 'UNAUTHORIZED', detail: 'unauthorized' } }
     gateway.close(code, 'because')
-    await expect(take(subscription, 1)).rejects.toMatchObject({ code: expected })
+    await expect(take(subscription, 1)).rejects.toMatchObject({
+      code: expected,
+      message: expect.stringContaining('because'),
+    })
     expect(client.$connection).toMatchObject({ state: 'closed', error: { code: expected } })
     expect(gateway.connections).toBe(1)
   })
@@ -338,10 +374,49 @@ describe('after a loss', () => {
     const client = connect()
     const first = client.total.subscribe()
     await first.ready
-    gateway.close(4401)
-    await expect(take(first, 1)).rejects.toMatchObject({ code: 'UNAUTHORIZED' })
+    gateway.close(4403)
+    await expect(take(first, 1)).rejects.toMatchObject({ code: 'FORBIDDEN' })
     await client.total.subscribe().ready
     expect(client.$connection.state).toBe('live')
+  })
+
+  test('with 4401 it comes back when there is a new key: nothing is missed, nothing sent twice', async () => {
+    let token = 'old'
+    const client = connect({ token: async () => token })
+    const states: ConnectionState[] = []
+    client.$connection.onState((state) => states.push(state))
+    const subscription = client.orders.subscribe()
+    await subscription.ready
+    await client.orders.send(order(1))
+    token = 'new'
+    gateway.close(4401, 'the key has expired')
+    gateway.tick('orders', order(2))
+    await client.orders.send(order(3))
+    expect(await take(subscription, 3)).toEqual([order(1), order(2), order(3)])
+    expect(subscription.gaps).toBe(0)
+    expect(states).toEqual(['connecting', 'live', 'reconnecting', 'live'])
+    const bearers = gateway.requests.map(({ headers }) => headers.authorization)
+    expect(bearers.at(0)).toBe('Bearer old')
+    expect(bearers.at(-1)).toBe('Bearer new')
+  })
+
+  test('it waits no longer when the browser is back on the network', async () => {
+    const browser = new EventTarget()
+    vi.stubGlobal('addEventListener', browser.addEventListener.bind(browser))
+    vi.stubGlobal('removeEventListener', browser.removeEventListener.bind(browser))
+    const hour = 3_600_000
+    const client = connect({ reconnect: { minDelayMs: hour, maxDelayMs: hour } })
+    const subscription = client.total.subscribe()
+    await subscription.ready
+    const lost = new Promise((resolve) => client.$connection.onState(resolve))
+    gateway.cut()
+    expect(await lost).toBe('reconnecting')
+    browser.dispatchEvent(new Event('online'))
+    browser.dispatchEvent(new Event('online'))
+    await gateway.until(() => gateway.messages.length === 2)
+    gateway.tick('total', 1)
+    expect(await take(subscription, 1)).toEqual([1])
+    expect(gateway.connections).toBe(2)
   })
 })
 
@@ -505,6 +580,40 @@ describe('the connection', () => {
     expect(client.$connection.error?.code).toBe('INVALID_ANSWER')
   })
 
+  test.each(['null', '42', '"text"', '{"sub":1,"data":null}'])(
+    'over which %s comes is opened anew',
+    async (text) => {
+      const client = connect()
+      const subscription = client.total.subscribe()
+      await subscription.ready
+      gateway.say(text)
+      await gateway.until(() => gateway.connections === 2 && gateway.messages.length === 2)
+      gateway.tick('total', 1)
+      expect(await take(subscription, 1)).toEqual([1])
+    },
+  )
+
+  test('is not tried where there is no WebSocket', async () => {
+    vi.stubGlobal('WebSocket', undefined)
+    vi.spyOn(process, 'getBuiltinModule').mockReturnValue(undefined as never)
+    const client = connect()
+    const refused = { code: 'BAD_REQUEST', message: expect.stringContaining('"ws"') }
+    await expect(client.total.subscribe().ready).rejects.toMatchObject(refused)
+    await expect(client.orders.send(order(1))).rejects.toMatchObject(refused)
+    expect(client.$connection.state).toBe('closed')
+  })
+
+  test('that is not made is why a send was not answered in time', async () => {
+    const client = connect()
+    await gateway[Symbol.asyncDispose]()
+    const cause = { code: 'CONNECTION_FAILED', cause: { cause: { code: 'ECONNREFUSED' } } }
+    client.total.subscribe()
+    await vi.waitFor(() => expect(client.$connection.error).toBeDefined(), 10_000)
+    const sent = client.orders.send(order(1), { timeoutMs: 1 })
+    await expect(sent).rejects.toMatchObject({ code: 'TIMEOUT', cause })
+    gateway = await FakeGateway.start()
+  })
+
   test('says why it cannot be made', async () => {
     class Broken {
       constructor() {
@@ -512,8 +621,8 @@ describe('the connection', () => {
       }
     }
     const client = connect({ WebSocket: Broken as never })
-    const sent = client.orders.send(order(1), { timeoutMs: 20 })
-    await expect(sent).rejects.toMatchObject({ code: 'TIMEOUT' })
+    client.orders.send(order(1)).catch(() => undefined)
+    await vi.waitFor(() => expect(client.$connection.error).toBeDefined(), 10_000)
     expect(client.$connection.error).toMatchObject({
       code: 'CONNECTION_FAILED',
       cause: new Error('no network here'),

@@ -11,7 +11,7 @@ export const USAGE = `A gateway for assistants: its calls as tools of the Model 
   --sse               server-sent events in place of a WebSocket, where none comes through
   --allow-send        records may be sent and staged; without it everything is left as it is
   --channels NAMES    only these channels, with commas between [all]
-  --key-file FILE     the file that holds the key [the key is in the variable GW_API_KEY]
+  --key-file FILE     the file that holds the key [the key is in the variable GW_API_KEY, an access token in GW_TOKEN]
   --timeout SECONDS   bound of a call [30]
 `
 
@@ -59,6 +59,7 @@ export function commandOf(
       ...way,
       ...(values.sse ? sse(way) : {}),
       apiKey,
+      token: env.GW_TOKEN,
       timeoutMs: timeoutOf(values.timeout),
     },
     allowSend: values['allow-send'] ?? false,

@@ -54,7 +54,10 @@ export interface ErrorBody {
   readonly status_code?: number
 }
 
-/** Codes with which the server closes a WebSocket; below 4400 a client comes back, from 4400 on it stays away. */
+/**
+ * Codes with which the server closes a WebSocket; below 4400 a client comes back, from 4400 on it stays away, unless, after 4401,
+ * it has a new key.
+ */
 export const CLOSE_CODE = {
   GOING_AWAY: 1001,
   INVALID_UTF8: 1007,

@@ -63,7 +63,14 @@ export type {
   SubscribeMessage,
   UnsubscribeMessage,
 } from './messages.js'
-export { API_PATH, HEADER, PROTOCOL_VERSION, pathOf, type RouteGroup } from './paths.js'
+export {
+  API_PATH,
+  HEADER,
+  PROTOCOL_VERSION,
+  pathOf,
+  type RouteGroup,
+  STATE_HEADER,
+} from './paths.js'
 export { formatPosition, type Position, parsePosition } from './position.js'
 export {
   type ComparisonOperator,

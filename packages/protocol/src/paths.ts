@@ -30,6 +30,16 @@ export const HEADER = {
   KIND: 'X-Gateway-Kind',
   POSITION: 'X-Gateway-Position',
   API_KEY: 'X-API-Key',
-  /** Of a state: the paths that make its key, with commas between. */
-  STATE_BY: 'X-Gateway-State-By',
+} as const
+
+/** Headers of a state's records: what a copy of the state needs to know. */
+export const STATE_HEADER = {
+  /** Paths that make the key, with commas between. */
+  BY: 'X-Gateway-State-By',
+  /** Records that are kept of each key, where that is not one: a number, or `all`. */
+  KEEP: 'X-Gateway-State-Keep',
+  /** Records that are kept in all, where the contract says so: the one that came first goes out. */
+  MAX_RECORDS: 'X-Gateway-State-Max-Records',
+  /** Of a basket: the one key whose ticks are kept, where there is one; as in a URL. */
+  KEY: 'X-Gateway-State-Key',
 } as const

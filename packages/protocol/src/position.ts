@@ -14,8 +14,6 @@ export function formatPosition(position: Position): string {
 
 /** The position of such a text; `undefined` when it is none. */
 export function parsePosition(text: string): Position | undefined {
-  const match = /^([A-Za-z0-9_-]{1,64}):(\d{1,16})$/.exec(text)
-  if (match === null) return undefined
-  const offset = Number(match[2])
-  return Number.isSafeInteger(offset) ? { epoch: match[1] as string, offset } : undefined
+  const [, epoch, offset] = /^([\w-]{1,64}):(\d{1,15})$/.exec(text) ?? []
+  return epoch === undefined ? undefined : { epoch, offset: Number(offset) }
 }

@@ -51,19 +51,27 @@ export type Path<T, Depth extends number = 4> = Depth extends 0
         }[keyof T & string]
       : never
 
-/** Type at a dotted path. */
+/** Type at a dotted path; `undefined` where nothing may be there. */
 export type PathValue<T, P extends string> = T extends unknown
   ? P extends keyof T
     ? T[P]
     : P extends `${infer Head}.${infer Rest}`
       ? Head extends keyof T
-        ? PathValue<NonNullable<T[Head]>, Rest>
-        : never
-      : never
+        ?
+            | PathValue<NonNullable<T[Head]>, Rest>
+            | (null extends T[Head] ? undefined : Missing<T[Head]>)
+        : undefined
+      : undefined
   : never
 
-/** What a value can be compared with: nothing, for objects and lists. */
-type Comparable<V> = unknown extends V ? Scalar : Extract<V, Scalar>
+type Missing<V> = undefined extends V ? undefined : never
+
+/** What a value can be compared with: nothing, for objects and lists. What is not there counts as null. */
+type Comparable<V> = unknown extends V
+  ? Scalar
+  : Extract<V, Scalar> | ([Extract<V, Scalar>] extends [never] ? never : Nullable<V>)
+
+type Nullable<V> = undefined extends V ? null : never
 
 type Basic<V> = V extends string
   ? string
@@ -119,19 +127,18 @@ export function filterOf(where: object): Filter {
   const terms: Filter[] = []
   for (const [path, condition] of Object.entries(where) as [string, unknown][]) {
     if (condition === undefined) continue
-    if (path === 'or') terms.push({ or: (condition as object[]).map(filterOf) })
-    else if (path === 'and') terms.push({ and: (condition as object[]).map(filterOf) })
-    else if (path === 'not') terms.push({ not: filterOf(condition as object) })
+    if (path === 'or' || path === 'and') {
+      terms.push({ [path]: (condition as object[]).map(filterOf) } as never)
+    } else if (path === 'not') terms.push({ not: filterOf(condition as object) })
     else if (condition === null || typeof condition !== 'object') {
       terms.push({ path, op: 'eq', value: condition as Scalar })
     } else {
       for (const [op, value] of Object.entries(condition) as [string, unknown][]) {
         if (value === undefined) continue
-        const other = (value as { readonly path?: unknown } | null)?.path
-        if (op === 'in') terms.push({ path, op, values: value as Scalar[] })
-        else if (typeof other === 'string') {
-          terms.push({ path, op: op as ComparisonOperator, other })
-        } else terms.push({ path, op: op as ComparisonOperator, value: value as Scalar })
+        const { path: other } = Object(value) as { readonly path?: unknown }
+        const operand =
+          op === 'in' ? { values: value } : typeof other === 'string' ? { other } : { value }
+        terms.push({ path, op, ...operand } as Filter)
       }
     }
   }

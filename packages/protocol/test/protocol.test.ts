@@ -31,7 +31,7 @@ describe('a query in the typed spelling', () => {
     expectTypeOf<Path<Order>>().toEqualTypeOf<
       'symbol' | 'quantity' | 'price' | 'tags' | 'price.amount' | 'price.currency' | `tags.${never}`
     >()
-    expectTypeOf<PathValue<Order, 'price.amount'>>().toEqualTypeOf<number>()
+    expectTypeOf<PathValue<Order, 'price.amount'>>().toEqualTypeOf<number | undefined>()
   })
 
   test('refuses other paths and values at compile time', () => {
@@ -57,6 +57,7 @@ describe('a query in the typed spelling', () => {
       { bid: { lt: { path: 'ask' } }, ask: null },
       { 'sizes.small': { gt: 1 }, 'at.venue.name': { ne: { path: 'id' } } },
       { 'leg.rate': 1, 'leg.type': { in: ['swap'] }, anything: 'x' },
+      { 'at.venue.name': null, 'leg.rate': { ne: null } },
     ]
     // @ts-expect-error an object is compared by its members
     const object: Where<Quote> = { at: { venue: { name: 'X' } } }

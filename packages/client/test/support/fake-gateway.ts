@@ -194,9 +194,13 @@ export class FakeGateway {
     const recovered = resume === undefined ? undefined : resume.epoch === epoch
     say({ id, ok: true, epoch, offset, kind: 'single', recovered })
     if (from === 'snapshot' || recovered === false) {
-      const last = this.#log(channel).at(-1)
+      const last = this.#log(channel)
+        .map(entryOf)
+        .findLast(({ key }) => message.key === undefined || key === message.key)
       if (last !== undefined) {
-        say({ sub: id, channel, kind: 'single', data: [last], epoch, offset, snapshot: true })
+        const { key, record } = last
+        const kind = 'single'
+        say({ sub: id, channel, key, kind, data: [record], epoch, offset, snapshot: true })
       }
       say({ sub: id, channel, snapshotEnd: true, epoch, offset })
     } else if (resume !== undefined) {
@@ -204,11 +208,11 @@ export class FakeGateway {
     }
   }
 
-  #sendTick(socket: WebSocket, { id, channel }: SubscribeMessage, offset: number): void {
-    const entry = this.#log(channel)[offset - 1] as { key?: string; record?: unknown }
-    const isKeyed = typeof entry === 'object' && entry !== null && 'record' in entry
-    const data = [isKeyed ? entry.record : entry]
-    const key = isKeyed ? entry.key : undefined
+  #sendTick(socket: WebSocket, subscription: SubscribeMessage, offset: number): void {
+    const { id, channel } = subscription
+    const { key, record } = entryOf(this.#log(channel)[offset - 1])
+    if (subscription.key !== undefined && key !== subscription.key) return
+    const data = [record]
     const { epoch } = this
     socket.send(JSON.stringify({ sub: id, channel, key, kind: 'single', data, epoch, offset }))
   }
@@ -227,4 +231,10 @@ export class FakeGateway {
     this.#waiters = []
     for (const waiter of waiters) waiter()
   }
+}
+
+/** What a log holds: of a basket, records with their keys. */
+function entryOf(entry: unknown): { readonly key?: string; readonly record: unknown } {
+  const isKeyed = typeof entry === 'object' && entry !== null && 'record' in entry
+  return isKeyed ? (entry as { key: string; record: unknown }) : { record: entry }
 }

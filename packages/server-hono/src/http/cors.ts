@@ -7,6 +7,9 @@ const EXPOSED = [
   'X-Gateway-Kind',
   'X-Gateway-Position',
   'X-Gateway-State-By',
+  'X-Gateway-State-Keep',
+  'X-Gateway-State-Max-Records',
+  'X-Gateway-State-Key',
   'Retry-After',
 ]
 

@@ -1,7 +1,7 @@
 import type { ChannelInfo, StateInfo } from '@gw/channels'
-import { API_PATH, HEADER } from '@gw/protocol'
+import { API_PATH, STATE_HEADER } from '@gw/protocol'
 import type { Hono } from 'hono'
-import type { GatewayEnv } from '../http/context.js'
+import type { GatewayContext, GatewayEnv } from '../http/context.js'
 import { notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
 import { requireScope } from '../http/identity.js'
 import { queryOfParameters } from '../http/query-parameters.js'
@@ -29,9 +29,17 @@ export function serveState(app: Hono<GatewayEnv>, service: Service): void {
           query.count === true
             ? await channels.count(state.name, query)
             : await channels.query(state.name, query)
-        c.header(HEADER.STATE_BY, state.by.join(','))
+        describe(c, state)
         return respond(c, { body: JSON.stringify(result), kind: 'list', position })
       },
     },
   })
+}
+
+/** Tells what a copy of the state needs to know. */
+function describe(c: GatewayContext, { by, keep = 1, maxRecords, key }: StateInfo): void {
+  c.header(STATE_HEADER.BY, by.join(','))
+  if (keep !== 1) c.header(STATE_HEADER.KEEP, String(keep))
+  if (maxRecords !== undefined) c.header(STATE_HEADER.MAX_RECORDS, String(maxRecords))
+  if (key !== undefined) c.header(STATE_HEADER.KEY, encodeURIComponent(key))
 }
