@@ -100,11 +100,11 @@ export function restOf(
     if (!response.ok) throw refusal(response, answer, text, request)
     const { status, headers: told } = response
     if (answer === undefined) {
-      // Browsers take what a broken connection left of a body for all of it.
-      const isCut = told.get('content-type')?.includes('json')
+      // Browsers take what a broken connection left of a body, or of the headers, for all of it.
+      const isOther = told.get('content-type')?.startsWith('text/')
       throw new GatewayClientError(
-        isCut ? 'CONNECTION_FAILED' : 'INVALID_ANSWER',
-        isCut ? 'the answer was cut off' : 'not JSON: is this a gateway?',
+        isOther ? 'INVALID_ANSWER' : 'CONNECTION_FAILED',
+        isOther ? 'not JSON: is this a gateway?' : 'the answer was cut off',
         { request, status },
       )
     }

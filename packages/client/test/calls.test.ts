@@ -339,7 +339,9 @@ describe('a call ends in time', () => {
 })
 
 test('an answer that is cut off counts as a broken connection: a read is tried again', async () => {
-  gateway.on('GET /api/v1/last/orders', { body: '[{"id":' }, { headers: single, body: [order] })
+  const cutInHeaders = { headers: { 'content-type': 'applic' }, body: '' }
+  const cutInBody = { body: '[{"id":' }
+  gateway.on('GET /api/v1/last/orders', cutInHeaders, cutInBody, { headers: single, body: [order] })
   expect(await client.orders.last()).toEqual(order)
   gateway.on('POST /api/v1/stage/orders', { body: '{"1":' })
   await expect(client.orders.stage.add()).rejects.toMatchObject({ code: 'CONNECTION_FAILED' })
