@@ -48,7 +48,10 @@ export function channelsOf(document: OpenApiDocument): readonly ChannelDescripti
     const answer = last?.responses?.[200]?.content
     const body = schemaOf(sent)
     // A basket takes an object of records; any other channel a list of them, or one.
-    const input = body.additionalProperties ?? (body.anyOf as readonly unknown[] | undefined)?.[1]
+    const input =
+      kind === 'basket'
+        ? body.additionalProperties || Object.values(body.properties ?? {})[0]
+        : (body.anyOf as readonly unknown[] | undefined)?.[1]
     return {
       name,
       kind,

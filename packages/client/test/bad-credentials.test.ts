@@ -174,7 +174,7 @@ describe.each(ways)('over $way', ({ path, headers, isUnix, ok }) => {
       via({ 'X-API-Key': key }),
       via({ Authorization: `Bearer ${key}` }),
       via({ token: key }),
-      via({ Cookie: `token=${key}` }),
+      via({ Cookie: `token=${key}`, Origin: 'http://gateway' }),
       via({}, `?token=${key}`),
       via({ 'X-API-Key': key, token: 'wrong' }),
     ])

@@ -12,7 +12,7 @@ export function formatPosition(position: Position): string {
   return `${position.epoch}:${position.offset}`
 }
 
-/** The position of such a text; `undefined` when it is none. */
+/** The position of such a text; `undefined` when it is none. Of fifteen digits, each number is exact. */
 export function parsePosition(text: string): Position | undefined {
   const [, epoch, offset] = /^([\w-]{1,64}):(\d{1,15})$/.exec(text) ?? []
   return epoch === undefined ? undefined : { epoch, offset: Number(offset) }

@@ -176,7 +176,7 @@ describe('a position', () => {
   test('survives its text', () => {
     const positions = fc.record({
       epoch: fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/),
-      offset: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+      offset: fc.nat({ max: 10 ** 15 - 1 }),
     })
     fc.assert(
       fc.property(positions, (position) => {
