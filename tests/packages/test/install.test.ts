@@ -82,9 +82,10 @@ const CASES: Readonly<
     program: `import { apiKey } from '@gw/auth-apikey'
       const none = () => undefined
       const header = (name) => (name.toLowerCase() === 'x-api-key' ? 'a-key' : undefined)
+      const request = { address: '127.0.0.1', method: 'GET', path: '/', header: none, query: none, cookie: none }
       const auth = apiKey({ key: 'a-key' })
-      const right = await auth.authenticate({ header, query: none, cookie: none })
-      const wrong = await auth.authenticate({ header: none, query: none, cookie: none })
+      const right = await auth.authenticate({ ...request, header })
+      const wrong = await auth.authenticate(request)
       console.log(right.ok && !wrong.ok ? 'works' : 'broken')`,
     closure: ['@gw/protocol'],
   },
