@@ -59,6 +59,7 @@ export {
   defineModule,
   type ErrorPolicy,
   type Module,
+  type ModuleMetric,
   type ModuleOptions,
 } from './module.js'
 export { planQuery, type QueryLimits, type QueryPlan } from './query.js'

@@ -5,6 +5,18 @@ import type { Contract, StateOptions } from './contract.js'
 import type { LiveGateway } from './live.js'
 import type { SharedChannels } from './shared-channels.js'
 
+/** A figure that a module tells of itself, in the terms of Prometheus. */
+export interface ModuleMetric {
+  /** Of letters, digits and `_`; those of several modules, or with several labels, may have the same. */
+  readonly name: string
+  readonly help: string
+  readonly kind: 'counter' | 'gauge'
+  /** Of one name, all have the same. The name of the module comes on top, as `module`. */
+  readonly labels?: { readonly [label: string]: string }
+  /** The figure now; cheap, and never throws. */
+  value(): number
+}
+
 /** What a failing node of a module does to the gateway. */
 export type ErrorPolicy = 'stop' | 'skip' | 'deadLetter'
 
@@ -31,6 +43,8 @@ export interface Module<in C extends AnyChannels = AnyChannels> {
    * has them refused as `OVERLOADED`.
    */
   refusesSends?(): string | undefined
+  /** What it tells of itself to those who watch the process: web servers put it on their `/metrics`. Asked once, when they start. */
+  metrics?(): readonly ModuleMetric[]
   /**
    * The channels of several gateways as one: what web servers answer from, where this module spreads channels over gateways. It
    * is `undefined` while the module does not run, and absent from those that do not.

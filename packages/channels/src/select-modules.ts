@@ -57,6 +57,7 @@ const FUNCTIONS = [
   'stop',
   'flush',
   'refusesSends',
+  'metrics',
   'dynamicKeys',
   'dynamicChannels',
   'dynamicState',

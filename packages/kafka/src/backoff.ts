@@ -37,6 +37,16 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   })
 }
 
+/** Does `work` again and again, with so many milliseconds between, until `signal` is aborted. */
+export function every(ms: number, signal: AbortSignal, work: () => Promise<void>): void {
+  void (async () => {
+    while (!signal.aborted) {
+      await pause(ms, signal)
+      if (!signal.aborted) await work()
+    }
+  })()
+}
+
 /** As `work`, or `false` when it takes longer than `ms`. */
 export async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
   let timeout: ReturnType<typeof setTimeout> | undefined

@@ -23,6 +23,9 @@ interface Copy {
   readonly entries: Map<string, string>
 }
 
+/** A restore that comes no further for so long is begun anew; its reader has been built anew before. */
+const SILENT_MS = 30_000
+
 const SETTINGS = {
   'cleanup.policy': 'compact',
   'min.cleanable.dirty.ratio': '0.1',
@@ -41,6 +44,8 @@ export class Changelog {
   readonly #copies = new Map<number, Copy>()
   #reader: KafkaReader | undefined
   #ready: Promise<void> | undefined
+  /** Records that were read to keep copies. */
+  copied = 0
   /** Partitions of the inputs, once known. */
   partitions = 1
 
@@ -235,6 +240,7 @@ export class Changelog {
     if (value === null) copy.entries.delete(key)
     else copy.entries.set(key, value.toString())
     copy.next = BigInt(offset) + 1n
+    this.copied++
   }
 
   #load(partition: number, key: string, json: string | null): void {
@@ -250,26 +256,36 @@ export class Changelog {
     let count = 0
     let reader: KafkaReader | undefined
     let stopped: () => void = () => undefined
+    let watchdog: ReturnType<typeof setInterval> | undefined
     try {
       await new Promise<void>((resolve, reject) => {
         stopped = (): void =>
           reject(new KafkaError('CLOSED', 'the Kafka module is stopped', { topic, partition }))
         if (signal.aborted) return stopped()
         signal.addEventListener('abort', stopped, { once: true })
+        let lastSign = performance.now()
+        watchdog = setInterval(() => {
+          if (performance.now() - lastSign < SILENT_MS) return
+          const message = `the changelog "${topic}" gave nothing of partition ${partition} for ${SILENT_MS} ms`
+          reject(new KafkaError('TIMED_OUT', message, { topic, partition }))
+        }, SILENT_MS / 10)
         reader = client.reader({
           from: new Map([[topic, new Map([[partition, from]])]]),
           onRecords: (records) => {
+            lastSign = performance.now()
             for (const { key, value } of records) {
               if (key !== null) this.#load(partition, key, value === null ? null : value.toString())
             }
             count += records.length
           },
           onPosition: (_, _partition, next) => {
+            lastSign = performance.now()
             if (next >= end) resolve()
           },
         })
       })
     } finally {
+      clearInterval(watchdog)
       signal.removeEventListener('abort', stopped)
       await reader?.close()
     }

@@ -5,59 +5,34 @@ import {
   type LiveChannels,
   type LiveGateway,
   type Module,
+  type ModuleMetric,
   type SharedChannels,
 } from '@gw/channels'
-import type { AnyChannels, Position, Query } from '@gw/protocol'
-import { pause } from './backoff.js'
+import type { AnyChannels, Query } from '@gw/protocol'
+import { every } from './backoff.js'
 import { Changelog } from './changelog.js'
 import { Checkpoints } from './checkpoint.js'
-import { ClusterCalls } from './cluster-calls.js'
-import { ClusterChannels } from './cluster-channels.js'
-import { type ClusterMember, clusterAssignor, membersOf } from './cluster-members.js'
+import type { ClusterCalls } from './cluster-calls.js'
+import type { ClusterChannels } from './cluster-channels.js'
+import { type ClusterMember, clusterAssignor } from './cluster-members.js'
+import type { ClusterModule } from './cluster-module.js'
 import type { ClusterOptions } from './cluster-options.js'
+import { ClusterView } from './cluster-view.js'
 import { Connection, type KafkaModule } from './connection.js'
 import { KafkaError, messageOf } from './errors.js'
 import { checkOptions } from './kafka.js'
 import { topicsOf } from './options.js'
 import { OwnedPartitions } from './owned-partitions.js'
 import { javaPartitioner } from './partition-of-key.js'
-import { type PeerHandlers, Peers } from './peers.js'
+import type { Peers } from './peers.js'
 import { Relay } from './relay.js'
-import { SharedQueries } from './shared-queries.js'
-import { SharedSends } from './shared-sends.js'
+import { shareChannels } from './share-channels.js'
 import { StateMirror } from './state-mirror.js'
 import type { Attribution, KeyedStore } from './store.js'
-import { sendTicks } from './tick-stream.js'
-
-/** One gateway of a cluster. */
-export interface ClusterModule<C extends AnyChannels> extends KafkaModule<C> {
-  /** The gateways of the cluster, as this one sees them now. */
-  readonly members: readonly ClusterMember[]
-  /** This gateway among {@link members}. */
-  readonly id: string
-  /** Partitions whose state is here, restored. */
-  readonly ready: readonly number[]
-  /** Records that were read to restore state, in this run. */
-  readonly restored: number
-  /** Who works on a key now; `undefined` while nobody does. */
-  ownerOf(key: string): ClusterMember | undefined
-  /**
-   * Sends a record to whoever owns its key; fulfilled with the completed record when what it changed is committed.
-   * @throws KafkaError `INVALID_OPTIONS` for a channel without `by`; ChannelsError `OWNER_AWAY`, and as `send` does.
-   */
-  send(channel: string, input: unknown): Promise<unknown>
-  /** The value of a key in a store, wherever it is. @throws ChannelsError `OWNER_AWAY`. */
-  get(store: string, key: string): Promise<unknown>
-  /** Records of a state that match, of all gateways, as one would answer. @throws ChannelsError `OWNER_AWAY` when one does not: never a part of the answer. */
-  query(state: string, query?: Query): Promise<readonly unknown[]>
-}
 
 const FLUSH_MS = 200
-const LOOK_MS = 250
 const LOOK_ANEW_MS = 5_000
 const CHECKPOINT_MS = 30_000
-const PEER_MS = 10_000
-const OWNER_MS = 15_000
 
 /**
  * One of several gateways that share the partitions of their topics and look like one. Each runs the same modules over its keys. Their
@@ -101,12 +76,12 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   readonly id: string = randomUUID()
   readonly name: string
   readonly requires: readonly never[] = []
-  members: readonly ClusterMember[] = []
   readonly #options: ClusterOptions<C>
   readonly #connection: Connection<C>
   readonly #attribution: Attribution
   readonly #relay: Relay
   readonly #partitions: OwnedPartitions
+  readonly #view: ClusterView
   #stop = new AbortController()
   #changelog: Changelog | undefined
   #mirrors: readonly StateMirror[] = []
@@ -114,7 +89,6 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   #calls: ClusterCalls | undefined
   #shared: ClusterChannels | undefined
   #address = ''
-  #looking: Promise<void> | undefined
 
   constructor(options: ClusterOptions<C>) {
     this.#options = options
@@ -127,6 +101,18 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     this.#partitions = new OwnedPartitions({
       units: () => this.#connection.units,
       onTrouble: (message) => options.onStatus?.('consumer', { ...this.status.consumer, message }),
+    })
+    this.#view = new ClusterView({
+      id: this.id,
+      standbys: options.standbys ?? 0,
+      group: async () => (await this.#connection.consumer?.members()) ?? [],
+      owned: () => this.#partitions.owned,
+      signal: () => this.#stop.signal,
+      onSeen: (others, me) => {
+        if (this.#peers !== undefined) this.#relay.follow(others, this.#peers)
+        this.#shared?.follow(others)
+        void this.#partitions.standBy(me.standsBy)
+      },
     })
     this.#connection = new Connection(
       { ...options, name: this.name },
@@ -153,7 +139,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
         onCommitted: (partition, produced) => this.#changelog?.committed(partition, produced),
         onAssigned: (assignment, gone) => {
           this.#partitions.assigned(assignment, gone)
-          void this.#look()
+          void this.#view.look()
         },
         onLeft: () => this.#partitions.checkpoint(),
       },
@@ -192,8 +178,38 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     return this.#partitions.restored
   }
 
+  get copied(): number {
+    return this.#changelog?.copied ?? 0
+  }
+
+  get members(): readonly ClusterMember[] {
+    return this.#view.members
+  }
+
   get shared(): SharedChannels | undefined {
     return this.#shared
+  }
+
+  get waitingMs(): number {
+    return this.#connection.waitingMs
+  }
+
+  metrics(): readonly ModuleMetric[] {
+    return [
+      ...this.#connection.metrics(),
+      {
+        name: 'gateway_kafka_owned_partitions',
+        help: 'Partitions that the group gave this gateway.',
+        kind: 'gauge',
+        value: () => this.#partitions.owned.length,
+      },
+      {
+        name: 'gateway_kafka_ready_partitions',
+        help: 'Partitions whose state is here.',
+        kind: 'gauge',
+        value: () => this.ready.length,
+      },
+    ]
   }
 
   pause(topic: string, partitions?: readonly number[]): void {
@@ -231,83 +247,34 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     const live = gateway.channels as unknown as LiveChannels<AnyChannels>
     this.#changelog = this.#openChangelog(live)
     this.#partitions.open(this.#changelog, signal)
-    const peers = new Peers(
-      {
-        host: options.listen?.host ?? '127.0.0.1',
-        port: options.listen?.port ?? 0,
-        secret: options.secret ?? options.groupId,
-        timeoutMs: options.peerTimeoutMs ?? PEER_MS,
-      },
-      () => handlers,
-      { ticks: (question, send) => sendTicks(live, question, send) },
-    )
-    const { ownerTimeoutMs = OWNER_MS } = options
-    const calls = new ClusterCalls({
+    const { peers, calls, shared } = shareChannels({
       id: this.id,
-      peers,
+      gateway: gateway as never,
+      options: options as never,
+      partitions: this.#partitions,
+      view: this.#view,
       signal,
-      ownerTimeoutMs,
-      members: () => this.members,
-      look: () => this.#look(),
-      partitions: () => this.#countPartitions(),
-      ready: () => this.ready,
-    })
-    const ofThisAlone = new Set([
-      ...Object.values(options.relay ?? {}),
-      ...gateway.modules.flatMap((module) => Object.keys(module.dynamicChannels?.() ?? {})),
-    ])
-    const isShared = (channel: string): boolean => !ofThisAlone.has(channel)
-    const queries = new SharedQueries({ channels: live, calls, isShared })
-    const sends = new SharedSends({
-      channels: live,
-      calls,
-      by: options.by as Readonly<Record<string, string>>,
       partitionOf: async (key) => {
         await this.#countPartitions()
         return this.#partitionOf(key)
       },
-      inUnit: async (partition, work) => {
-        const { units, task } = this.#partitions.task(partition)
-        await units.run(task, work)
-      },
+      countPartitions: () => this.#countPartitions(),
+      get: (question) => this.#getHere(question as GetQuestion),
+      onTrouble: (message) => options.onStatus?.('consumer', { ...this.status.consumer, message }),
     })
-    const shared = new ClusterChannels({
-      channels: live,
-      peers,
-      calls,
-      sends,
-      queries,
-      isShared,
-      ownerTimeoutMs,
-      onListenerFailed: (channel, error) =>
-        options.onStatus?.('consumer', {
-          ...this.status.consumer,
-          message: `who watches "${channel}" failed: ${messageOf(error)}`,
-        }),
-    })
-    const handlers: PeerHandlers = {
-      send: (question) => sends.take(question),
-      get: async (question) => ({ value: await this.#getHere(question as GetQuestion) }),
-      atLeast: async (question) => {
-        const { channel, key, position, timeoutMs } = question as AtLeastQuestion
-        await live.atLeast(channel, key, position, { timeoutMs })
-        return {}
-      },
-      ...this.#partsOf({ ...queries.answers, ...shared.answers }),
-    }
     this.#peers = peers
     this.#calls = calls
     this.#address = await peers.listen()
     this.#shared = shared
     this.#connection.start(gateway)
-    this.#every(FLUSH_MS, () => this.#partitions.flush())
-    this.#every(LOOK_ANEW_MS, async () => {
+    every(FLUSH_MS, signal, () => this.#partitions.flush())
+    every(LOOK_ANEW_MS, signal, async () => {
       shared.tidy()
-      await this.#look()
+      await this.#view.look()
     })
     const { everyMs = CHECKPOINT_MS } = options.checkpoints ?? {}
     if (options.checkpoints !== undefined) {
-      this.#every(everyMs, () => this.#partitions.checkpoint())
+      every(everyMs, signal, () => this.#partitions.checkpoint())
     }
   }
 
@@ -320,7 +287,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
       for (const mirror of this.#mirrors) mirror.stop()
       await this.#partitions.close()
       this.#shared = undefined
-      this.members = []
+      this.#view.members = []
     })
   }
 
@@ -387,16 +354,6 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     return changelog
   }
 
-  /** Answers with the partitions that they are about. */
-  #partsOf(answers: Readonly<Record<string, (question: never) => unknown>>): PeerHandlers {
-    return Object.fromEntries(
-      Object.entries(answers).map(([name, answer]) => [
-        name,
-        async (question) => ({ ready: this.ready, answer: answer(question as never) }),
-      ]),
-    )
-  }
-
   #partitionOf(key: string): number {
     const { partitioner = javaPartitioner } = this.#options
     return partitioner(key, this.#changelog?.partitions ?? 1)
@@ -422,52 +379,6 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     if (found === undefined) throw new KafkaError('INVALID_OPTIONS', `there is no store "${store}"`)
     return found.get(key) ?? null
   }
-
-  /** Asks who has what, until everybody has been given something to do; who asks meanwhile is told with the rest. */
-  #look(): Promise<void> {
-    this.#looking ??= this.#lookAnew().finally(() => {
-      this.#looking = undefined
-    })
-    return this.#looking
-  }
-
-  async #lookAnew(): Promise<void> {
-    const { signal } = this.#stop
-    for (let tries = 0; tries < 20 && !signal.aborted; tries++) {
-      try {
-        const members = membersOf(
-          (await this.#connection.consumer?.members()) ?? [],
-          this.#options.standbys ?? 0,
-        )
-        const me = members.find(({ id }) => id === this.id)
-        if (me !== undefined && String(me.owns) === String(this.#partitions.owned)) {
-          if (!signal.aborted) this.#follow(members, me)
-          return
-        }
-      } catch {
-        // The broker is not there, or the group is changing.
-      }
-      await pause(LOOK_MS, signal)
-    }
-  }
-
-  #follow(members: readonly ClusterMember[], me: ClusterMember): void {
-    this.members = members
-    const others = members.filter(({ id }) => id !== this.id)
-    if (this.#peers !== undefined) this.#relay.follow(others, this.#peers)
-    this.#shared?.follow(others)
-    void this.#partitions.standBy(me.standsBy)
-  }
-
-  #every(ms: number, work: () => Promise<void>): void {
-    const { signal } = this.#stop
-    void (async () => {
-      while (!signal.aborted) {
-        await pause(ms, signal)
-        if (!signal.aborted) await work()
-      }
-    })()
-  }
 }
 
 /** What is used of a web server's app. */
@@ -478,11 +389,4 @@ interface RouteApp {
 interface GetQuestion {
   readonly store: string
   readonly key: string
-}
-
-interface AtLeastQuestion {
-  readonly channel: string
-  readonly key?: string
-  readonly position: Position
-  readonly timeoutMs: number
 }

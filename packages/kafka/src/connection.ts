@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import type { LiveGateway, Module } from '@gw/channels'
+import type { LiveGateway, Module, ModuleMetric } from '@gw/channels'
 import { type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import { byPartition } from './by-partition.js'
@@ -17,6 +17,7 @@ import type {
   ReceivedRecord,
 } from './kafka-client.js'
 import { KafkajsClient } from './kafkajs-client.js'
+import { metricsOf } from './metrics.js'
 import { type KafkaOptions, type KeyOption, topicsOf } from './options.js'
 import { publish } from './publisher.js'
 import { statusChannel } from './status-channel.js'
@@ -37,6 +38,8 @@ export interface KafkaModule<C extends AnyChannels> extends Module<C> {
   readonly pending: number
   /** Records that were read and whose transaction is not committed; only with `exactlyOnce`. */
   readonly uncommitted: number
+  /** How long what was read has been waiting for the engine, or the broker, in milliseconds; a stall beyond 15 s is in the status. */
+  readonly waitingMs: number
   /** Stops reading partitions of a topic, all of them where none are named, until {@link resume}. */
   pause(topic: string, partitions?: readonly number[]): void
   resume(topic: string, partitions?: readonly number[]): void
@@ -61,6 +64,8 @@ const DEAD_LETTER_MS = 30_000
 const FULL = 0.9
 /** Partitions whose units are under way at the same time. */
 const CONCURRENT_UNITS = 4
+/** What was read and is not taken for so long is a stall, and told. */
+const STALL_MS = 15_000
 const CLOSED: KafkaStatus = { state: 'closed', message: '' }
 
 /** Channels of a gateway, connected to topics both ways. */
@@ -135,6 +140,15 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     return this.#intake
   }
 
+  /** How long what was read has been waiting to be taken and committed, in milliseconds. */
+  get waitingMs(): number {
+    return this.#intake?.waitingMs ?? 0
+  }
+
+  metrics(): readonly ModuleMetric[] {
+    return metricsOf(this)
+  }
+
   dynamicChannels(): AnyChannels {
     const { statusChannel: name } = this.#options
     return name === undefined ? {} : { [name]: statusChannel }
@@ -181,6 +195,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
       bury: (record, error, alive) => this.#bury(record, error, alive),
     })
     this.#intake = intake
+    this.#watchStalls(this.#stop.signal)
     const inUnits = this.#hooks !== undefined || options.exactlyOnce === true
     this.#units = inUnits ? this.#newUnits(intake) : undefined
     this.#stopPublishing = publish(
@@ -221,6 +236,28 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     await this.#units?.close()
     this.#stopPublishing?.()
     await this.#producer?.close(drainTimeoutMs)
+  }
+
+  /** Tells of records that wait for too long, until they move again. */
+  #watchStalls(signal: AbortSignal): void {
+    let isStalled = false
+    const watchdog = setInterval(() => {
+      const { waitingMs } = this
+      if (waitingMs > STALL_MS) {
+        isStalled = true
+        const seconds = Math.floor(waitingMs / 1_000)
+        this.#report('consumer', {
+          state: 'recovering',
+          message: `what was read has waited ${seconds} s to be taken: the engine, or the broker that takes what it makes, does not go on`,
+        })
+      } else if (isStalled) {
+        isStalled = false
+        if (this.status.consumer.state === 'recovering') {
+          this.#report('consumer', { state: 'running', message: '' })
+        }
+      }
+    }, STALL_MS / 3).unref()
+    signal.addEventListener('abort', () => clearInterval(watchdog), { once: true })
   }
 
   #newUnits(intake: Intake): Units {

@@ -1,5 +1,6 @@
-export { type ClusterModule, cluster } from './cluster.js'
+export { cluster } from './cluster.js'
 export type { ClusterMember } from './cluster-members.js'
+export type { ClusterModule } from './cluster-module.js'
 export type { ClusterOptions } from './cluster-options.js'
 export {
   type ConfluentOptions,

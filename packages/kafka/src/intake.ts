@@ -23,10 +23,17 @@ export interface IntakeOptions {
 /** Hands records to the engine and waits until it has run them; one that it cannot take is buried, and those behind it are taken. */
 export class Intake {
   readonly #options: IntakeOptions
+  readonly #waitsSince = new Set<{ readonly ms: number }>()
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: IntakeOptions) {
     this.#options = options
+  }
+
+  /** How long what was read has been waiting: for the engine, a commit, or room in the queue to the broker. */
+  get waitingMs(): number {
+    const [longest] = this.#waitsSince
+    return longest === undefined ? 0 : performance.now() - longest.ms
   }
 
   /** @returns how many were buried. */
@@ -55,12 +62,19 @@ export class Intake {
   /** Waits for a condition, as a live member of the group. @throws KafkaError `CLOSED` when the module is stopped. */
   async until(condition: () => boolean, alive: () => Promise<void>): Promise<void> {
     const { signal } = this.#options
-    let turns = 0
-    while (!condition()) {
-      if (signal.aborted) throw new KafkaError('CLOSED', 'the Kafka module is stopped')
-      // The engine mostly needs one turn of the event loop only; a broker that is down needs longer.
-      await (turns++ < QUICK_TURNS ? new Promise(setImmediate) : pause(WAIT_MS, signal))
-      if (turns > QUICK_TURNS) await alive()
+    if (condition()) return
+    const since = { ms: performance.now() }
+    this.#waitsSince.add(since)
+    try {
+      let turns = 0
+      do {
+        if (signal.aborted) throw new KafkaError('CLOSED', 'the Kafka module is stopped')
+        // The engine mostly needs one turn of the event loop only; a broker that is down needs longer.
+        await (turns++ < QUICK_TURNS ? new Promise(setImmediate) : pause(WAIT_MS, signal))
+        if (turns > QUICK_TURNS) await alive()
+      } while (!condition())
+    } finally {
+      this.#waitsSince.delete(since)
     }
   }
 

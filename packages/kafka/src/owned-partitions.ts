@@ -97,6 +97,8 @@ export class OwnedPartitions {
     const units = this.#options.units()
     return this.#keepHouse(async () => {
       for (const partition of this.ready) {
+        // It may have gone while the others were written.
+        if (!this.#ready.has(partition)) continue
         await units?.task(partition).exclusively(async () => {
           if (this.#ready.has(partition)) await this.#changelog?.checkpoint(partition)
         })
@@ -122,7 +124,9 @@ export class OwnedPartitions {
       try {
         await task.exclusively(async () => units?.prepare(task))
         return
-      } catch {
+      } catch (error) {
+        if (!task.isOwned || this.#signal.aborted) return
+        this.#options.onTrouble(`partition ${partition} is not restored yet: ${messageOf(error)}`)
         await backoff.wait(this.#signal)
       }
     }

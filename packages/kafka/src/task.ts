@@ -131,14 +131,22 @@ export class Tasks {
   readonly #tasks = new Map<number, Task>()
   /** Tasks that went to others and still end: who gets the partition back here waits for that. */
   readonly #ending = new Map<number, Promise<void>>()
+  /** Partitions that the group gave; `undefined` before it has given any. */
+  #given: ReadonlySet<number> | undefined
 
   constructor(newTask: (partition: number) => Task) {
     this.#newTask = newTask
   }
 
+  /** @throws KafkaError `FENCED` for a partition that the group gave to somebody else: a new task would disturb its owner. */
   of(partition: number): Task {
     let task = this.#tasks.get(partition)
     if (task === undefined) {
+      if (this.#given?.has(partition) === false) {
+        throw new KafkaError('FENCED', `partition ${partition} is somebody else's now`, {
+          partition,
+        })
+      }
       task = this.#newTask(partition)
       this.#tasks.set(partition, task)
       const ending = this.#ending.get(partition)
@@ -150,6 +158,7 @@ export class Tasks {
   /** Tasks of partitions that went to others are ended. @returns their partitions. */
   assigned(assignment: Assignment): readonly number[] {
     const mine = new Set(Object.values(assignment).flat())
+    this.#given = mine
     const gone = [...this.#tasks.values()].filter(({ partition }) => !mine.has(partition))
     for (const task of gone) {
       task.isOwned = false

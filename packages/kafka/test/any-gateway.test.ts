@@ -427,6 +427,13 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     expect(shown.members.flatMap(({ owns }) => owns).sort()).toEqual([0, 1, 2, 3, 4, 5])
   })
 
+  test('tells how its connections do on /metrics', async () => {
+    const text = await (await fetch(`${third.url}/metrics`)).text()
+    expect(text).toMatch(/^gateway_kafka_running\{.*connection="consumer".*\} 1$/m)
+    expect(text).toMatch(/^gateway_kafka_ready_partitions\{module="cluster"\} 2$/m)
+    expect(text).toMatch(/^gateway_kafka_waiting_seconds\{module="cluster"\} /m)
+  })
+
   test('does not answer outsiders who reach the port of the cluster', async () => {
     const [{ address }] = first.module.members as unknown as [{ address: string }]
     for (const [secret, body] of [

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { Changelog } from '../src/changelog.js'
+import { Intake } from '../src/intake.js'
 import { withAdmin } from '../src/kafkajs-admin.js'
 import { KafkajsTransactor } from '../src/kafkajs-transactor.js'
+import { Task, Tasks } from '../src/task.js'
 
 // kafkajs never settles what is under way on a connection that dies while it is being closed: here it always does so.
 const never = (): Promise<never> => new Promise(() => undefined)
@@ -73,4 +76,68 @@ test('an inquiry that is never answered fails, and one whose connection never en
   )
   await vi.advanceTimersByTimeAsync(5_000)
   expect(await answered).toBe('yes')
+})
+
+test('a restore that comes no further fails, and says of which partition', async () => {
+  const bounds = new Map([[3, { low: 0n, high: 9n }]])
+  const changelog = new Changelog({
+    client: {
+      bounds: async () => bounds,
+      ensureTopics: async () => [],
+      reader: () => ({ close: async () => undefined }),
+    } as never,
+    topic: 'changes',
+    inputs: ['orders'],
+    stores: [],
+    checkpoints: undefined,
+    signal: new AbortController().signal,
+    onLoaded: () => undefined,
+    onDropped: () => undefined,
+  })
+  const restored = expect(changelog.restore(3)).rejects.toMatchObject({
+    code: 'TIMED_OUT',
+    partition: 3,
+  })
+  await vi.advanceTimersByTimeAsync(35_000)
+  await restored
+})
+
+test('an intake tells how long what was read has been waiting', async () => {
+  const stop = new AbortController()
+  let isIdle = false
+  const intake = new Intake({
+    signal: stop.signal,
+    take: () => undefined,
+    isIdle: () => isIdle,
+    bury: async () => undefined,
+  })
+  expect(intake.waitingMs).toBe(0)
+  const taken = intake.take([], async () => undefined)
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(intake.waitingMs).toBeGreaterThanOrEqual(20_000)
+  isIdle = true
+  await vi.advanceTimersByTimeAsync(100)
+  await taken
+  expect(intake.waitingMs).toBe(0)
+})
+
+test('a late batch of a partition that went to somebody else makes no task that would disturb its owner', () => {
+  const made: number[] = []
+  const tasks = new Tasks((partition) => {
+    made.push(partition)
+    return new Task({
+      partition,
+      transactor: { open: never, commit: never, close: async () => undefined } as never,
+      signal: new AbortController().signal,
+      isExact: true,
+      onTrouble: () => undefined,
+    })
+  })
+  tasks.assigned({ orders: [0, 1] })
+  tasks.of(1)
+  expect(tasks.assigned({ orders: [0] })).toEqual([1])
+  expect(() => tasks.of(1)).toThrow(expect.objectContaining({ code: 'FENCED', partition: 1 }))
+  expect(made).toEqual([1])
+  tasks.assigned({ orders: [0, 1] })
+  expect(tasks.of(1).isOwned).toBe(true)
 })

@@ -206,8 +206,9 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
     await round(topic)
     await expect.poll(() => totalsOf(first), { timeout: 20_000 }).toEqual(expected(1))
     const before = second.module.restored
-    // The copy follows within a fetch; what it lacks is read when it takes over.
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    // A sum and a total of each symbol.
+    const changes = 2 * first.gateway.channels.count('totals')
+    await expect.poll(() => second.module.copied, { timeout: 20_000 }).toBe(changes)
     await stop(first)
     await settled([second], 2)
     expect(second.module.restored - before).toBe(0)

@@ -1,5 +1,6 @@
 import { performance as nodePerformance } from 'node:perf_hooks'
 import { Counter, Gauge, Registry } from 'prom-client'
+import { registerModuleMetrics } from './module-metrics.js'
 import type { Service } from './service.js'
 import type { StreamServer } from './stream/stream-server.js'
 
@@ -9,7 +10,9 @@ export function metricsOf(
   streams: StreamServer,
   httpConnections: () => number,
 ): Registry {
-  const { channels, gateway, hub, requests, waits } = service
+  const { gateway, hub, requests, waits } = service
+  // Those of this gateway, also where several are one.
+  const { channels } = gateway
   const registry = new Registry()
   const registers = [registry]
 
@@ -102,5 +105,6 @@ export function metricsOf(
     'Share of the time in which the event loop was busy, since the start.',
     () => nodePerformance.eventLoopUtilization().utilization,
   )
+  registerModuleMetrics(gateway.modules, registry)
   return registry
 }

@@ -1,0 +1,48 @@
+import type { ModuleMetric } from '@gw/channels'
+import type { AnyChannels } from '@gw/protocol'
+import type { KafkaModule } from './connection.js'
+
+/** What a Kafka module tells of itself on a web server's `/metrics`. */
+export function metricsOf<C extends AnyChannels>(module: KafkaModule<C>): readonly ModuleMetric[] {
+  return [
+    ...(['producer', 'consumer'] as const).map(
+      (connection): ModuleMetric => ({
+        name: 'gateway_kafka_running',
+        help: '1 while the connection works, 0 while it connects, recovers or is closed.',
+        kind: 'gauge',
+        labels: { connection },
+        value: () => (module.status[connection].state === 'running' ? 1 : 0),
+      }),
+    ),
+    {
+      name: 'gateway_kafka_waiting_seconds',
+      help: 'How long what was read has been waiting to be taken and committed.',
+      kind: 'gauge',
+      value: () => module.waitingMs / 1_000,
+    },
+    {
+      name: 'gateway_kafka_pending_records',
+      help: 'Records that wait for the broker.',
+      kind: 'gauge',
+      value: () => module.pending,
+    },
+    {
+      name: 'gateway_kafka_received_records_total',
+      help: 'Records that the engine took.',
+      kind: 'counter',
+      value: () => module.received,
+    },
+    {
+      name: 'gateway_kafka_dead_letters_total',
+      help: 'Records that became dead letters, or that the broker refused.',
+      kind: 'counter',
+      value: () => module.deadLetters,
+    },
+    {
+      name: 'gateway_kafka_unpublished_ticks_total',
+      help: 'Ticks that were not published: no room, or no key.',
+      kind: 'counter',
+      value: () => module.unpublished,
+    },
+  ]
+}

@@ -1,0 +1,127 @@
+import type { LiveChannels, LiveGateway } from '@gw/channels'
+import type { AnyChannels, Position } from '@gw/protocol'
+import { ClusterCalls } from './cluster-calls.js'
+import { ClusterChannels } from './cluster-channels.js'
+import type { ClusterOptions } from './cluster-options.js'
+import type { ClusterView } from './cluster-view.js'
+import type { OwnedPartitions } from './owned-partitions.js'
+import { type PeerHandlers, Peers } from './peers.js'
+import { SharedQueries } from './shared-queries.js'
+import { SharedSends } from './shared-sends.js'
+import { sendTicks } from './tick-stream.js'
+
+const PEER_MS = 10_000
+const OWNER_MS = 15_000
+
+export interface ShareOptions {
+  /** This gateway among those of the cluster. */
+  readonly id: string
+  readonly gateway: LiveGateway
+  readonly options: ClusterOptions<AnyChannels>
+  readonly partitions: OwnedPartitions
+  readonly view: ClusterView
+  readonly signal: AbortSignal
+  readonly partitionOf: (key: string) => Promise<number>
+  readonly countPartitions: () => Promise<number>
+  /** A value of a store of this gateway. */
+  readonly get: (question: unknown) => Promise<unknown>
+  readonly onTrouble: (message: string) => void
+}
+
+/** What a gateway shares its channels with: its peers, the calls to them, and the channels of all as one. */
+export interface Share {
+  readonly peers: Peers
+  readonly calls: ClusterCalls
+  readonly shared: ClusterChannels
+}
+
+/** Puts together what asks other gateways, and what answers them. */
+export function shareChannels({
+  id,
+  gateway,
+  options,
+  partitions,
+  view,
+  signal,
+  partitionOf,
+  countPartitions,
+  get,
+  onTrouble,
+}: ShareOptions): Share {
+  const channels = gateway.channels as unknown as LiveChannels<AnyChannels>
+  const { listen, secret, groupId, by, relay = {} } = options
+  const { ownerTimeoutMs = OWNER_MS, peerTimeoutMs = PEER_MS } = options
+  const peers = new Peers(
+    {
+      host: listen?.host ?? '127.0.0.1',
+      port: listen?.port ?? 0,
+      secret: secret ?? groupId,
+      timeoutMs: peerTimeoutMs,
+    },
+    () => handlers,
+    { ticks: (question, send) => sendTicks(channels, question, send) },
+  )
+  const calls = new ClusterCalls({
+    id,
+    peers,
+    signal,
+    ownerTimeoutMs,
+    members: () => view.members,
+    look: () => view.look(),
+    partitions: countPartitions,
+    ready: () => partitions.ready,
+  })
+  const ofThisAlone = new Set([
+    ...Object.values(relay),
+    ...gateway.modules.flatMap((module) => Object.keys(module.dynamicChannels?.() ?? {})),
+  ])
+  const isShared = (channel: string): boolean => !ofThisAlone.has(channel)
+  const queries = new SharedQueries({ channels, calls, isShared })
+  const sends = new SharedSends({
+    channels,
+    calls,
+    by: by as Readonly<Record<string, string>>,
+    partitionOf,
+    inUnit: async (partition, work) => {
+      const { units, task } = partitions.task(partition)
+      await units.run(task, work)
+    },
+  })
+  const shared = new ClusterChannels({
+    channels,
+    peers,
+    calls,
+    sends,
+    queries,
+    isShared,
+    ownerTimeoutMs,
+    onListenerFailed: (channel, error) =>
+      onTrouble(`who watches "${channel}" failed: ${String(error)}`),
+  })
+  /** Answers to questions to all are about the partitions that are ready when they are made. */
+  const ofAll = Object.entries<(question: never) => unknown>({
+    ...queries.answers,
+    ...shared.answers,
+  }).map(([name, answer]) => [
+    name,
+    async (question: unknown) => ({ ready: partitions.ready, answer: answer(question as never) }),
+  ])
+  const handlers: PeerHandlers = {
+    send: (question) => sends.take(question),
+    get: async (question) => ({ value: await get(question) }),
+    atLeast: async (question) => {
+      const { channel, key, position, timeoutMs } = question as AtLeastQuestion
+      await channels.atLeast(channel, key, position, { timeoutMs })
+      return {}
+    },
+    ...Object.fromEntries(ofAll),
+  }
+  return { peers, calls, shared }
+}
+
+interface AtLeastQuestion {
+  readonly channel: string
+  readonly key?: string
+  readonly position: Position
+  readonly timeoutMs: number
+}
