@@ -44,7 +44,8 @@ export interface History<T> {
 
 /**
  * Keeps the last ticks of `x`: `ticks(n)` of them, or those of the last `ms(n)`. The edge carries a view of them and
- * ticks when `x` does; O(1) a tick. All that ask for the history of one edge share it, and the longest span counts.
+ * ticks when `x` does; O(1) a tick. All that ask for the history of one edge share it, and the longest span counts, that of a
+ * `graphOutput` included, which keeps everything unless told otherwise.
  * A tick from before the span may be gone, also while its value was in force when the span began.
  * @throws GraphError `INVALID_OPTION` when the span is not above 0.
  * @example
@@ -55,13 +56,8 @@ export interface History<T> {
  */
 export function history<T>(x: Edge<T>, span: Span): Edge<History<T>> {
   checkSpan('history', 'the span', span, 1)
-  const ports = keepers.get(x.node) ?? new Map<number, Keeper>()
-  keepers.set(x.node, ports)
-  const keeper = ports.get(x.port) ?? { bounds: { count: 0, age: 0 }, edge: undefined }
-  ports.set(x.port, keeper)
+  const keeper = widen(x, span)
   const { bounds } = keeper
-  if (span instanceof Ticks) bounds.count = Math.max(bounds.count, span.count)
-  else bounds.age = Math.max(bounds.age, span)
   keeper.edge ??= outputOf(
     x.graph.add({
       name: 'history',
@@ -78,8 +74,27 @@ export function history<T>(x: Edge<T>, span: Span): Edge<History<T>> {
   return keeper.edge as Edge<History<T>>
 }
 
+/** @internal Lets those that ask for the history of `x` have as much of it; all of it without a span. */
+export function keepHistory(x: Edge<unknown>, span: Span | undefined): void {
+  widen(x, span ?? new Ticks(Number.POSITIVE_INFINITY))
+}
+
+function widen(x: Edge<unknown>, span: Span): Keeper {
+  const ports = keepers.get(x.node) ?? new Map<number, Keeper>()
+  keepers.set(x.node, ports)
+  const keeper = ports.get(x.port) ?? { bounds: { count: 0, age: 0 }, edge: undefined }
+  ports.set(x.port, keeper)
+  const { bounds } = keeper
+  if (span instanceof Ticks) bounds.count = Math.max(bounds.count, span.count)
+  else bounds.age = Math.max(bounds.age, span)
+  return keeper
+}
+
+/** Places for a history that keeps all ticks. */
+const FIRST_PLACES = 16
+
 interface Bounds {
-  /** Ticks to keep; 0 when nobody asked by number. */
+  /** Ticks to keep; 0 when nobody asked by number, `Infinity` for all. */
   count: number
   /** Age of the oldest tick to keep; 0 when nobody asked by duration. */
   age: Duration
@@ -104,13 +119,15 @@ class LiveHistory<T> implements History<T> {
   constructor(bounds: Bounds, now: () => Timestamp) {
     this.#bounds = bounds
     this.#now = now
-    this.#values = new Array(Math.max(bounds.count, 1))
+    const { count } = bounds
+    this.#values = new Array(count === Number.POSITIVE_INFINITY ? FIRST_PLACES : Math.max(count, 1))
     this.#times = new Float64Array(this.#values.length)
   }
 
   push(value: T, time: Timestamp): void {
     if (this.length === this.#values.length) {
-      if (time - this.#timeOf(0) <= this.#bounds.age) this.#grow()
+      const { count, age } = this.#bounds
+      if (this.length < count || time - this.#timeOf(0) <= age) this.#grow()
       else this.#drop()
     }
     const at = this.#at(this.length++)

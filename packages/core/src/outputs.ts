@@ -1,5 +1,6 @@
 import { GraphError } from './errors.js'
 import type { Edge, Graph } from './graph.js'
+import { keepHistory } from './history.js'
 import { instanceOf } from './instance-node-context.js'
 import type { Series } from './series.js'
 import { checkSpan, type Span, Ticks } from './span.js'
@@ -20,7 +21,7 @@ export interface GraphOutputOptions {
 const keysOf = new WeakMap<Graph, Set<string>>()
 
 /**
- * Records the ticks of `edge` under `key` in the result of the run. It can be used in a dynamic sub-graph, too, with a
+ * Records the ticks of `edge` under `key` in the result of the run; what is kept of them the edge's `history` has, too. It can be used in a dynamic sub-graph, too, with a
  * key of its own for each: its ticks stay when the sub-graph is gone.
  * @throws GraphError `DUPLICATE_OUTPUT` when the key is taken; `INVALID_OPTION`.
  */
@@ -36,6 +37,7 @@ export function graphOutput(
   keysOf.set(graph, keys)
   if (keys.has(key)) throw duplicateOutput(key)
   keys.add(key)
+  keepHistory(edge, keep)
   graph.add({
     name: `output ${key}`,
     inputs: [edge],

@@ -385,6 +385,24 @@ test('all that ask for the history of one edge share it, and the longest counts'
   )
 })
 
+test('what an output keeps of an edge is in its history, too', () => {
+  const inForce = (keeps: boolean): unknown => {
+    const graph = new Graph()
+    const x = count(timer(graph, 30))
+    if (keeps) graphOutput('x', x)
+    const past = history(x, 20)
+    const seen = record(
+      node('then', { past, ask: curve(graph, [[70, true]]) }, ({ past, ask }, context) => () => {
+        return ask.ticked ? past.value.valueAt(context.now - 20, -1) : undefined
+      }),
+    )
+    simulate(graph, { duration: 100 })
+    return seen[0]?.[1]
+  }
+  expect(inForce(false)).toBe(-1)
+  expect(inForce(true)).toBe(1)
+})
+
 test('outputs keep all ticks, the last so many, or those of the last so long', () => {
   const graph = new Graph()
   const x = count(timer(graph, 10))
