@@ -45,7 +45,7 @@ export interface History<T> {
 /**
  * Keeps the last ticks of `x`: `ticks(n)` of them, or those of the last `ms(n)`. The edge carries a view of them and
  * ticks when `x` does; O(1) a tick. All that ask for the history of one edge share it, and the longest span counts, that of a
- * `graphOutput` included, which keeps everything unless told otherwise.
+ * `delay` by ticks and of a `graphOutput` included; the latter keeps everything unless told otherwise.
  * A tick from before the span may be gone, also while its value was in force when the span began.
  * @throws GraphError `INVALID_OPTION` when the span is not above 0.
  * @example

@@ -3,6 +3,7 @@ import {
   constant,
   count,
   curve,
+  delay,
   type Edge,
   empty,
   Graph,
@@ -385,11 +386,11 @@ test('all that ask for the history of one edge share it, and the longest counts'
   )
 })
 
-test('what an output keeps of an edge is in its history, too', () => {
-  const inForce = (keeps: boolean): unknown => {
+test('what an output or a delay keeps of an edge is in its history, too', () => {
+  const inForce = (keep: (x: Edge<number>) => void): unknown => {
     const graph = new Graph()
     const x = count(timer(graph, 30))
-    if (keeps) graphOutput('x', x)
+    keep(x)
     const past = history(x, 20)
     const seen = record(
       node('then', { past, ask: curve(graph, [[70, true]]) }, ({ past, ask }, context) => () => {
@@ -399,8 +400,9 @@ test('what an output keeps of an edge is in its history, too', () => {
     simulate(graph, { duration: 100 })
     return seen[0]?.[1]
   }
-  expect(inForce(false)).toBe(-1)
-  expect(inForce(true)).toBe(1)
+  expect(inForce(() => undefined)).toBe(-1)
+  expect(inForce((x) => graphOutput('x', x))).toBe(1)
+  expect(inForce((x) => record(delay(x, ticks(2))))).toBe(1)
 })
 
 test('outputs keep all ticks, the last so many, or those of the last so long', () => {

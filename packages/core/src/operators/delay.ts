@@ -1,6 +1,7 @@
 import type { Edge } from '../graph.js'
+import { keepHistory } from '../history.js'
 import { node } from '../node.js'
-import { checkSpan, type Span, Ticks } from '../span.js'
+import { checkSpan, type Span, Ticks, ticks } from '../span.js'
 import type { Duration } from '../time.js'
 
 /**
@@ -20,6 +21,8 @@ export function delay<T>(x: Edge<T>, by: Span): Edge<T> {
 }
 
 function delayByTicks<T>(x: Edge<T>, n: number): Edge<T> {
+  // As in csp, where the delay keeps its ticks in the history of the edge.
+  keepHistory(x, ticks(n + 1))
   return node('delay', { x }, ({ x }) => {
     const ring: T[] = []
     let at = 0
