@@ -166,7 +166,7 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
     } else if (entry.stamp === stamp) {
       throw new GraphError(
         'OUTPUT_TWICE',
-        `key ${JSON.stringify(key)} of the basket has ticked in this cycle already: emit each key once a cycle`,
+        `key ${textOf(key)} of the basket has ticked in this cycle already: emit each key once a cycle`,
       )
     }
     entry.value = value
@@ -179,14 +179,14 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
     if (entry === undefined) {
       throw new GraphError(
         'UNKNOWN_KEY',
-        `the basket has no key ${JSON.stringify(key)}: check has() before remove()`,
+        `the basket has no key ${textOf(key)}: check has() before remove()`,
       )
     }
     this.#change()
     if (entry.stamp === this.#series.stamp) {
       throw new GraphError(
         'OUTPUT_TWICE',
-        `key ${JSON.stringify(key)} of the basket has ticked in this cycle: remove it in a later one`,
+        `key ${textOf(key)} of the basket has ticked in this cycle: remove it in a later one`,
       )
     }
     this.#entries.delete(key)
@@ -202,6 +202,10 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
     clear(this.#removed)
     this.#instance.emit(this.#series, this)
   }
+}
+
+function textOf(key: unknown): string {
+  return typeof key === 'string' ? JSON.stringify(key) : String(key)
 }
 
 /** Setting `length` leaves optimised code, which shows at one tick a cycle. */

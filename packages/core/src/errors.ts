@@ -1,36 +1,40 @@
 import { isoOf, type Timestamp } from './time.js'
 
+/** Every code, those of building a graph first: `docs/engine-errors.md` of the repository lists them in this order. */
+export const GRAPH_ERRORS = [
+  'INVALID_OPTION',
+  'NOT_AN_EDGE',
+  'GRAPH_MISMATCH',
+  'CYCLE',
+  'UNBOUND_EDGE',
+  'BOUND_TWICE',
+  'ALREADY_BUILT',
+  'DUPLICATE_OUTPUT',
+  'REENTRANT_RUN',
+  'NODE_FAILED',
+  'RETURNED_PROMISE',
+  'OUTPUT_TWICE',
+  'SPINNING',
+  'TIME_WENT_BACK',
+  'ALARM_EXPIRED',
+  'HISTORY_EXCEEDED',
+  'NOT_TICKED',
+  'DIVISION_BY_ZERO',
+  'OUT_OF_STEP',
+  'UNKNOWN_KEY',
+  'SNAP_NOT_VALID',
+  'SOURCE_FAILED',
+  'ASYNC_SOURCE',
+  'NOT_RUNNING',
+  'PUSH_IN_CYCLE',
+  'PUSH_OVERFLOW',
+  'CALL_OVERFLOW',
+  'ADAPTER_FAILED',
+  'TIMED_OUT',
+] as const
+
 /** Why a graph could not be built or run. Stable: callers may switch on it. */
-export type GraphErrorCode =
-  | 'GRAPH_MISMATCH'
-  | 'NOT_AN_EDGE'
-  | 'UNBOUND_EDGE'
-  | 'BOUND_TWICE'
-  | 'CYCLE'
-  | 'INVALID_OPTION'
-  | 'DUPLICATE_OUTPUT'
-  | 'NODE_FAILED'
-  | 'OUTPUT_TWICE'
-  | 'RETURNED_PROMISE'
-  | 'TIME_WENT_BACK'
-  | 'ALARM_EXPIRED'
-  | 'SOURCE_FAILED'
-  | 'ASYNC_SOURCE'
-  | 'PUSH_OVERFLOW'
-  | 'NOT_RUNNING'
-  | 'REENTRANT_RUN'
-  | 'UNKNOWN_KEY'
-  | 'ALREADY_BUILT'
-  | 'DIVISION_BY_ZERO'
-  | 'HISTORY_EXCEEDED'
-  | 'NOT_TICKED'
-  | 'OUT_OF_STEP'
-  | 'SNAP_NOT_VALID'
-  | 'PUSH_IN_CYCLE'
-  | 'CALL_OVERFLOW'
-  | 'ADAPTER_FAILED'
-  | 'TIMED_OUT'
-  | 'SPINNING'
+export type GraphErrorCode = (typeof GRAPH_ERRORS)[number]
 
 /** What a {@link GraphError} knows beside its message. */
 export interface GraphErrorDetails {

@@ -79,9 +79,11 @@ export function flatten(name: string, inputs: InputDeclarations): FlatInputs {
     } else if (declared instanceof Passive) {
       edges.push(declared.edge)
       key += `*${input}\n`
-    } else {
+    } else if (typeof declared === 'object' && declared !== null) {
       edges.push(...Object.values(declared))
       hasBaskets = true
+    } else {
+      throw notAnEdge(name, input, declared)
     }
   }
   const graph = edges.find((edge) => edge instanceof Edge)?.graph
@@ -95,6 +97,14 @@ export function flatten(name: string, inputs: InputDeclarations): FlatInputs {
   const shape = hasBaskets ? shapeOf(inputs, false) : sharedShape(inputs, key)
   // The copy has no room for more: a graph may have a million nodes.
   return { graph, edges: edges.slice(), shape }
+}
+
+function notAnEdge(node: string, input: string, given: unknown): GraphError {
+  return new GraphError(
+    'NOT_AN_EDGE',
+    `input "${input}" of node "${node}" is ${String(given)}, not an edge`,
+    { node },
+  )
 }
 
 function sharedShape(inputs: InputDeclarations, key: string): InputShape {

@@ -15,7 +15,8 @@ export function passive<T>(edge: Edge<T>): Passive<T> {
  * each cycle in which an active input or an alarm ticks. What the step returns ticks on the output;
  * `undefined` means: no tick. Steps are not guarded: check `valid` of inputs that may not have ticked yet.
  *
- * @throws GraphError `GRAPH_MISMATCH` when the inputs belong to different graphs, `INVALID_OPTION` when there are none.
+ * @throws GraphError `GRAPH_MISMATCH` when the inputs belong to different graphs, `NOT_AN_EDGE` when one is none,
+ * `INVALID_OPTION` without inputs.
  * @example
  * ```ts
  * export function count(x: Edge<unknown>): Edge<number> {
