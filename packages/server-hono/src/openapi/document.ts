@@ -317,7 +317,12 @@ function addLists(paths: Paths, { served, controls }: Service): void {
   for (const name of served.fields.sorted) {
     list(`${API_PATH}/field/${name}`, `field_${name}`, `The static value ${name}`, {})
   }
-  const record = arrayOf({ type: 'object' })
+  // What every struct has; without properties, clients take the records for single values.
+  const record = arrayOf({
+    type: 'object',
+    properties: { id: { type: 'string' }, timestamp: { type: 'string', format: 'date-time' } },
+    additionalProperties: true,
+  })
   paths[`${API_PATH}/lookup/id/{id}`] = {
     get: {
       tags: ['lookup'],

@@ -8,7 +8,10 @@ Prints one line for each check and ends with 1 when one fails. Needs csp-gateway
 import asyncio
 import sys
 import time
+from datetime import datetime, timedelta
+from typing import Any, Dict
 
+import csp
 from csp_gateway.client import AsyncGatewayClient, GatewayClient, GatewayClientConfig, ReturnType
 from csp_gateway.utils import (
     Filter,
@@ -76,9 +79,8 @@ def last():
     assert record["y"] == str(record["x"]) * 3 and len(record["data"]) == 10
     assert len(gateway.last("basket")) == 3
     assert len(gateway.last("basket/A")) == 1
-    assert [each["y"] for each in gateway.last("str_basket")] == [
-        str(gateway.last("str_basket/a")[0]["x"]) * n for n in (1, 2, 3)
-    ]
+    records = gateway.last("str_basket")
+    assert [each["y"] for each in records] == [str(records[0]["x"]) * n for n in (1, 2, 3)]
     assert isinstance(gateway.last("example_list"), list)
 
 
@@ -118,7 +120,8 @@ def send():
     assert int(many[1]["id"]) == int(many[0]["id"]) + 1
     assert gateway.send("example", []) == []
     assert gateway.send("basket/A", {"x": 7})[0]["x"] == 7
-    assert [each["x"] for each in gateway.send("basket", {"A": {"x": 8}, "B": {"x": 9}})] == [8, 9]
+    assert [each["x"] for each in gateway.send("basket", {"B": {"x": 9}, "A": {"x": 8}})] == [9, 8]
+    assert [each["x"] for each in gateway.send("basket/A", [{"x": 1}, {"x": 2}])] == [1, 2]
     [kept] = gateway.send("example", {"id": 99, "x": "12", "data": [1, 2]})
     assert kept["id"] == "99" and kept["x"] == 12
 
@@ -173,6 +176,12 @@ def staging():
     released = gateway.stage_release("example", [staging_id])
     assert [record["x"] for record in released[staging_id]] == [32]
     assert gateway.stage_list("example") == {}
+    one, two = (list(gateway.stage_new("example"))[0] for _ in range(2))
+    both = gateway.stage_add("example", {"x": 33, "id": "staged"}, [one, two])
+    assert [list(map(len, both.values())), set(both)] == [[1, 1], {one, two}]
+    assert gateway.stage_remove("example", {"id": "staged"}, [one]) == {one: []}
+    assert list(gateway.stage_list("example", two)) == [one, two]
+    assert gateway.stage_release("example", [one, two])[two][0]["id"] == "staged"
     raises(ServerUnknownException, lambda: gateway.stage_add("example", None, ["1"]))
     raises(ServerUnprocessableException, lambda: gateway.stage_add("example", {"x": -1}))
 
@@ -188,9 +197,18 @@ def data_frames():
             gateway.last("basket/A"),
             gateway.state("example_with_state"),
             gateway.send("basket/A", {"x": 3}),
+            gateway.send("basket", {"A": {"x": 4}, "C": {"x": 5}}),
+            gateway.send("example", [{"x": 1}, {"x": 2}]),
+            gateway.next("example", timeout=5),
+            gateway.lookup("example", client().last("example_list")[0]["id"]),
+            gateway.lookup("id", client().last("example_list")[0]["id"]),
             gateway.controls("heartbeat"),
+            gateway.controls("stats"),
         ):
             assert len(frame) > 0
+        assert len(gateway.send("example", [])) == 0 and len(gateway.lookup("example", "nope")) == 0
+        nothing = Query(filters=[Filter(attr="x", by=FilterCondition(value=-1))])
+        assert len(gateway.state("example_with_state", query=nothing)) == 0
     frame = client(ReturnType.Pandas).last("example")
     assert str(frame["x"].dtype) == "int64" and "internal_csp_struct.z" in frame.columns
     assert len(client(ReturnType.Pandas).last()) > 0
@@ -235,6 +253,53 @@ def streaming():
                 return
 
     asyncio.run(asyncio.wait_for(run(), 20))
+
+
+@check
+def streaming_with_a_callback():
+    class Enough(Exception):
+        pass
+
+    gateway = client()
+    heard = []
+
+    def hear(message):
+        heard.append((message["channel"], message.get("key"), message["data"][0]["x"]))
+        if len(heard) == 1:
+            gateway.subscribe("basket", "B")
+            gateway.publish("example", {"x": 90_001})
+        elif ("basket", "B") in [each[:2] for each in heard] and ("example", None, 90_001) in heard:
+            raise Enough
+
+    try:
+        gateway.stream(channels=["example"], callback=hear, timeout=10)
+    except Enough:
+        assert {each[1] for each in heard} == {None, "B"}
+        return
+    raise AssertionError("the stream has ended")
+
+
+@check
+def streaming_into_csp():
+    if KEY != "":
+        return  # The client sends no key here.
+    heard = []
+
+    @csp.node
+    def collect(basket: csp.DynamicBasket[str, object]):
+        if csp.ticked(basket):
+            heard.extend((channel, str(value)) for channel, value in basket.tickeditems())
+
+    @csp.graph
+    def graph():
+        after = lambda seconds: timedelta(seconds=seconds)  # noqa: E731
+        subscribe = csp.curve(str, [(after(0.1), "example"), (after(0.2), "basket")])
+        data = csp.curve(Dict[str, Any], [(after(1), {"example": {"x": 91_001}})])
+        collect(client().stream_csp(subscribe=subscribe, data=data))
+
+    csp.run(graph, starttime=datetime.utcnow(), endtime=timedelta(seconds=4), realtime=True)
+    assert {channel for channel, _ in heard} == {"example", "basket"}
+    assert any("91001" in value for _, value in heard)
 
 
 @check
