@@ -15,7 +15,7 @@ export interface Entry {
   readonly output: BorderOutput
   readonly value: unknown
   /** Key of a dynamic basket. */
-  readonly key?: string
+  readonly key?: string | undefined
 }
 
 /** What enters the graph in one cycle. */
@@ -100,13 +100,18 @@ export class Border {
         return () => {
           const { entries, admit } = batch.value
           if (admit?.() === false) return
-          const dynamic = new Map<Output<unknown>, Entry[]>()
+          let dynamic: Map<Output<unknown>, Entry[]> | undefined
           for (const entry of entries) {
             const place = places.get(entry.output) as Output<unknown>
             if (entry.key === undefined) place.emit(entry.value)
-            else if (dynamic.has(place)) dynamic.get(place)?.push(entry)
-            else dynamic.set(place, [entry])
+            else {
+              dynamic ??= new Map()
+              const list = dynamic.get(place)
+              if (list === undefined) dynamic.set(place, [entry])
+              else list.push(entry)
+            }
           }
+          if (dynamic === undefined) return
           for (const [place, list] of dynamic) place.emit(list)
         }
       },

@@ -62,8 +62,8 @@ export {
   type ModuleMetric,
   type ModuleOptions,
 } from './module.js'
+export { originOf } from './origin.js'
 export { planQuery, type QueryLimits, type QueryPlan } from './query.js'
-export { originOf } from './sender.js'
 export type { SharedChannels } from './shared-channels.js'
 export type { StagingAction, StagingEvent, StagingRequest } from './staging.js'
 export type { StateView } from './state.js'

@@ -3,13 +3,14 @@ import type { Batch, Border, BorderOutput } from './border.js'
 import type { ChannelLog, InFlight } from './channel-log.js'
 import { ChannelsError } from './errors.js'
 import type { SendOptions, SendReceipt } from './live.js'
+import { setOrigin } from './origin.js'
 import type { Slot } from './wired-channel.js'
 
 /** One record on its way to one slot. */
 export interface Target {
   readonly slot: Slot
   /** Key of a dynamic basket. */
-  readonly key?: string
+  readonly key?: string | undefined
   readonly value: unknown
 }
 
@@ -30,33 +31,40 @@ export interface MessageIdLimits {
 
 /** What was sent together: one or several cycles' worth. */
 export class Flight {
-  readonly records: readonly unknown[]
-  /** Positions of the targets, in order, as they come out. */
-  readonly positions: (Position | undefined)[]
+  readonly records: unknown[] = []
   error: ChannelsError | undefined
   /** The engine has not taken it, and must not any more. */
   isWithdrawn = false
-  #remaining: number
+  readonly #legs: Leg[] = []
+  #landed = 0
   #waiting: (() => void)[] = []
 
-  constructor(records: readonly unknown[], targets: number) {
-    this.records = records
-    this.positions = new Array<Position | undefined>(targets).fill(undefined)
-    this.#remaining = targets
-  }
-
   get isOver(): boolean {
-    return this.#remaining === 0 || this.error !== undefined
+    return this.#landed === this.#legs.length || this.error !== undefined
   }
 
-  landed(target: number, position: Position): void {
-    this.positions[target] = position
-    if (--this.#remaining === 0) this.#wake()
+  /** Takes a record along, of which its channel's log will tell. */
+  add(log: ChannelLog, value: unknown, cycle: object): void {
+    const leg = new Leg(this, log, value, cycle)
+    this.records.push(value)
+    this.#legs.push(leg)
+    log.expect(leg)
+  }
+
+  /** Where a record has come out. */
+  positionOf(target: number): Position | undefined {
+    return this.#legs[target]?.position
+  }
+
+  /** @internal */
+  landed(): void {
+    if (++this.#landed === this.#legs.length) this.#wake()
   }
 
   fail(error: ChannelsError): void {
     if (this.isOver) return
     this.error = error
+    for (const leg of this.#legs) leg.log.forgetInFlight(leg)
     this.#wake()
   }
 
@@ -68,23 +76,32 @@ export class Flight {
 
   #wake(): void {
     const waiting = this.#waiting
+    if (waiting.length === 0) return
     this.#waiting = []
     for (const listener of waiting) listener()
   }
 }
 
-const origins = new WeakMap<object, string>()
+/** One record of a flight. */
+class Leg implements InFlight {
+  readonly log: ChannelLog
+  value: unknown
+  readonly cycle: object
+  /** Where it has come out. */
+  position: Position | undefined
+  readonly #flight: Flight
 
-/** Notes who sends a record, or each of a list; what is no object has no room for it. */
-export function setOrigin(record: unknown, origin: string | undefined): void {
-  if (origin === undefined || typeof record !== 'object' || record === null) return
-  origins.set(record, origin)
-  if (Array.isArray(record)) for (const each of record) setOrigin(each, origin)
-}
+  constructor(flight: Flight, log: ChannelLog, value: unknown, cycle: object) {
+    this.#flight = flight
+    this.log = log
+    this.value = value
+    this.cycle = cycle
+  }
 
-/** Name of who sent a record, as given in the options of the send; `undefined` for what a module made. */
-export function originOf(record: unknown): string | undefined {
-  return typeof record === 'object' && record !== null ? origins.get(record) : undefined
+  seen(position: Position): void {
+    this.position = position
+    this.#flight.landed()
+  }
 }
 
 /** Hands records to the engine, in order and within bounds, and follows them until they come out. */
@@ -93,7 +110,7 @@ export class Sender {
   readonly #limits: MessageIdLimits
   /** By message id, oldest first. */
   readonly #sent = new Map<string, { readonly flight: Flight; readonly atMs: number }>()
-  readonly #flying = new Map<Flight, readonly (readonly [ChannelLog, InFlight])[]>()
+  readonly #flying = new Set<Flight>()
 
   constructor(run: SenderRun, limits: MessageIdLimits) {
     this.#run = run
@@ -125,31 +142,24 @@ export class Sender {
         `${border.pending} sends wait for the engine already: send slower, or wait for each with sendAndWait`,
       )
     }
-    const targets = cycles.flat()
-    const flight = new Flight(
-      targets.map(({ value }) => value),
-      targets.length,
-    )
-    const admit = this.#admission(flight, targets[0], options)
-    const flying: (readonly [ChannelLog, InFlight])[] = []
-    let count = 0
+    const flight = new Flight()
+    const admit = this.#admission(flight, cycles[0]?.[0], options)
     for (const cycle of cycles) {
       for (const { slot, value } of cycle) {
-        const i = count++
         setOrigin(value, options.origin)
-        const log = slot.channel.log as ChannelLog
-        const sent: InFlight = { value, cycle, seen: (position) => flight.landed(i, position) }
-        flying.push([log, sent])
-        log.expect(sent)
+        flight.add(slot.channel.log as ChannelLog, value, cycle)
       }
     }
-    this.#flying.set(flight, flying)
-    flight.whenOver(() => this.#over(flight))
     for (const cycle of cycles) {
-      border.push({ entries: cycle.map(entryOf), ...(admit === undefined ? {} : { admit }) })
+      const entries = cycle.map(entryOf)
+      border.push(admit === undefined ? { entries } : { entries, admit })
     }
     // The cycle of a record may be the last one, and only half of it.
     this.#run.checkAlive()
+    if (!flight.isOver) {
+      this.#flying.add(flight)
+      flight.whenOver(() => this.#flying.delete(flight))
+    }
     if (!flight.isOver && !mayWait && options.expect !== undefined) {
       flight.isWithdrawn = true
       flight.fail(
@@ -182,13 +192,13 @@ export class Sender {
     const { epoch, offset } = log.positionOf(key)
     return {
       records: flight.records,
-      position: flight.positions[target] ?? { epoch, offset: offset + log.inFlight },
+      position: flight.positionOf(target) ?? { epoch, offset: offset + log.inFlight },
     }
   }
 
   /** Ends all flights: the run has ended. */
   close(ended: { readonly error?: unknown }): void {
-    for (const flight of [...this.#flying.keys()]) flight.fail(endedError(ended))
+    for (const flight of [...this.#flying]) flight.fail(endedError(ended))
   }
 
   #admission(flight: Flight, first: Target | undefined, { expect }: SendOptions): Batch['admit'] {
@@ -212,14 +222,6 @@ export class Sender {
         }
       }
       return isAdmitted
-    }
-  }
-
-  #over(flight: Flight): void {
-    const flying = this.#flying.get(flight)
-    this.#flying.delete(flight)
-    if (flight.error !== undefined && flying !== undefined) {
-      for (const [log, sent] of flying) log.forgetInFlight(sent)
     }
   }
 

@@ -21,7 +21,8 @@ export class SendingChannels extends ReadingChannels {
     options: SendOptions & WaitOptions = {},
   ): Promise<unknown> {
     const flight = this.#sendOne(name, input, key, options, true)
-    await this.#landed(flight, name, options)
+    if (!flight.isOver) await this.#landed(flight, name, options)
+    if (flight.error !== undefined) throw flight.error
     return flight.records[0]
   }
 
@@ -47,7 +48,8 @@ export class SendingChannels extends ReadingChannels {
     options: SendOptions & WaitOptions = {},
   ): Promise<SendReceipt<unknown>> {
     const flight = this.#sendAll(name, inputs, key, options, true)
-    await this.#landed(flight, name, options)
+    if (!flight.isOver) await this.#landed(flight, name, options)
+    if (flight.error !== undefined) throw flight.error
     return this.#receipt(flight, name, key)
   }
 
@@ -136,7 +138,7 @@ export class SendingChannels extends ReadingChannels {
     const validation = new Validation(mint)
     const value = validation.take(channel, channel.definition.schema, input)
     validation.finish()
-    const cycle = [{ ...target, value }]
+    const cycle = [{ slot: target.slot, key: target.key, value }]
     check(cycle, options)
     return sender.send(scope, [cycle], options, mayWait)
   }
@@ -155,8 +157,9 @@ export class SendingChannels extends ReadingChannels {
     if (repeated !== undefined) return repeated
     const values = this.#completed(target.slot.channel, inputs)
     const isNothing = inputs.length === 0
-    const cycles = isNothing ? [] : values.map((value) => [{ ...target, value }])
-    check(cycles.flat(), options)
+    const { slot, key: dynamicKey } = target
+    const cycles = isNothing ? [] : values.map((value) => [{ slot, key: dynamicKey, value }])
+    for (const cycle of cycles) check(cycle, options)
     return sender.send(scope, cycles, options, mayWait)
   }
 
@@ -182,14 +185,11 @@ export class SendingChannels extends ReadingChannels {
     return { records: flattenLists(channel, flight.records), position }
   }
 
-  async #landed(flight: Flight, name: string, options: WaitOptions): Promise<void> {
-    if (!flight.isOver) {
-      await timed(options, 'POSITION_TIMEOUT', name, (done) => {
-        flight.whenOver(() => done(undefined))
-        return () => undefined
-      })
-    }
-    if (flight.error !== undefined) throw flight.error
+  #landed(flight: Flight, name: string, options: WaitOptions): Promise<void> {
+    return timed(options, 'POSITION_TIMEOUT', name, (done) => {
+      flight.whenOver(() => done(undefined))
+      return () => undefined
+    })
   }
 
   /** @throws ChannelsError `NOT_SENDABLE`, `UNKNOWN_KEY`. */
