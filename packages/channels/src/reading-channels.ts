@@ -1,4 +1,4 @@
-import type { AnyChannels, Position, Query } from '@gw/protocol'
+import type { AnyChannels, DeliveryMode, Position, Query } from '@gw/protocol'
 import type { z } from 'zod'
 import type { ChannelLog } from './channel-log.js'
 import type { Contract } from './contract.js'
@@ -29,6 +29,8 @@ import type { Tick } from './tick.js'
 import { watchLog } from './watch-log.js'
 import { channelOf, type WiredChannel } from './wired-channel.js'
 import type { Wiring } from './wiring.js'
+
+const MODES: readonly DeliveryMode[] = ['nonCollapsing', 'lastValue', 'burst']
 
 /** What the running channels need of the run behind them. */
 export interface ChannelsRun {
@@ -166,6 +168,13 @@ export class ReadingChannels {
       throw new ChannelsError('INVALID_OPTION', `maxBuffered is 1 or more, not ${maxBuffered}`, {
         channel: name,
       })
+    }
+    if (!MODES.includes(mode)) {
+      throw new ChannelsError(
+        'INVALID_OPTION',
+        `the mode of a subscription is ${MODES.join(', ')}, not ${JSON.stringify(mode)}`,
+        { channel: name },
+      )
     }
     const subscription = new TickSubscription({
       mode,

@@ -1,5 +1,6 @@
 import type { ChannelLog } from './channel-log.js'
 import { ChannelsError } from './errors.js'
+import { isObject } from './filter.js'
 import type { BatchSend, SendOptions, SendReceipt, WaitOptions } from './live.js'
 import { ReadingChannels } from './reading-channels.js'
 import type { Flight, Target } from './sender.js'
@@ -60,6 +61,9 @@ export class SendingChannels extends ReadingChannels {
   ): SendReceipt<unknown> {
     const { sender, mint } = this.run
     const channel = channelOf(this.channels, name)
+    if (!channel.isBasket || !isObject(inputs)) {
+      throw badRequest(name, 'sendBasket takes a basket, and an object of records by key')
+    }
     const scope = `basket ${name}\0${Object.keys(inputs).join('\0')}`
     let flight = sender.repeated(scope, options ?? {})
     if (flight === undefined) {
@@ -88,6 +92,9 @@ export class SendingChannels extends ReadingChannels {
     options: Omit<SendOptions, 'expect'> = {},
   ): readonly SendReceipt<unknown>[] {
     const { sender, mint } = this.run
+    if (!Array.isArray(sends) || sends.some((send) => !isObject(send))) {
+      throw badRequest(undefined, 'a batch is a list of { channel, key?, data }')
+    }
     const scope = `batch ${sends.map(({ channel, key = '' }) => `${channel}\0${key}`).join('\0')}`
     let flight = sender.repeated(scope, options)
     if (flight === undefined) {
@@ -152,6 +159,9 @@ export class SendingChannels extends ReadingChannels {
   ): Flight {
     const { sender } = this.run
     const target = this.#sendable(name, key)
+    if (!Array.isArray(inputs)) {
+      throw badRequest(name, `sendAll takes a list of records; one is sent to "${name}" with send`)
+    }
     const scope = `all ${target.slot.name}\0${target.key ?? ''}`
     const repeated = sender.repeated(scope, options ?? {})
     if (repeated !== undefined) return repeated
@@ -198,7 +208,7 @@ export class SendingChannels extends ReadingChannels {
     if (channel.isDynamic) {
       const slot = channel.slot(undefined)
       this.#checkSendable(slot, key)
-      if (key === undefined || key === '') throw unknownKey(channel, undefined)
+      if (typeof key !== 'string' || key === '') throw unknownKey(channel, undefined)
       return { slot, key }
     }
     const slot = channel.slot(key)
@@ -214,6 +224,10 @@ export class SendingChannels extends ReadingChannels {
       { channel: slot.channel.name, ...(key === undefined ? {} : { key }) },
     )
   }
+}
+
+function badRequest(channel: string | undefined, message: string): ChannelsError {
+  return new ChannelsError('BAD_REQUEST', message, channel === undefined ? {} : { channel })
 }
 
 /** Lets whoever sends look at what is about to be sent: the records of a list one by one. */

@@ -1,6 +1,7 @@
 import { type Timestamp, timestampOf } from '@gw/core'
 import type { ChannelLog } from './channel-log.js'
 import { ChannelsError } from './errors.js'
+import { isObject } from './filter.js'
 import type { ChannelTick, Watch, WatchOptions } from './live.js'
 
 /** Watches a log, or one key of it: what the options ask for comes first, the listener gets what follows. */
@@ -14,6 +15,12 @@ export function watchLog(
   let initial: readonly ChannelTick[] = []
   let recovered = true
   if (from !== 'now') {
+    if (from !== 'snapshot' && !(isObject(from) && ('time' in from || 'offset' in from))) {
+      throw new ChannelsError(
+        'BAD_REQUEST',
+        `a subscription is from 'now', 'snapshot', a position or { time }, not from ${JSON.stringify(from)}`,
+      )
+    }
     const missed =
       from === 'snapshot'
         ? log.lastTicks(key)

@@ -265,6 +265,32 @@ describe('sending', () => {
     expect(live.last('orders')).toMatchObject({ quantity: 7 })
   })
 
+  test('of what is no list, no object or no key is refused in words', async () => {
+    const { channels: live } = (await started()) as { channels: Any }
+    const refused: [() => unknown, string, RegExp][] = [
+      [() => live.sendAll('orders', 5), 'BAD_REQUEST', /sendAll takes a list of records/],
+      [() => live.sendAll('lists'), 'BAD_REQUEST', /sendAll takes a list/],
+      [() => live.sendBasket('prices', null), 'BAD_REQUEST', /an object of records by key/],
+      [() => live.sendBasket('orders', {}), 'BAD_REQUEST', /sendBasket takes a basket/],
+      [() => live.sendBatch({}), 'BAD_REQUEST', /a batch is a list/],
+      [() => live.sendBatch([null]), 'BAD_REQUEST', /a batch is a list of \{ channel/],
+      [() => live.send('living', { value: 1 }, {}), 'UNKNOWN_KEY', /"living" is a basket: name a/],
+      [() => live.subscribe('orders', { mode: 'all' }), 'INVALID_OPTION', /lastValue.*not "all"/],
+      [() => live.subscribe('orders', { from: 'then' }), 'BAD_REQUEST', /not from "then"/],
+      [() => live.watch('orders', undefined, () => {}, { from: {} }), 'BAD_REQUEST', /not from {}/],
+    ]
+    for (const [call, code, message] of refused) {
+      expect(call).toThrow(
+        expect.objectContaining({
+          name: 'ChannelsError',
+          code,
+          message: expect.stringMatching(message),
+        }),
+      )
+    }
+    expect(live.positionOf('orders').offset).toBe(0)
+  })
+
   test('with the same message id answers as the first did and sends nothing', async () => {
     const { channels: live } = await started()
     const first = live.sendAll('orders', [order(1)], undefined, { messageId: 'm' })
