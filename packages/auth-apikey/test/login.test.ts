@@ -146,6 +146,12 @@ describe('the login page', () => {
     expect(begun.headers['set-cookie']).toBeUndefined()
   })
 
+  test('takes no key along from the URL that led to it', async () => {
+    const { url } = await served({ auth: auth({ allowQuery: false }) })
+    const { headers } = await ask(url, 'GET', '/docs', { headers: page, query: `a=b&token=${key}` })
+    expect(headers.location).toBe(`/login?${new URLSearchParams({ next: '/docs?a=b' })}`)
+  })
+
   test('refuses a body beyond its bound', async () => {
     const { login } = await served()
     expect(await login({ token: 'x'.repeat(5_000) })).toMatchObject({

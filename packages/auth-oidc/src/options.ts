@@ -49,7 +49,7 @@ export interface OidcOptions {
   readonly timeoutMs?: number
   /** Lets people log in with their browsers: authorization code flow with PKCE. @defaultValue tokens only */
   readonly login?: OidcLoginOptions
-  /** Hears of failed attempts. @defaultValue a line on standard error */
+  /** Hears of failed attempts. @defaultValue a line on standard error, at most 60 a minute */
   readonly onFailure?: (attempt: FailedToken) => void
 }
 
@@ -86,7 +86,7 @@ export function settingsOf(options: OidcOptions): OidcSettings {
     clockToleranceSeconds: options.clockToleranceSeconds ?? 60,
     timeoutMs: options.timeoutMs ?? 5_000,
     login,
-    onFailure: options.onFailure ?? logFailure,
+    onFailure: options.onFailure ?? failureLog(),
   }
   if (audience.length === 0 || !audience.every(isText)) {
     throw invalid('audience', 'is empty, which would take tokens that are for others: name yours')
@@ -133,6 +133,20 @@ function invalid(name: string, rule: string, cause?: unknown): OidcError {
   return new OidcError('INVALID_OPTION', `oidc: the option ${name} ${rule}`, { cause })
 }
 
-function logFailure({ address, path, reason }: FailedToken): void {
-  console.error(`oidc: refused a token from ${address} for ${path}: ${reason}`)
+/** Lines a minute at most: whoever comes with bad tokens without end does not fill the log. */
+const MAX_LINES = 60
+
+function failureLog(): (attempt: FailedToken) => void {
+  let minute = 0
+  let count = 0
+  return ({ address, path, reason }) => {
+    const now = Math.floor(Date.now() / 60_000)
+    if (now !== minute) {
+      if (count > MAX_LINES) console.error(`oidc: refused ${count - MAX_LINES} more in a minute`)
+      minute = now
+      count = 0
+    }
+    if (++count > MAX_LINES) return
+    console.error(`oidc: refused a token from ${address} for ${path}: ${reason}`)
+  }
 }

@@ -179,6 +179,37 @@ describe.each(DOORS)('over %s', (door) => {
   })
 })
 
+test('bad tokens without end do not fill the log, which says how many more there were', async () => {
+  const lines: string[] = []
+  const log = vi.spyOn(console, 'error').mockImplementation((line) => void lines.push(line))
+  vi.useFakeTimers({ toFake: ['Date'], now: 1_800_000_000_000 })
+  onTestFinished(() => {
+    vi.useRealTimers()
+    log.mockRestore()
+  })
+  const auth = oidc({ issuer: provider.issuer, audience: AUDIENCE })
+  const token = await unsigned()
+  const attempt = async (): Promise<void> => {
+    const result = await auth.authenticate({
+      header: (name) => (name === 'authorization' ? `Bearer ${token}` : undefined),
+      query: () => undefined,
+      cookie: () => undefined,
+      address: '10.0.0.1',
+      method: 'GET',
+      path: '/',
+    })
+    if (!result.ok) result.onRefused?.()
+  }
+  for (let n = 0; n < 70; n++) await attempt()
+  expect(lines).toHaveLength(60)
+  vi.setSystemTime(1_800_000_060_000)
+  await attempt()
+  expect(lines.slice(60)).toEqual([
+    'oidc: refused 10 more in a minute',
+    expect.stringContaining('refused a token from 10.0.0.1'),
+  ])
+})
+
 test('a token beyond all bounds is refused before it is looked at', async () => {
   const { read, reasons } = await serve()
   const token = await signed(

@@ -79,7 +79,12 @@ function loginPath(service: Service, c: GatewayContext, error: unknown): string 
   if (c.req.path.startsWith('/api') || c.req.method !== 'GET') return undefined
   if (c.req.header('accept')?.includes('text/html') !== true) return undefined
   if (!hasLogin(service)) return undefined
-  const { pathname, search } = new URL(c.req.url)
+  const { pathname, searchParams } = new URL(c.req.url)
+  // A key that is not to be in a URL is not taken along to the next ones.
+  for (const { secretQueryParameters = [] } of service.settings.authenticators) {
+    for (const name of secretQueryParameters) searchParams.delete(name)
+  }
+  const search = searchParams.size === 0 ? '' : `?${searchParams}`
   return `/login?${new URLSearchParams({ next: pathname + search })}`
 }
 
