@@ -4,8 +4,8 @@ import { createInterface } from 'node:readline'
 import { runCommand } from './cli.js'
 
 const abort = new AbortController()
-process.once('SIGINT', () => abort.abort())
-process.once('SIGTERM', () => abort.abort())
+process.once('SIGINT', () => abort.abort(130))
+process.once('SIGTERM', () => abort.abort(143))
 // Whoever reads us, such as head, has enough.
 process.stdout.on('error', () => process.exit(0))
 

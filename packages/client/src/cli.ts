@@ -25,7 +25,8 @@ const USAGE = `Calls of a gateway.
   --json              JSON lines on a terminal too, where tables are shown otherwise
 
 A value that begins with a dash takes the form --sort=-quantity.
-Ends with 0, with 1 when the gateway says no or is not there, with 2 when it was called wrongly.
+Ends with 0, with 1 when the gateway says no or is not there, with 2 when it was called wrongly, with 130 or 143 when it was
+stopped before the answer came; a watch that is stopped ends with 0.
 `
 
 const OPTIONS = {
@@ -53,7 +54,7 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Whether a person reads. */
   readonly isInteractive: boolean
-  /** Ends a command that goes on. */
+  /** Ends a command that goes on; its reason is the code to exit with where that leaves something without answer. */
   readonly signal: AbortSignal
   /** The lines of standard input, as they come. */
   stdin(): AsyncIterable<string>
@@ -75,10 +76,22 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
       return 2
     }
     if (!(error instanceof GatewayClientError)) throw error
-    if (terminal.signal.aborted) return 0
-    terminal.stderr(`${error.code}: ${error.message}\n`)
+    const { aborted, reason } = terminal.signal
+    // A watch has no other end; what was to be answered, was not.
+    if (aborted) return args.includes('watch') ? 0 : Number(reason)
+    terminal.stderr(`${error.code}: ${sentenceOf(error)}\n`)
     return 1
   }
+}
+
+/** What an error says, with what is at the bottom of it; a server's words do not write over the terminal. */
+function sentenceOf(error: GatewayClientError): string {
+  let bottom: unknown = error.cause
+  while (bottom instanceof Error && bottom.cause instanceof Error) bottom = bottom.cause
+  const { message = '', code = '' } = (bottom ?? {}) as { message?: string; code?: string }
+  const why = message || code
+  const text = why === '' ? error.message : `${error.message} (${why})`
+  return text.replace(/\p{Cc}/gu, '\uFFFD')
 }
 
 type Values = ReturnType<typeof parsed>['values']

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -137,6 +139,41 @@ describe('the command', () => {
     expect(JSON.parse(String(line).split('\n')[0] as string)).toEqual({ value: 3 })
     child.kill('SIGINT')
     expect(await once(child, 'close')).toEqual([0, null])
+  })
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('stopped by %s before the answer came ends with %i', async (signal, code) => {
+    const mute = createServer()
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve))
+    const { port } = mute.address() as AddressInfo
+    const child = start(['next', 'total', '--url', `http://127.0.0.1:${port}`])
+    await once(mute, 'request')
+    child.kill(signal)
+    expect(await once(child, 'close')).toEqual([code, null])
+    mute.closeAllConnections()
+    mute.close()
+  })
+
+  test('ends quietly when its reader has enough', async () => {
+    const child = start(['watch', 'total'])
+    let err = ''
+    child.stderr?.on('data', (data) => {
+      err += data
+    })
+    const ticking = setInterval(() => served.gateway.channels.send('total', 1), 10)
+    await once(child.stdout as NodeJS.ReadableStream, 'data')
+    child.stdout?.destroy()
+    expect(await once(child, 'close')).toEqual([0, null])
+    clearInterval(ticking)
+    expect(err).toBe('')
+  })
+
+  test('says what is at the bottom of it', async () => {
+    const { code, err } = await run(['last', 'total', '--url', 'http://127.0.0.1:9'])
+    expect(code).toBe(1)
+    expect(err).toMatch(/^CONNECTION_FAILED: .*could not be reached \(bad port\)\n$/)
   })
 
   test('takes the key from a file, and the UNIX socket as its way', async () => {

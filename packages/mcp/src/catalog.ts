@@ -1,3 +1,4 @@
+import { GatewayClientError } from '@gw/client'
 import { type ChannelDescription, channelsOf, namesBelow } from '@gw/client/describe'
 import type { AnyClient } from './untyped-channel.js'
 
@@ -11,7 +12,7 @@ export interface GatewayCatalog {
 
 /**
  * Asks a gateway what it has. With `only`, other channels do not exist.
- * @throws GatewayClientError when the gateway says no, or is not there.
+ * @throws GatewayClientError when the gateway says no, or is not there, or has no channel of a name in `only`.
  */
 export async function catalogOf(
   client: AnyClient,
@@ -20,6 +21,10 @@ export async function catalogOf(
 ): Promise<GatewayCatalog> {
   const document = await client.$describe({ signal })
   const channels = channelsOf(document)
+  const unknown = only?.find((name) => !channels.some((channel) => channel.name === name))
+  if (unknown !== undefined) {
+    throw new GatewayClientError('UNKNOWN_CHANNEL', `the gateway has no channel ${unknown}`)
+  }
   return {
     title: document.info.title,
     channels: only === undefined ? channels : channels.filter(({ name }) => only.includes(name)),

@@ -218,6 +218,8 @@ describe('an assistant', () => {
     expect(names).not.toContain('send_orders')
     expect(names).not.toContain('query')
     expect((await call(client, 'last', { channel: 'orders' })).text).toMatch(/^INVALID_ARGUMENTS/)
+    const mistaken = await assistant([served.url, '--channels', 'total,orderz'])
+    await expect(mistaken.listTools()).rejects.toThrow('no channel orderz')
   })
 
   test.each([
