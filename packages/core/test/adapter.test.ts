@@ -18,6 +18,7 @@ import {
 } from '@gw/core'
 import { record } from '@gw/core/testing'
 import { expect, expectTypeOf, test } from 'vitest'
+import { patient } from './support/patient.js'
 
 test('starts when all nodes are set up, before the first cycle, and stops at the end', () => {
   const graph = new Graph()
@@ -49,7 +50,7 @@ test('pushes from its start on, and is told of the end by its signal', async () 
     return undefined
   })
   const seen = record(numbers.edge)
-  const run = realtime(graph, { clock: manualClock(7) })
+  const run = realtime(graph, { clock: manualClock(7), ...patient })
   expect(seen).toEqual([[7, 1]])
   expect(context?.signal.aborted).toBe(false)
   await run.stop()
@@ -65,7 +66,7 @@ test('says how it is on an edge', async () => {
     return undefined
   })
   const levels = record(map(feed.status, ({ level, code }) => `${level} ${code}`))
-  const run = realtime(graph, { clock: manualClock() })
+  const run = realtime(graph, { clock: manualClock(), ...patient })
   context?.status('error', 'STALE', 'nothing for a minute')
   expect(levels.map(([, text]) => text)).toEqual(['info CONNECTED', 'error STALE'])
   await run.stop()
@@ -113,7 +114,7 @@ test('ends a realtime run from outside of a cycle when it fails, and is still st
       isStopped = true
     }
   })
-  const run = realtime(graph, { clock: manualClock() })
+  const run = realtime(graph, { clock: manualClock(), ...patient })
   context?.fail(new Error('gone'))
   await expect(run.done).rejects.toMatchObject({ code: 'ADAPTER_FAILED' })
   expect(isStopped).toBe(true)
@@ -179,7 +180,7 @@ test('cycles go on while it starts; the end waits for its start and its stop', a
   })
   const clock = manualClock()
   const seen = record(timer(graph, 10))
-  const run = realtime(graph, { clock })
+  const run = realtime(graph, { clock, ...patient })
   clock.advance(20)
   expect(seen).toHaveLength(2)
   const done = run.stop().then(() => log.push('done'))
@@ -193,7 +194,7 @@ test('a start that rejects ends the run', async () => {
   adapter(graph, 'feed', async () => {
     throw new Error('no such host')
   })
-  const run = realtime(graph, { clock: manualClock() })
+  const run = realtime(graph, { clock: manualClock(), ...patient })
   await expect(run.done).rejects.toMatchObject({
     code: 'ADAPTER_FAILED',
     message: 'adapter "feed" did not start: no such host',

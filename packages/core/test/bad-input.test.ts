@@ -21,6 +21,7 @@ import {
   timer,
 } from '@gw/core'
 import { expect, test } from 'vitest'
+import { patient } from './support/patient.js'
 
 function codeOf(work: () => unknown): string | undefined {
   try {
@@ -71,7 +72,7 @@ test('a value pushed before the start and after the end', async () => {
   const x = push<number>(graph, 'lastValue')
   sink('seen', { x: x.edge }, () => () => undefined)
   expect(codeOf(() => x.push(1))).toBe('NOT_RUNNING')
-  const run = realtime(graph, { clock: manualClock() })
+  const run = realtime(graph, { clock: manualClock(), ...patient })
   expect(codeOf(() => x.push(1))).toBeUndefined()
   await run.stop()
   expect(codeOf(() => x.push(1))).toBe('NOT_RUNNING')
@@ -87,7 +88,7 @@ test('a push from inside a cycle', async () => {
       () =>
         x.push(input.value),
   )
-  const run = realtime(graph, { clock: manualClock() })
+  const run = realtime(graph, { clock: manualClock(), ...patient })
   x.push(1)
   await expect(run.done).rejects.toMatchObject({ code: 'PUSH_IN_CYCLE', path: 'echo' })
 })
@@ -100,7 +101,7 @@ test('more values pushed than may wait', async () => {
     x.push(input.value)
     x.push(input.value)
   })
-  const run = realtime(graph, { clock: manualClock() })
+  const run = realtime(graph, { clock: manualClock(), ...patient })
   x.push(1)
   await expect(run.done).rejects.toMatchObject({ code: 'PUSH_OVERFLOW' })
 })

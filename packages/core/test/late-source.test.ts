@@ -1,5 +1,6 @@
 import { type Cursor, Graph, manualClock, pull, push, realtime, sink } from '@gw/core'
 import { expect, test } from 'vitest'
+import { patient } from './support/patient.js'
 
 /** Has its first row at once, and the rest, as a block, once they are delivered. */
 class TwoBlocks implements Cursor<string> {
@@ -40,7 +41,7 @@ test('rows that a realtime run had to wait for tick at its present, in order, ea
     if (telemetry.ticked) seen.push(`${context.now} ${telemetry.value}`)
   })
   const clock = manualClock(0)
-  const run = realtime(graph, { clock, start: 0, end: 100 })
+  const run = realtime(graph, { clock, ...patient, start: 0, end: 100 })
   clock.advanceTo(50)
   telemetry.push('telemetry')
   deliver()

@@ -15,6 +15,7 @@ import {
 } from '@gw/core'
 import { record } from '@gw/core/testing'
 import { expect, test } from 'vitest'
+import { patient } from './support/patient.js'
 
 test('counts cycles and executions by node, with the names of scopes', () => {
   const graph = new Graph()
@@ -96,7 +97,7 @@ test('adds up several runs, of each kind', async () => {
   expect(profiler.report()).toMatchObject({ cycles: 0, averageCycleMs: 0, utilization: 0 })
   simulate(graph, { duration: 20, profiler })
   const clock = manualClock()
-  const run = realtime(graph, { clock, duration: 30, profiler })
+  const run = realtime(graph, { clock, ...patient, duration: 30, profiler })
   clock.advance(30)
   await run.done
   expect(profiler.report()).toMatchObject({ cycles: 5, executions: 10 })

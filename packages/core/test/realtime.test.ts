@@ -24,6 +24,7 @@ import {
 } from '@gw/core'
 import { record } from '@gw/core/testing'
 import { describe, expect, expectTypeOf, test } from 'vitest'
+import { patient } from './support/patient.js'
 
 test('the same graph ticks the same in simulated and real time', async () => {
   const graph = new Graph()
@@ -44,7 +45,7 @@ test('the same graph ticks the same in simulated and real time', async () => {
   simulate(graph, { start: 100, duration: 30 })
   const simulated = [...seen]
   const clock = manualClock(100)
-  const run = realtime(graph, { clock, duration: 30 })
+  const run = realtime(graph, { clock, ...patient, duration: 30 })
   clock.advance(31)
   await run.done
   expect(seen).toEqual(simulated)
@@ -53,7 +54,7 @@ test('the same graph ticks the same in simulated and real time', async () => {
 test('catches up with what lies in the past, each tick at its own time', async () => {
   const graph = new Graph()
   const seen = record(count(timer(graph, 10)))
-  const run = realtime(graph, { clock: manualClock(100), start: 75 })
+  const run = realtime(graph, { clock: manualClock(100), ...patient, start: 75 })
   expect(seen).toEqual([
     [85, 1],
     [95, 2],
@@ -69,7 +70,7 @@ test('timers do not drift: late ones catch up, or skip to the next that is due',
   sink('slow', { x: x.edge }, () => () => clock.advance(35))
   const caughtUp = record(timer(graph, 10, 'x', { late: 'catchUp' }))
   const skipped = record(timer(graph, 10, 'x', { late: 'skip' }))
-  const run = realtime(graph, { clock })
+  const run = realtime(graph, { clock, ...patient })
   x.push(1)
   clock.advance(15)
   expect(caughtUp.map(([time]) => time)).toEqual([10, 20, 30, 40, 50])
@@ -87,7 +88,7 @@ test('tells how far it is behind', async () => {
     lags.push(run.lag)
   })
   record(timer(graph, 10))
-  const run = realtime(graph, { clock })
+  const run = realtime(graph, { clock, ...patient })
   x.push(1)
   expect(lags).toEqual([25])
   expect(run.lag).toBe(0)
@@ -101,7 +102,7 @@ test('ends at a time, after a duration, on a condition, a signal, a node, or whe
     record(x)
     if (stopAt !== undefined) stopEngine(map(x, (n) => (n === stopAt ? n : undefined)))
     const clock = manualClock(0)
-    const run = realtime(graph, { clock, ...options })
+    const run = realtime(graph, { clock, ...patient, ...options })
     clock.advance(100)
     return run
   }
@@ -127,7 +128,7 @@ test('an error ends the run, and is what done is rejected with', async () => {
     }),
   )
   const clock = manualClock(0)
-  const run = realtime(graph, { clock })
+  const run = realtime(graph, { clock, ...patient })
   clock.advance(10)
   await expect(run.done).rejects.toMatchObject({ code: 'NODE_FAILED', path: 'map', time: 10 })
 })
@@ -196,7 +197,7 @@ describe('push', () => {
       for (const value of values) source.push(value)
     })
     const seen = record(source.edge as Edge<unknown>)
-    const run = realtime(graph, { clock: manualClock() })
+    const run = realtime(graph, { clock: manualClock(), ...patient })
     start.push(1)
     return { seen: seen.map(([, value]) => value) as Out[], source, run }
   }
@@ -227,7 +228,7 @@ describe('push', () => {
     const x = push<number>(graph, 'nonCollapsing')
     const seen = record(x.edge)
     const clock = manualClock(5)
-    const run = realtime(graph, { clock })
+    const run = realtime(graph, { clock, ...patient })
     x.push(1)
     clock.advance(10)
     x.push(2)
@@ -268,7 +269,7 @@ describe('push', () => {
           ),
       ),
     )
-    const run = realtime(graph, { clock: manualClock() })
+    const run = realtime(graph, { clock: manualClock(), ...patient })
     start.push(1)
     expect(seen.map(([, value]) => value)).toEqual([
       { bid: 100.5, ask: 101, trade: 101 },
@@ -287,7 +288,7 @@ describe('push', () => {
         ask.ticked,
       ]),
     )
-    const run = realtime(graph, { clock: manualClock() })
+    const run = realtime(graph, { clock: manualClock(), ...patient })
     batch(() => {
       bid.push(1)
       ask.push(2)

@@ -17,6 +17,7 @@ import {
 } from '@gw/core'
 import { record } from '@gw/core/testing'
 import { afterEach, beforeEach, expect, expectTypeOf, test, vi } from 'vitest'
+import { patient } from '../support/patient.js'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -45,7 +46,7 @@ function byHand(options: MapAsyncOptions<number, string> = {}) {
   )
   const seen = record(results)
   const clock = manualClock()
-  const run = realtime(graph, { clock })
+  const run = realtime(graph, { clock, ...patient })
   const settle = async (i: number, result: string | undefined = `r${calls[i]?.value}`) => {
     calls[i]?.resolve(result)
     await vi.advanceTimersByTimeAsync(0)
