@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { channel, defineChannels, Gateway } from '@gw/channels'
 import { webServer } from '@gw/server-hono'
 import {
@@ -67,7 +69,7 @@ async function serve(options: Partial<OidcOptions> = {}) {
     if (way === 'WebSocket') return tell(to, carried, { action: 'subscribe', channel: 'total' })
     return ask(to, 'GET', `/api/v1/${way === 'SSE' ? 'stream' : 'last'}/total`, carried)
   }
-  return { read, reasons }
+  return { url: server.url as string, read, reasons }
 }
 
 const nowSeconds = (): number => Math.floor(Date.now() / 1_000)
@@ -325,13 +327,11 @@ test.each<[string, (issuer: string, real: string) => Readonly<Record<string, Req
 
 test('keys that cannot be had now are had when they are back', async () => {
   let isDown = true
-  const { privateKey: __, ...rest } = first
-  const { d, p, q, dp, dq, qi, ...open } = rest.jwk as Record<string, unknown>
   const issuer = await pretender((own) => ({
     [DISCOVERY]: json(() => ({ issuer: own, jwks_uri: `${own}/jwks` })),
     '/jwks': (request, response) => {
       if (isDown) response.writeHead(500).end()
-      else json(() => ({ keys: [open] }))(request, response)
+      else json(() => ({ keys: [publicJwk(first)] }))(request, response)
     },
   }))
   const { read, reasons } = await serve({ issuer })
@@ -344,3 +344,59 @@ test('keys that cannot be had now are had when they are back', async () => {
     interval: 100,
   })
 })
+
+test.each<[string, (claims: JWTPayload) => JWTPayload, string | undefined, number]>([
+  ['the nonce that was asked for', (claims) => claims, undefined, 302],
+  ['another nonce', (claims) => ({ ...claims, nonce: 'x' }), undefined, 403],
+  ['no nonce', ({ nonce, ...claims }) => claims, undefined, 403],
+  ['another audience', (claims) => ({ ...claims, aud: 'another' }), undefined, 403],
+  ['another issuer', (claims) => ({ ...claims, iss: 'https://evil.example' }), undefined, 403],
+  ['an end that is past', (claims) => ({ ...claims, exp: nowSeconds() - 300 }), undefined, 403],
+  ['another state', (claims) => claims, 'x', 403],
+])('an answer to a login with %s is taken as it should be', async (_, change, state, status) => {
+  let asked = new URLSearchParams()
+  const verifiers: unknown[] = []
+  const issuer = await pretender((own) => ({
+    [DISCOVERY]: json(() => ({
+      issuer: own,
+      jwks_uri: `${own}/jwks`,
+      authorization_endpoint: `${own}/authorize`,
+      token_endpoint: `${own}/token`,
+    })),
+    '/jwks': json(() => ({ keys: [publicJwk(first)] })),
+    '/token': async (request, response) => {
+      const body = new URLSearchParams(await text(request))
+      verifiers.push(body.get('code_verifier'))
+      const claims = { ...good(), iss: own, aud: 'client', nonce: asked.get('nonce') as string }
+      const idToken = await signed({}, change(claims))
+      json(() => ({ access_token: 'x', token_type: 'bearer', id_token: idToken }))(
+        request,
+        response,
+      )
+    },
+  }))
+  const { url } = await serve({ issuer, login: { clientId: 'client', clientSecret: 'secret' } })
+  const begun = await fetch(`${url}/api/v1/auth/oidc/login`, { redirect: 'manual' })
+  asked = new URL(begun.headers.get('location') as string).searchParams
+  const [cookie = ''] = begun.headers.getSetCookie()
+  const back = new URLSearchParams({ code: 'x', state: state ?? (asked.get('state') as string) })
+  const answer = await fetch(`${url}/api/v1/auth/oidc/callback?${back}`, {
+    redirect: 'manual',
+    headers: { Cookie: cookie.split(';', 1)[0] as string },
+  })
+  expect(answer.status).toBe(status)
+  expect(answer.headers.getSetCookie().some((each) => each.startsWith('gw_session='))).toBe(
+    status === 302,
+  )
+  for (const verifier of verifiers) {
+    const challenge = createHash('sha256').update(String(verifier)).digest('base64url')
+    expect(challenge).toBe(asked.get('code_challenge'))
+  }
+  expect(verifiers).toHaveLength(state === undefined ? 1 : 0)
+})
+
+/** What a provider shows of a key. */
+function publicJwk({ jwk }: SigningKey): object {
+  const { kty, n, e, kid, alg, use } = jwk
+  return { kty, n, e, kid, alg, use }
+}
