@@ -25,7 +25,7 @@ export class RunningChannels extends SendingChannels {
     ids?: readonly string[],
     { origin, check }: StageOptions = {},
   ): StageAnswer<unknown> {
-    const staging = this.#staging(name)
+    const staging = this.#staging(name, ids)
     if (input === undefined) return staging.add([], ids)
     const channel = channelOf(this.channels, name)
     const schema = recordSchemaOf(channel.definition.schema) as z.ZodType
@@ -50,7 +50,7 @@ export class RunningChannels extends SendingChannels {
     recordId: string | undefined,
     ids?: readonly string[],
   ): StageAnswer<unknown> {
-    return this.#staging(name).remove(recordId, ids)
+    return this.#staging(name, ids).remove(recordId, ids)
   }
 
   stageRelease(
@@ -58,7 +58,7 @@ export class RunningChannels extends SendingChannels {
     ids?: readonly string[],
     { origin }: Pick<StageOptions, 'origin'> = {},
   ): StageAnswer<unknown> {
-    const staging = this.#staging(name)
+    const staging = this.#staging(name, ids)
     for (const records of Object.values(staging.held(ids))) {
       for (const record of records) setOrigin(record, origin)
     }
@@ -92,7 +92,14 @@ export class RunningChannels extends SendingChannels {
     }
   }
 
-  #staging(name: string): Staging {
+  #staging(name: string, ids?: readonly string[]): Staging {
+    if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => typeof id === 'string'))) {
+      throw new ChannelsError(
+        'STAGING_MISUSE',
+        `the stagings of "${name}" are named as a list of their ids, not as ${JSON.stringify(ids)}`,
+        { channel: name },
+      )
+    }
     this.checkReadable()
     const { staging } = channelOf(this.channels, name)
     if (staging === undefined) {

@@ -116,6 +116,19 @@ describe('adding', () => {
     expect(live().last('orders')).toBeUndefined()
   })
 
+  test('is refused for ids that are no list of texts, like every other call with ids', () => {
+    for (const ids of [3, 'x', [4], null] as never[]) {
+      for (const call of [
+        () => live().stageAdd('orders', record('a'), ids),
+        () => live().stageRemove('orders', undefined, ids),
+        () => live().stageRelease('orders', ids),
+      ]) {
+        expect(call).toThrow(expect.objectContaining({ code: 'STAGING_MISUSE' }))
+      }
+    }
+    expect(live().stageList('orders')).toEqual([])
+  })
+
   test('is refused beyond its bounds', () => {
     for (let i = 0; i < 4; i++) live().stageAdd('orders', undefined)
     expect(() => live().stageAdd('orders', record('a'), [])).not.toThrow()
