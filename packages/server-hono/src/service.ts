@@ -155,22 +155,27 @@ export interface Service {
   readonly requests: RequestCounts
 }
 
-/** Counts the requests that wait, and refuses those beyond the bound. */
+/** Counts the requests that wait, refuses those beyond the bound, and ends all of them when the gateway stops. */
 export class Waits {
   readonly #max: number
-  #count = 0
+  readonly #waiting = new Set<AbortController>()
+  #isOver = false
 
   constructor(max: number) {
     this.#max = max
   }
 
   get count(): number {
-    return this.#count
+    return this.#waiting.size
   }
 
-  /** @throws WebServerError `OVERLOADED` when too many wait already. */
-  async during<T>(wait: () => Promise<T>): Promise<T> {
-    if (this.#count >= this.#max) {
+  /**
+   * Waits; the signal aborts with `NOT_RUNNING` when the gateway stops.
+   * @throws WebServerError `OVERLOADED` when too many wait already.
+   */
+  async during<T>(wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#isOver) throw stopping()
+    if (this.#waiting.size >= this.#max) {
       throw new WebServerError(
         'OVERLOADED',
         `${this.#max} requests wait already: try again later`,
@@ -179,11 +184,24 @@ export class Waits {
         },
       )
     }
-    this.#count++
+    const controller = new AbortController()
+    this.#waiting.add(controller)
     try {
-      return await wait()
+      return await wait(controller.signal)
     } finally {
-      this.#count--
+      this.#waiting.delete(controller)
     }
   }
+
+  /** Ends all waits: whoever waits is told to come back. */
+  end(): void {
+    this.#isOver = true
+    for (const controller of this.#waiting) controller.abort(stopping())
+  }
+}
+
+function stopping(): WebServerError {
+  return new WebServerError('NOT_RUNNING', 'the gateway stops: try again later', {
+    headers: { 'Retry-After': '1' },
+  })
 }

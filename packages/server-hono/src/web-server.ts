@@ -66,6 +66,7 @@ class WebServerModule implements WebServer {
   #controls: Controls | undefined
   #streams: StreamServer | undefined
   #hub: Hub | undefined
+  #waits: Waits | undefined
 
   constructor(settings: Settings) {
     this.#settings = settings
@@ -130,6 +131,7 @@ class WebServerModule implements WebServer {
     const app = createApp(service, streams, metricsOf(service, streams, connections))
     this.#routes = app
     this.#hub = hub
+    this.#waits = service.waits
     this.#streams = streams
     const listener = requestListener(app)
     // The hot path answers at once, from what this gateway has itself.
@@ -165,6 +167,7 @@ class WebServerModule implements WebServer {
   /** Stops accepting, finishes the requests that are there, closes the sockets with 1001: all within the bound. */
   async stop(): Promise<void> {
     const { stopTimeoutMs } = this.#settings.limits
+    this.#waits?.end()
     const listeners = this.#listeners.splice(0)
     await Promise.all([
       this.#streams?.close(stopTimeoutMs),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { openRaw } from './support/raw.js'
 import { serve } from './support/serve.js'
 
 describe('health', () => {
@@ -106,3 +107,44 @@ const BY_NAME = {
   authenticate: (credentials: { header(name: string): string | undefined }) =>
     ({ ok: true, identity: { name: credentials.header('name') ?? 'nobody' } }) as const,
 }
+
+describe('a stop', () => {
+  const inTime = { limits: { stopTimeoutMs: 60_000 } }
+
+  test('tells requests that wait to come back, and does not wait for them', async () => {
+    const served = await serve(inTime)
+    const waiting = served.get('next/orders')
+    await expect
+      .poll(async () => (await served.get('/metrics')).text())
+      .toMatch(/^gateway_waiting_requests 1$/m)
+    await served.gateway.stop()
+    const next = await waiting
+    expect([next.status, await next.json()]).toMatchObject([503, { code: 'NOT_RUNNING' }])
+    expect(next.headers.get('retry-after')).toBe('1')
+  })
+
+  test('finishes a request that is on its way', async () => {
+    const served = await serve(inTime)
+    const body = '{"symbol":"late"}'
+    const raw = await openRaw(served.url)
+    raw.say(
+      `POST /api/v1/send/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`,
+    )
+    await expect.poll(() => raw.text).toMatch(/^HTTP\/1.1 100 /)
+    const stopped = served.gateway.stop()
+    raw.say(body)
+    await stopped
+    await raw.ended
+    expect(raw.text).toMatch(/^HTTP\/1.1 200 /m)
+    expect(raw.text).toContain('"symbol":"late"')
+  })
+
+  test('does not wait for connections on which nothing was said', async () => {
+    const served = await serve(inTime)
+    const raw = await openRaw(served.url)
+    await served.get('/healthz')
+    await served.gateway.stop()
+    await raw.ended
+    expect(raw.text).toBe('')
+  })
+})

@@ -15,7 +15,7 @@ export class Listener {
   /** Connections beyond the bound: whatever they ask is refused. */
   readonly #surplus = new Set<Socket>()
   /** Open connections, those of the stream too. */
-  #count = 0
+  readonly #sockets = new Set<Socket>()
   #upgraded = 0
 
   constructor(limits: Limits, onRequest: RequestListener, onUpgrade: UpgradeListener) {
@@ -37,9 +37,10 @@ export class Listener {
       refuse(response, problem('BAD_REQUEST', 'only 100-continue is expected', undefined, {}, 417))
     })
     this.server.on('connection', (socket: Socket) => {
-      if (++this.#count > limits.maxConnections) this.#surplus.add(socket)
+      this.#sockets.add(socket)
+      if (this.#sockets.size > limits.maxConnections) this.#surplus.add(socket)
       socket.once('close', () => {
-        this.#count--
+        this.#sockets.delete(socket)
         this.#surplus.delete(socket)
       })
     })
@@ -47,7 +48,7 @@ export class Listener {
 
   /** Open connections, those of the stream not counted. */
   get size(): number {
-    return this.#count - this.#upgraded
+    return this.#sockets.size - this.#upgraded
   }
 
   /** Stops accepting, lets the requests that are there finish, and cuts off what is not done in time. */
@@ -67,6 +68,8 @@ export class Listener {
         resolve()
       })
       server.closeIdleConnections()
+      // Node counts as busy those that have said nothing yet, as browsers hold them ready.
+      for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
     })
   }
 }

@@ -6,13 +6,13 @@ import { isRevokedBy } from './identity.js'
 const MAX_TIMER_MS = 2_147_483_647
 
 /**
- * Lets a request wait for as long as its key is good. `wait` is given a signal that aborts with `signal`, or with
+ * Lets a request wait for as long as its key is good. `wait` is given a signal that aborts with one of `signals`, or with
  * `UNAUTHORIZED` when the key is revoked or expires.
  */
 export async function whileValid<T>(
   authenticators: readonly Authenticator[],
   identity: Identity,
-  signal: AbortSignal,
+  signals: readonly AbortSignal[],
   wait: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const ended = new AbortController()
@@ -25,7 +25,7 @@ export async function whileValid<T>(
   const leftMs = (identity.expiresAtMs ?? Number.POSITIVE_INFINITY) - Date.now()
   const timer = leftMs <= MAX_TIMER_MS ? setTimeout(end, leftMs) : undefined
   try {
-    return await wait(AbortSignal.any([signal, ended.signal]))
+    return await wait(AbortSignal.any([...signals, ended.signal]))
   } finally {
     clearTimeout(timer)
     for (const stop of stops) stop?.()

@@ -66,8 +66,8 @@ const last: Call = (service, c, target, identity) => {
     return heard === undefined ? answer() : heard.then(answer)
   }
   requireScope(identity, 'read', info.name, key)
-  return service.waits.during(async () => {
-    await waiting(service, c, identity, (wait) =>
+  return service.waits.during(async (stopped) => {
+    await waiting(service, c, identity, stopped, (wait) =>
       service.channels.atLeast(info.name, key, positionOf(position), wait),
     )
     await hearChannel(service, identity, info.name, key)
@@ -91,8 +91,12 @@ const next: Call = async (service, c, target, identity) => {
     return respond(c, rest)
   }
   if (c.req.method === 'HEAD') return answer(present)
-  return service.waits.during(async () =>
-    answer(await waiting(service, c, identity, (wait) => channels.nextTicks(info.name, key, wait))),
+  return service.waits.during(async (stopped) =>
+    answer(
+      await waiting(service, c, identity, stopped, (wait) =>
+        channels.nextTicks(info.name, key, wait),
+      ),
+    ),
   )
 }
 
@@ -127,16 +131,17 @@ function positionOf(text: string): Position {
   throw new WebServerError('BAD_REQUEST', `${text} is no position: give EPOCH:OFFSET`)
 }
 
-/** Waits until the client goes, its key ends, or the shorter of its own time-out, in seconds, and ours is over. */
+/** Waits until the client goes, its key or the gateway ends, or the shorter of its own time-out, in seconds, and ours is over. */
 async function waiting<T>(
   service: Service,
   c: GatewayContext,
   identity: Identity,
+  stopped: AbortSignal,
   wait: (bounds: { timeoutMs: number; signal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
   const { limits, authenticators } = service.settings
   const timeoutMs = Math.min(timeoutOf(c), limits.nextTimeoutMs)
-  return whileValid(authenticators, identity, goneSignal(c), (signal) =>
+  return whileValid(authenticators, identity, [goneSignal(c), stopped], (signal) =>
     wait({ timeoutMs, signal }),
   )
 }
