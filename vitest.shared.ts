@@ -8,5 +8,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // What is waited for may take longer than a second on a machine that is busy.
+    expect: { poll: { timeout: 15_000 } },
   },
 })
