@@ -18,7 +18,7 @@ import {
 } from '@gw/core'
 import { START } from './start.js'
 
-const WARM_UP = 300_000
+const WARM_UP = 600_000
 const CYCLES = 200_000
 
 /** Bytes a cycle of what `build` makes, of which each cycle ticks the edge. */
@@ -83,6 +83,8 @@ const graphs: Readonly<Record<string, (graph: Graph) => Edge<unknown>>> = {
   'rolling stddev of fractions': (graph) => stats.stddev(floats(graph), window),
 }
 
+// What is made once a process is made before.
+bytesACycle(ints)
 for (const [name, build] of Object.entries(graphs)) {
   console.log(`${name.padEnd(46)} ${bytesACycle(build)} bytes a cycle`)
 }
