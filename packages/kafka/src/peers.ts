@@ -31,7 +31,8 @@ export class Peers {
   readonly #options: PeerOptions
   readonly #handlers: () => PeerHandlers
   readonly #streams: Readonly<Record<string, PeerStream>>
-  readonly #responses = new Set<ServerResponse>()
+  /** Streams that are open, each with what writes out the lines that wait. */
+  readonly #streaming = new Map<ServerResponse, () => void>()
   #server: Server | undefined
 
   constructor(
@@ -71,9 +72,10 @@ export class Peers {
     this.#server = undefined
     if (server === undefined) return
     const closed = new Promise((resolve) => server.close(resolve))
-    const said = [...this.#responses].map(
-      (response) => new Promise<void>((resolve) => response.end(() => resolve())),
-    )
+    const said = [...this.#streaming].map(([response, flush]) => {
+      flush()
+      return new Promise<void>((resolve) => response.end(() => resolve()))
+    })
     await within(Promise.all(said), END_MS)
     server.closeAllConnections()
     await closed
@@ -150,24 +152,28 @@ export class Peers {
   }
 
   #streamTo(response: ServerResponse, stream: PeerStream, question: unknown): void {
-    let bound = 0
-    const send = (lines: string): void => {
-      if (response.writableEnded || response.destroyed) return
+    let waiting = ''
+    let bound = Number.POSITIVE_INFINITY
+    /** What was said in one turn of the event loop is one write. */
+    const flush = (): void => {
+      const lines = waiting
+      waiting = ''
+      if (lines === '' || response.writableEnded || response.destroyed) return
       // A peer that does not keep up loses lines, and begins anew. What comes first may be as large as it is.
-      if (bound > 0 && response.writableLength > bound) response.destroy()
-      else response.write(`${lines}\n`)
+      if (response.writableLength > bound) response.destroy()
+      else response.write(lines)
     }
-    const begun: string[] = []
-    const early = (lines: string): void => void begun.push(lines)
-    let tell = early
-    const stop = stream(question, (lines) => tell(lines))
+    const stop = stream(question, (lines) => {
+      if (waiting === '') setImmediate(flush)
+      waiting += `${lines}\n`
+    })
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
-    tell = send
-    begun.forEach(send)
+    response.flushHeaders()
+    flush()
     bound = response.writableLength + MAX_STREAM_BYTES
-    this.#responses.add(response)
+    this.#streaming.set(response, flush)
     response.once('close', () => {
-      this.#responses.delete(response)
+      this.#streaming.delete(response)
       stop()
     })
   }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import type {} from 'vitest'
 import type { TestProject } from 'vitest/node'
 import { type Broker, missingForBroker, startBroker } from './broker.js'
@@ -12,11 +13,16 @@ declare module 'vitest' {
     saslBrokers: string | undefined
     /** Its address over TLS, and the certificate; likewise. */
     tls: { readonly brokers: string; readonly certificate: string } | undefined
+    /** Whether kcat is here, and a broker for it. */
+    kcat: boolean
   }
 }
 
 /** One broker for all tests of all projects that ask: that of `KAFKA_BROKERS`, or a new one; without java or mvn, none, which is said in one line. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const hasKcat = spawnSync('kcat', ['-V']).status === 0
+  if (!hasKcat) process.stdout.write('Kafka tests with kcat are skipped: install kcat\n')
+  project.provide('kcat', hasKcat)
   const given = process.env.KAFKA_BROKERS
   if (given !== undefined && given !== '') {
     project.provide('brokers', given)
