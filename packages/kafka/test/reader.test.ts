@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import { KafkajsClient } from '@gw/kafka'
+import { Kafka, logLevel } from 'kafkajs'
+import { describe, expect, inject, test } from 'vitest'
+import { createTopic } from './broker/topics.js'
+
+const brokers = inject('brokers')
+const broker = brokers ?? ''
+
+describe.skipIf(brokers === undefined)('a reader', () => {
+  test('goes never beyond an open transaction, nor stops at marks and aborted records', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 2)
+    const kafka = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING })
+    const transactional = kafka.producer({
+      transactionalId: randomUUID(),
+      maxInFlightRequests: 1,
+      idempotent: true,
+    })
+    await transactional.connect()
+    const begin = async (...values: string[]) => {
+      const transaction = await transactional.transaction()
+      const messages = values.map((value) => ({ partition: 0, value }))
+      await transaction.send({ topic, messages })
+      return transaction
+    }
+    await (await begin('a', 'b', 'c')).commit()
+    await (await begin('w', 'x', 'y', 'z')).abort()
+    const open = await begin('d', 'e')
+    const values: string[] = []
+    const others: string[] = []
+    let next = 0n
+    const reader = new KafkajsClient({ brokers: [broker] }).reader({
+      from: new Map([
+        [
+          topic,
+          new Map([
+            [0, 0n],
+            [1, 0n],
+          ]),
+        ],
+      ]),
+      onRecords: (records) => {
+        for (const { partition, value } of records) {
+          const heard = partition === 0 ? values : others
+          heard.push(String(value))
+        }
+      },
+      onPosition: (_, partition, position) => {
+        if (partition === 0) next = position
+      },
+    })
+    // Three records and their mark, four that were aborted and theirs: the open transaction begins here.
+    await expect.poll(() => next, { timeout: 30_000 }).toBe(9n)
+    const plain = kafka.producer()
+    await plain.connect()
+    for (const value of ['1', '2', '3']) {
+      await plain.send({ topic, messages: [{ partition: 1, value }] })
+      // So often the other partition was fetched, and had nothing.
+      await expect.poll(() => others.at(-1), { timeout: 30_000 }).toBe(value)
+    }
+    expect(next).toBe(9n)
+    await open.commit()
+    await expect.poll(() => next, { timeout: 30_000 }).toBe(12n)
+    expect(values).toEqual(['a', 'b', 'c', 'd', 'e'])
+    await reader.close()
+    await Promise.all([plain.disconnect(), transactional.disconnect()])
+  })
+})
