@@ -24,9 +24,10 @@ console.log(
 )
 const steady100 = await steady('steady100', 100, 1_000)
 const steady1000 = await steady('steady1000', 1_000, 100)
-const idle10000 = await idle(Math.min(10_000, await descriptors()))
+const connections = Math.min(10_000, await descriptors())
+const idle10000 = await idle(connections)
 console.log(
-  `idle10000    bytes each  gw ${idle10000.bytesEach}  bare ws ${idle10000.bareBytesEach}`,
+  `idle10000    bytes each of ${connections}  gw ${idle10000.bytesEach}  bare ws ${idle10000.bareBytesEach}`,
 )
 const basket10000 = await keyed()
 console.log(
@@ -115,9 +116,7 @@ async function steady(
   return result
 }
 
-async function idle(
-  connections: number,
-): Promise<{ bytesEach: number; bareBytesEach: number; connections: number }> {
+async function idle(connections: number): Promise<{ bytesEach: number; bareBytesEach: number }> {
   const each: Record<string, number> = {}
   for (const [name, side] of Object.entries(SIDES)) {
     const server = await startServer<Measured>('./ws-server.js', side)
@@ -133,7 +132,7 @@ async function idle(
     clients.close()
     await server.stop()
   }
-  return { bytesEach: each.gw ?? 0, bareBytesEach: each.wsSend ?? 0, connections }
+  return { bytesEach: each.gw ?? 0, bareBytesEach: each.wsSend ?? 0 }
 }
 
 /** One key ticks, with nobody at the others, and with somebody at each. */
