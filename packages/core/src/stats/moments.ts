@@ -11,20 +11,25 @@ export interface VarianceOptions extends WindowOptions, RecalcOptions, WeightOpt
 
 /**
  * Ticks the variance of the samples in the window; with weights, these are frequencies. Amortised O(1), stable. NaN
- * with no more samples than `ddof`. csp calls it `var`.
+ * with no more samples than `ddof`. csp calls it `var`. B. P. Welford, 1962; T. F. Chan, G. H. Golub, R. J. LeVeque, 1979.
+ * @throws GraphError `INVALID_OPTION` for a window, a bound or a `ddof` that is none.
  */
 export function variance(x: Edge<number>, options: VarianceOptions = {}): Edge<number> {
   return ofVariance('stats.variance', x, options, (moments, ddof) => moments.variance(ddof))
 }
 
-/** Ticks the standard deviation, the root of {@link variance}. */
+/** Ticks the standard deviation, the root of {@link variance}. Amortised O(1). @throws GraphError as {@link variance} does. */
 export function stddev(x: Edge<number>, options: VarianceOptions = {}): Edge<number> {
   return ofVariance('stats.stddev', x, options, (moments, ddof) =>
     Math.sqrt(moments.variance(ddof)),
   )
 }
 
-/** Ticks the standard error of the mean: the root of {@link variance} by the number of samples, or the sum of weights. */
+/**
+ * Ticks the standard error of the mean: the root of {@link variance} by the number of samples, or the sum of weights.
+ * Amortised O(1).
+ * @throws GraphError as {@link variance} does.
+ */
 export function sem(x: Edge<number>, options: VarianceOptions = {}): Edge<number> {
   return ofVariance('stats.sem', x, options, (moments, ddof) =>
     Math.sqrt(moments.variance(ddof) / moments.weight),

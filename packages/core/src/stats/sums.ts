@@ -37,7 +37,7 @@ export function prod(x: Edge<number>, options: WindowOptions & RecalcOptions = {
   return windowed('stats.prod', x, options, Number.NaN, (slides) => new Product(slides))
 }
 
-/** Ticks the geometric mean of the samples in the window, all above 0: e to the mean of their logarithms. */
+/** Ticks the geometric mean of the samples in the window, all above 0: e to the mean of their logarithms. Amortised O(1). */
 export function gmean(x: Edge<number>, options: WindowOptions & RecalcOptions = {}): Edge<number> {
   const logarithms = node(
     'stats.gmean.ln',
