@@ -8,7 +8,7 @@ const KIB = 1_024
 
 const budgets = [
   { names: 'Graph', from: '@gw/core', maxKib: 1.25 },
-  { names: 'Graph, timer, count, simulate', from: '@gw/core', maxKib: 10 },
+  { names: 'Graph, timer, count, simulate', from: '@gw/core', maxKib: 10.5 },
   { names: 'filterOf', from: '@gw/protocol', maxKib: 1 },
   { names: 'createClient', from: '@gw/client', maxKib: 8 },
   { names: 'liveState', from: '@gw/client/live-state', maxKib: 4 },
