@@ -21,8 +21,8 @@ export interface GraphOutputOptions {
 const keysOf = new WeakMap<Graph, Set<string>>()
 
 /**
- * Records the ticks of `edge` under `key` in the result of the run; what is kept of them the edge's `history` has, too. It can be used in a dynamic sub-graph, too, with a
- * key of its own for each: its ticks stay when the sub-graph is gone.
+ * Records the ticks of `edge` under `key` in the result of the run; what is kept of them the edge's `history` has, too.
+ * Amortised O(1) a tick. In a dynamic sub-graph each takes a key of its own: its ticks stay when the sub-graph is gone.
  * @throws GraphError `DUPLICATE_OUTPUT` when the key is taken; `INVALID_OPTION`.
  */
 export function graphOutput(
@@ -47,19 +47,38 @@ export function graphOutput(
       if (outputs.has(key)) throw duplicateOutput(key)
       const ticks: Tick<unknown>[] = []
       outputs.set(key, ticks)
+      if (keep === undefined) {
+        return () => {
+          ticks.push([context.now, (input as Series).value])
+        }
+      }
+      let dropped = 0
+      const cut = (): void => {
+        ticks.splice(0, dropped)
+        dropped = 0
+      }
+      context.onStop(cut)
       return () => {
         ticks.push([context.now, (input as Series).value])
-        if (keep !== undefined) trim(ticks, keep, context.now)
+        dropped = firstKept(ticks, keep, dropped, context.now)
+        // Each half at a time: a tick is moved once on average, whatever is kept.
+        if (dropped * 2 > ticks.length) cut()
       }
     },
   })
 }
 
-function trim(ticks: Tick<unknown>[], keep: Span, now: Timestamp): void {
-  let excess = 0
-  if (keep instanceof Ticks) excess = ticks.length - keep.count
-  else while ((ticks[excess] as Tick<unknown>)[0] < now - keep) excess++
-  if (excess > 0) ticks.splice(0, excess)
+/** The place of the first of `ticks` to keep, from `from` on. */
+function firstKept(
+  ticks: readonly Tick<unknown>[],
+  keep: Span,
+  from: number,
+  now: Timestamp,
+): number {
+  if (keep instanceof Ticks) return Math.max(from, ticks.length - keep.count)
+  let first = from
+  while ((ticks[first] as Tick<unknown>)[0] < now - keep) first++
+  return first
 }
 
 function duplicateOutput(key: string): GraphError {

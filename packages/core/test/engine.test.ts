@@ -422,6 +422,18 @@ test('outputs keep all ticks, the last so many, or those of the last so long', (
   expect(errorOf(() => graphOutput('all', x)).code).toBe('DUPLICATE_OUTPUT')
 })
 
+test.each([0, 1, 2, 3, 4, 9, 10, 50])('an output keeps its last ticks after %d of them', (n) => {
+  const graph = new Graph()
+  const x = count(timer(graph, 10))
+  graphOutput('three', x, { keep: ticks(3) })
+  graphOutput('40 microseconds', x, { keep: 40 })
+  const { outputs } = simulate(graph, { duration: 10 * n })
+  const last = (most: number) =>
+    Array.from({ length: n }, (_, i) => [10 * (i + 1), i + 1]).slice(-most)
+  expect(outputs.get('three')).toEqual(last(3))
+  expect(outputs.get('40 microseconds')).toEqual(last(5))
+})
+
 test('a node that throws ends the run with its name, path, time and cause; what comes after it does not run', () => {
   const graph = new Graph()
   const cause = new Error('broken')
