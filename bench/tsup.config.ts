@@ -6,6 +6,7 @@ export default defineConfig({
   entry: {
     engine: 'engine/main.ts',
     'engine-heap': 'engine/heap.ts',
+    'engine-keys': 'engine/keys.ts',
     'engine-scenario': 'engine/scenario.ts',
     'engine-size': 'engine/size.ts',
     kafka: 'kafka/main.ts',

@@ -31,6 +31,8 @@ if (positionals.length === 0) {
   console.log(run(...flags, '--no-concurrent-recompilation', 'engine-heap'))
   console.log('What a graph costs by its size')
   console.log(run('--expose-gc', '--max-old-space-size=4096', 'engine-size'))
+  console.log('What keys that come and go leave behind')
+  console.log(run('--expose-gc', 'engine-keys'))
 }
 if (values.json) console.log(JSON.stringify(results))
 

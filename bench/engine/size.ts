@@ -1,5 +1,6 @@
 // What a graph costs by its size: to build, to set up, to hold, and in a cycle in which only one path of it ticks.
 import { count, type Edge, empty, Graph, map, micros, simulate, sink, timer } from '@gw/core'
+import { cpuMs, heapUsed } from './process.js'
 import { START } from './start.js'
 
 /** Nodes of the path that ticks. */
@@ -61,17 +62,4 @@ function run(graph: Graph): { setUpMs: number; bytes: number; cycleNs: number } 
   })
   simulate(graph, { start: START })
   return { setUpMs, bytes, cycleNs }
-}
-
-/** What the graph holds: the JavaScript heap, and the memory of typed arrays. */
-function heapUsed(): number {
-  globalThis.gc?.()
-  globalThis.gc?.()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
-
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1_000
 }
