@@ -2,7 +2,7 @@ import { Edge } from './graph.js'
 
 /**
  * Makes a function that builds a part of a graph give the same result for the same arguments, so that the part is
- * there once, however many ask for it. Arguments are edges, or the graph, and plain values, compared as by `Object.is`;
+ * there once, however many ask for it. Arguments are edges, or the graph, and plain values, compared as the keys of a `Map`;
  * one of them is an edge or the graph. What is remembered lives as long as the graph.
  * @example `const vwap = memoize((trades: Edge<Trade>, window: Duration) => ...)`
  */

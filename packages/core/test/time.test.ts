@@ -1,4 +1,4 @@
-import { isoOf, timestampOf } from '@gw/core'
+import { days, hours, isoOf, micros, minutes, ms, seconds, timestampOf, wallNow } from '@gw/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
@@ -76,4 +76,23 @@ test.each([
   '2001/02/03T04:05:06Z',
 ])('%j is no time', (text) => {
   expect(() => timestampOf(text)).toThrow(RangeError)
+})
+
+test.each([
+  ['micros', micros, 1],
+  ['ms', ms, 1_000],
+  ['seconds', seconds, 1_000_000],
+  ['minutes', minutes, 60_000_000],
+  ['hours', hours, 3_600_000_000],
+  ['days', days, 86_400_000_000],
+])('%s are whole microseconds', (_unit, durationOf, unit) => {
+  expect([0, 1, 3, -2].map(durationOf)).toEqual([0, unit, 3 * unit, -2 * unit])
+  expect(durationOf(1.5)).toBe(Math.round(1.5 * unit))
+  expect(durationOf(1 / 3)).toBe(Math.round(unit / 3))
+})
+
+test('the wall clock is that of the platform', () => {
+  const now = wallNow()
+  expect(Number.isSafeInteger(now)).toBe(true)
+  expect(Math.abs(now / 1_000 - Date.now())).toBeLessThan(60_000)
 })

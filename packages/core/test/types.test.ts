@@ -7,17 +7,23 @@ import {
   and,
   type BasketView,
   basketNode,
+  type Clock,
   type Cursor,
+  carriesBasket,
   collect,
   constant,
   count,
   curve,
+  type Duration,
   type DynamicBasket,
+  days,
   delay,
   delayedCollect,
   delayedDemultiplex,
   delayedEdge,
   demultiplex,
+  dependsOn,
+  describe,
   diff,
   div,
   dropDups,
@@ -36,19 +42,29 @@ import {
   flatten,
   floordiv,
   Graph,
+  type GraphDescription,
   gate,
   ge,
   getBasketField,
+  graphOutput,
   gt,
   type History,
   history,
+  hours,
+  isoOf,
   le,
+  log,
   lt,
+  type ManualClock,
+  manualClock,
   map,
   mapAsync,
   max,
+  memoize,
   merge,
+  micros,
   min,
+  minutes,
   mod,
   ms,
   mul,
@@ -60,31 +76,46 @@ import {
   or,
   passive,
   pow,
+  print,
   pull,
   push,
+  type Run,
+  type RunResult,
+  realtime,
   sample,
   sampleBasket,
+  scheduleOnEngineStop,
+  seconds,
+  simulate,
+  simulateAsync,
   sink,
   snap,
   source,
   split,
   staticCast,
   stats,
+  stopEngine,
   structCollectTs,
   structField,
   structFromTs,
   sub,
   sync,
+  type Tick,
   type Timestamp,
   ticks,
   timer,
   times,
   timesNs,
+  timestampOf,
+  toDot,
+  toMermaid,
   unroll,
+  wallClock,
+  wallNow,
   withDefault,
   wrapFeedback,
 } from '@gw/core'
-import { expectTypeOf, test } from 'vitest'
+import { expect, expectTypeOf, test } from 'vitest'
 
 interface Quote {
   readonly symbol: string
@@ -135,10 +166,15 @@ test('arithmetic and functions of numbers', () => {
   add(text, 1)
   // @ts-expect-error texts are not subtracted
   sub(text, text)
-  const { abs, arccosh, bitwiseNot, erf, exp, ln, neg, pos, sin, sqrt, tanh } = core
-  for (const operator of [abs, arccosh, bitwiseNot, erf, exp, ln, neg, pos, sin, sqrt, tanh]) {
-    expectTypeOf(operator(n)).toEqualTypeOf<Edge<number>>()
-  }
+  const { abs, bitwiseNot, erf, exp, exp2, ln, log2, log10, neg, pos, sqrt } = core
+  const { arccos, arccosh, arcsin, arcsinh, arctan, arctanh } = core
+  const { cos, cosh, sin, sinh, tan, tanh } = core
+  const operators = [
+    ...[abs, bitwiseNot, erf, exp, exp2, ln, log2, log10, neg, pos, sqrt],
+    ...[arccos, arccosh, arcsin, arcsinh, arctan, arctanh, cos, cosh, sin, sinh, tan, tanh],
+  ]
+  for (const operator of operators) expectTypeOf(operator).toEqualTypeOf<typeof sqrt>()
+  expectTypeOf(sqrt(n)).toEqualTypeOf<Edge<number>>()
   // @ts-expect-error a text has no root
   sqrt(text)
 })
@@ -286,6 +322,53 @@ test('the world outside', () => {
     expectTypeOf(value).toEqualTypeOf<Quote>()
     expectTypeOf(time).toEqualTypeOf<Timestamp>()
   })
+})
+
+test('what ends at a sink', () => {
+  for (const x of [n, [n, text], { n, text }]) {
+    expectTypeOf(print('tag', x)).toEqualTypeOf<void>()
+    expectTypeOf(log('info', 'tag', x, console)).toEqualTypeOf<void>()
+  }
+  // @ts-expect-error there is no such level
+  log('loud', 'tag', n)
+  // @ts-expect-error a value is not an edge
+  expect(() => print('tag', 1)).toThrow()
+  expectTypeOf(stopEngine(quote, { dynamic: true })).toEqualTypeOf<void>()
+  expectTypeOf(scheduleOnEngineStop(graph, () => undefined)).toEqualTypeOf<void>()
+  expectTypeOf(graphOutput('quote', quote, { keep: ticks(1) })).toEqualTypeOf<void>()
+  // @ts-expect-error what to keep is a span
+  graphOutput('quote', quote, { keep: '1s' })
+})
+
+test('runs', () => {
+  const empty = new Graph()
+  expectTypeOf(simulate(empty)).toEqualTypeOf<RunResult>()
+  expectTypeOf(simulateAsync).returns.toEqualTypeOf<Promise<RunResult>>()
+  expectTypeOf(realtime).returns.toEqualTypeOf<Run>()
+  expectTypeOf<Run['done']>().toEqualTypeOf<Promise<RunResult>>()
+  expectTypeOf(simulate(empty).outputs.get('x')).toEqualTypeOf<
+    readonly Tick<unknown>[] | undefined
+  >()
+})
+
+test('parts of a graph', () => {
+  const once = memoize((x: Edge<number>, unit: string) => map(x, (value) => `${value} ${unit}`))
+  expectTypeOf(once).toEqualTypeOf<(x: Edge<number>, unit: string) => Edge<string>>()
+  expectTypeOf(dependsOn(n, text)).toEqualTypeOf<boolean>()
+  expectTypeOf(carriesBasket(n)).toEqualTypeOf<boolean | undefined>()
+  expectTypeOf(describe(graph)).toEqualTypeOf<GraphDescription>()
+  expectTypeOf(toDot(describe(graph))).toEqualTypeOf<string>()
+  expectTypeOf(toMermaid(describe(graph))).toEqualTypeOf<string>()
+})
+
+test('time', () => {
+  for (const unit of [micros, ms, seconds, minutes, hours, days]) {
+    expectTypeOf(unit).toEqualTypeOf<(n: number) => Duration>()
+  }
+  expectTypeOf(timestampOf).parameters.toEqualTypeOf<[Date | string]>()
+  expectTypeOf(isoOf(wallNow())).toEqualTypeOf<string>()
+  expectTypeOf(wallClock()).toExtend<Clock>()
+  expectTypeOf(manualClock()).toEqualTypeOf<ManualClock>()
 })
 
 test('statistics', () => {

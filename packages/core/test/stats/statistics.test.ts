@@ -1,5 +1,16 @@
-import { curve, empty, Graph, graphOutput, map, ms, simulate, stats, ticks } from '@gw/core'
-import { replay } from '@gw/core/testing'
+import {
+  curve,
+  type Edge,
+  empty,
+  Graph,
+  graphOutput,
+  map,
+  ms,
+  simulate,
+  stats,
+  ticks,
+} from '@gw/core'
+import { replay, ticksOf } from '@gw/core/testing'
 import { expect, test } from 'vitest'
 
 test('a sum does not drift, whatever has passed through the window', () => {
@@ -95,6 +106,51 @@ test('computes anew when asked to', () => {
   const { outputs } = simulate(graph)
   for (const [key, seen] of outputs)
     expect(seen).toEqual(outputs.get(`${key.split(' ')[0]} as ever`))
+})
+
+const window = { interval: ticks(3) }
+
+test.each<[string, (x: Edge<number>) => Edge<unknown>, readonly unknown[]]>([
+  ['count', (x) => stats.count(x, window), [3, 3, 3]],
+  ['sum', (x) => stats.sum(x, window), [8, 6, 10]],
+  ['mean', (x) => stats.mean(x, window), [8 / 3, 2, 10 / 3]],
+  ['prod', (x) => stats.prod(x, window), [12, 4, 20]],
+  ['gmean', (x) => stats.gmean(x, window), [12, 4, 20].map(Math.cbrt)],
+  ['first', (x) => stats.first(x, window), [3, 1, 4]],
+  ['last', (x) => stats.last(x, window), [4, 1, 5]],
+  ['min', (x) => stats.min(x, window), [1, 1, 1]],
+  ['max', (x) => stats.max(x, window), [4, 4, 5]],
+  ['argmin', (x) => stats.argmin(x, window), [20, 40, 40]],
+  ['argmax', (x) => stats.argmax(x, window), [30, 30, 50]],
+  ['median', (x) => stats.median(x, window), [3, 1, 4]],
+  ['quantile', (x) => stats.quantile(x, 0.25, window), [2, 1, 2.5]],
+  ['rank', (x) => stats.rank(x, window), [2, 0, 2]],
+  ['unique', (x) => stats.unique(x, window), [3, 2, 3]],
+  ['variance', (x) => stats.variance(x, window), [7 / 3, 3, 13 / 3]],
+  ['stddev', (x) => stats.stddev(x, window), [7 / 3, 3, 13 / 3].map(Math.sqrt)],
+  ['sem', (x) => stats.sem(x, window), [7 / 9, 1, 13 / 9].map(Math.sqrt)],
+  ['cov', (x) => stats.cov(x, x, window), [7 / 3, 3, 13 / 3]],
+  ['corr', (x) => stats.corr(x, x, window), [1, 1, 1]],
+  [
+    'crossSectional',
+    (x) => stats.crossSectional(x, window),
+    [
+      [3, 1, 4],
+      [1, 4, 1],
+      [4, 1, 5],
+    ],
+  ],
+])('%s ticks from the first full window on', (_name, statistic, expected) => {
+  const seen = ticksOf((graph) =>
+    statistic(
+      curve(
+        graph,
+        [3, 1, 4, 1, 5].map((value, i) => [10 * (i + 1), value] as const),
+      ),
+    ),
+  )
+  const near = (value: unknown) => (typeof value === 'number' ? expect.closeTo(value, 12) : value)
+  expect(seen).toEqual([30, 40, 50].map((time, i) => [time, near(expected[i])]))
 })
 
 const x = empty<number>(new Graph())
