@@ -1,4 +1,4 @@
-import type { Checkpoints } from './checkpoint.js'
+import type { Checkpoints, Entry } from './checkpoint.js'
 import { KafkaError } from './errors.js'
 import type { KafkaClient, KafkaReader, KafkaRecord, ReceivedRecord } from './kafka-client.js'
 import type { Attribution, KeyedStore } from './store.js'
@@ -17,10 +17,10 @@ export interface ChangelogOptions {
   readonly onDropped: (store: KeyedStore, keys: readonly string[]) => void
 }
 
-/** A copy of a partition of the changelog: JSON by key, up to an offset. */
+/** A copy of a partition of the changelog, up to an offset: by store and key. */
 interface Copy {
   next: bigint
-  readonly entries: Map<string, string>
+  readonly stores: Map<string, Map<string, unknown>>
 }
 
 /** A restore that comes no further for so long is begun anew; its reader has been built anew before. */
@@ -141,12 +141,17 @@ export class Changelog {
     const copy = this.#copies.get(partition)
     let next: bigint | undefined
     if (copy === undefined) {
-      next = await checkpoints?.read(partition, (key, json) => this.#load(partition, key, json))
+      next = await checkpoints?.read(partition, (store, key, value) => {
+        this.#stores.get(store)?.load(key, value, partition)
+      })
       if (next === undefined) this.drop(partition)
     } else {
       // It is read no further: what is missing is read below.
       this.#copies.delete(partition)
-      for (const [key, json] of copy.entries) this.#load(partition, key, json)
+      for (const [name, entries] of copy.stores) {
+        const store = this.#stores.get(name)
+        for (const [key, value] of entries) store?.load(key, value, partition)
+      }
       next = copy.next
     }
     const { low, high } = (await client.bounds(topic)).get(partition) ?? { low: 0n, high: 0n }
@@ -174,9 +179,7 @@ export class Changelog {
   async checkpoint(partition: number): Promise<void> {
     const next = this.#next.get(partition)
     if (next === undefined) return
-    let size = 0
-    for (const store of this.#stores.values()) for (const _ of store.of(partition)) size++
-    await this.#options.checkpoints?.write(partition, next, size, this.#linesOf(partition))
+    await this.#options.checkpoints?.write(partition, next, this.#entriesOf(partition))
   }
 
   /** Holds copies of these partitions, and of no others. */
@@ -192,14 +195,16 @@ export class Changelog {
     const bounds = await client.bounds(topic)
     for (const partition of wanted) {
       if (this.#copies.has(partition)) continue
-      const entries = new Map<string, string>()
+      const stores: Copy['stores'] = new Map()
       const { low, high } = bounds.get(partition) ?? { low: 0n, high: 0n }
-      let next = await checkpoints?.read(partition, (key, json) => entries.set(key, json))
+      let next = await checkpoints?.read(partition, (store, key, value) => {
+        copyOf(stores, store).set(key, value)
+      })
       if (next === undefined || next < low || next > high) {
-        entries.clear()
+        stores.clear()
         next = low
       }
-      this.#copies.set(partition, { next, entries })
+      this.#copies.set(partition, { next, stores })
     }
     if (wanted.size === 0 || this.#options.signal.aborted) return
     this.#reader = client.reader({
@@ -220,8 +225,8 @@ export class Changelog {
     await this.#unfollow()
     const { checkpoints } = this.#options
     if (checkpoints === undefined) return
-    for (const [partition, { next, entries }] of this.#copies) {
-      await checkpoints.write(partition, next, entries.size, entries)
+    for (const [partition, { next, stores }] of this.#copies) {
+      await checkpoints.write(partition, next, entriesOf(stores))
     }
     this.#copies.clear()
   }
@@ -237,8 +242,10 @@ export class Changelog {
     const copy = this.#copies.get(partition)
     // One that was read before it is not wanted any more, or twice, changes nothing.
     if (copy === undefined || key === null || BigInt(offset) < copy.next) return
-    if (value === null) copy.entries.delete(key)
-    else copy.entries.set(key, value.toString())
+    const [name, own] = JSON.parse(key) as [string, string]
+    const entries = copyOf(copy.stores, name)
+    if (value === null) entries.delete(own)
+    else entries.set(own, JSON.parse(value.toString()) as unknown)
     copy.next = BigInt(offset) + 1n
     this.copied++
   }
@@ -292,11 +299,24 @@ export class Changelog {
     return count
   }
 
-  *#linesOf(partition: number): IterableIterator<readonly [string, string]> {
+  *#entriesOf(partition: number): IterableIterator<Entry> {
     for (const [name, store] of this.#stores) {
-      for (const [key, value] of store.of(partition)) {
-        yield [JSON.stringify([name, key]), JSON.stringify(value)]
-      }
+      for (const [key, value] of store.of(partition)) yield [name, key, value]
     }
+  }
+}
+
+function copyOf(stores: Copy['stores'], name: string): Map<string, unknown> {
+  let entries = stores.get(name)
+  if (entries === undefined) {
+    entries = new Map()
+    stores.set(name, entries)
+  }
+  return entries
+}
+
+function* entriesOf(stores: Copy['stores']): IterableIterator<Entry> {
+  for (const [name, entries] of stores) {
+    for (const [key, value] of entries) yield [name, key, value]
   }
 }

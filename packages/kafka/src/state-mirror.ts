@@ -20,8 +20,7 @@ export class StateMirror {
 
   /** Has the state show what the store holds of a partition. */
   restore(partition: number): void {
-    const records = [...this.store.of(partition)].map(([, record]) => record)
-    this.#channels.restoreState(this.#state.name, records)
+    this.#channels.restoreState(this.#state.name, this.store.valuesOf(partition))
   }
 
   forget(keys: readonly string[]): void {

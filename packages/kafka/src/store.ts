@@ -114,6 +114,12 @@ export class KeyedStore<T = unknown> implements Store<T> {
     }
   }
 
+  *valuesOf(partition: number): IterableIterator<T> {
+    for (const entry of this.#entries.values()) {
+      if (entry.partition === partition) yield entry.value
+    }
+  }
+
   /** Begins a run in a cluster, empty. */
   attach(attribution: Attribution): void {
     this.#entries.clear()

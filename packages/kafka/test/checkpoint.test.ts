@@ -13,22 +13,37 @@ afterEach(() => {
 })
 
 const entries = [
-  ['["sums","a"]', '12'],
-  ['["sums","ü"]', '{"sum":34}'],
+  ['sums', 'a', 12],
+  ['sums', 'ü\n', { sum: 34, note: 'line\nline' }],
+  ['other', 'a', null],
+  ['sums', 'b', [1, 2]],
 ] as const
 
 async function written(): Promise<{ readonly path: string; readonly bytes: Buffer }> {
-  await new Checkpoints(folder, 'changelog').write(3, 17n, entries.length, entries)
+  await new Checkpoints(folder, 'changelog').write(3, 17n, entries)
   const path = join(folder, readdirSync(folder)[0] as string)
   return { path, bytes: readFileSync(path) }
 }
 
 test('what was written is read again, with the offset from which to go on', async () => {
   await written()
-  const read: [string, string][] = []
+  const read: unknown[] = []
   const next = await new Checkpoints(folder, 'changelog').read(3, (...entry) => read.push(entry))
   expect(next).toBe(17n)
   expect(read).toEqual(entries)
+})
+
+test('many entries, longer than what is read at once, are all read in their order', async () => {
+  const long = 'ü'.repeat(3 * 2 ** 20)
+  const many = Array.from({ length: 30_000 }, (_, i) =>
+    i === 20_000 ? (['sums', 'long', long] as const) : (['sums', `key ${i}`, { i }] as const),
+  )
+  const checkpoints = new Checkpoints(folder, 'changelog')
+  await checkpoints.write(0, 1n, many)
+  let at = 0
+  const next = await checkpoints.read(0, (...entry) => expect(entry).toEqual(many[at++]))
+  expect(next).toBe(1n)
+  expect(at).toBe(many.length)
 })
 
 test('a checkpoint that was cut off anywhere, or has any bit changed, counts for nothing', async () => {
