@@ -258,7 +258,7 @@ class SharedQueue implements PushQueue {
   takeInto(): boolean {
     /** The batch of the first value that lets nothing of later batches into this cycle. */
     let last: number | undefined
-    const bursts = new Map<RunningSource, unknown[]>()
+    let bursts: Map<RunningSource, unknown[]> | undefined
     while (this.#head < this.#waiting.length) {
       const { source, value, batch } = this.#waiting[this.#head] as Pushed
       if (last !== undefined && batch !== last) break
@@ -269,6 +269,7 @@ class SharedQueue implements PushQueue {
       this.#head++
       source.pending--
       if (source.mode === 'burst') {
+        bursts ??= new Map()
         const burst = bursts.get(source)
         if (burst === undefined) bursts.set(source, [value])
         else burst.push(value)
@@ -276,7 +277,9 @@ class SharedQueue implements PushQueue {
         source.instance.tick(source.series, value)
       }
     }
-    for (const [source, values] of bursts) source.instance.tick(source.series, values)
+    if (bursts !== undefined) {
+      for (const [source, values] of bursts) source.instance.tick(source.series, values)
+    }
     if (this.#head * 2 >= this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#head)
       this.#head = 0

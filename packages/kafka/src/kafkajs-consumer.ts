@@ -5,6 +5,7 @@ import type { Assignment, ConsumerOptions, GroupMember, KafkaConsumer } from './
 import { ensureTopics, withAdmin } from './kafkajs-admin.js'
 import { kafkajsAssigner, memberOf } from './kafkajs-assigner.js'
 import { receivedFrom } from './kafkajs-records.js'
+import { OffsetCommits } from './offset-commits.js'
 
 /** Records that are handed on, and committed, together. */
 const CHUNK = 2_000
@@ -233,28 +234,34 @@ export class KafkajsConsumer implements KafkaConsumer {
 
   async #take(consumer: Consumer, payload: EachBatchPayload): Promise<void> {
     const { batch, heartbeat, isRunning, isStale, resolveOffset } = payload
-    const { commits = 'consumer' } = this.#options
     const { topic, partition, messages } = batch
-    const size = commits === 'consumer' ? CHUNK : CHUNK_OF_TRANSACTION
+    const size = this.#options.commits === 'transactor' ? CHUNK_OF_TRANSACTION : CHUNK
     const alive = async (): Promise<void> => {
       this.#lastSign = performance.now()
       await heartbeat()
     }
+    const commits =
+      this.#options.commits === 'transactor'
+        ? undefined
+        : new OffsetCommits((offset) => consumer.commitOffsets([{ topic, partition, offset }]))
     await this.#begun
-    for (let at = 0; at < messages.length; at += size) {
-      if (!isRunning() || isStale() || this.#stop.signal.aborted) return
-      if (this.#isPaused(topic, partition)) return
-      const chunk = messages.slice(at, at + size)
-      await this.#options.onRecords(
-        chunk.map((message) => receivedFrom(topic, partition, message)),
-        alive,
-      )
-      const last = (chunk[chunk.length - 1] as KafkaMessage).offset
-      resolveOffset(last)
-      if (commits === 'consumer') {
-        await consumer.commitOffsets([{ topic, partition, offset: String(BigInt(last) + 1n) }])
+    try {
+      for (let at = 0; at < messages.length; at += size) {
+        if (!isRunning() || isStale() || this.#stop.signal.aborted) return
+        if (this.#isPaused(topic, partition)) return
+        const chunk = messages.slice(at, at + size)
+        await this.#options.onRecords(
+          chunk.map((message) => receivedFrom(topic, partition, message)),
+          alive,
+        )
+        const last = (chunk[chunk.length - 1] as KafkaMessage).offset
+        resolveOffset(last)
+        commits?.add(String(BigInt(last) + 1n))
+        await alive()
       }
-      await alive()
+    } finally {
+      // Before the group can give the partition to somebody else.
+      await commits?.settled()
     }
   }
 

@@ -32,13 +32,19 @@ export function receivedFrom(
   }
 }
 
-function headersOf(headers: IHeaders | undefined): Record<string, string> {
-  const texts: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers ?? {})) {
+/** Of most records; one for all of them. */
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({})
+
+function headersOf(headers: IHeaders | undefined): Readonly<Record<string, string>> {
+  let texts: Record<string, string> | undefined
+  for (const name in headers) {
+    const value = headers[name]
     const first = Array.isArray(value) ? value[0] : value
-    if (first !== undefined) texts[name] = first.toString()
+    if (first === undefined) continue
+    texts ??= {}
+    texts[name] = first.toString()
   }
-  return texts
+  return texts ?? NO_HEADERS
 }
 
 /** Whether the broker will never take it. */
