@@ -337,7 +337,7 @@ test('what ends at a sink', () => {
   expectTypeOf(scheduleOnEngineStop(graph, () => undefined)).toEqualTypeOf<void>()
   expectTypeOf(graphOutput('quote', quote, { keep: ticks(1) })).toEqualTypeOf<void>()
   // @ts-expect-error what to keep is a span
-  graphOutput('quote', quote, { keep: '1s' })
+  expect(() => graphOutput('late quote', quote, { keep: '1s' })).toThrow()
 })
 
 test('runs', () => {
