@@ -3,13 +3,19 @@ import type { Edge } from '../graph.js'
 import type { Statistic } from './statistic.js'
 import { type WindowOptions, windowed } from './windowed.js'
 
-/** Ticks the oldest sample in the window; NaN is a sample like any other unless it is ignored. O(1). An empty window has NaN. */
+/**
+ * Ticks the oldest sample in the window; NaN is a sample like any other unless it is ignored. O(1). An empty window has NaN.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function first(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
   const nan = nanPolicy(options)
   return windowed('stats.first', x, options, Number.NaN, (slides) => new First(slides, nan))
 }
 
-/** Ticks the newest sample in the window; NaN is a sample like any other unless it is ignored. O(1). An empty window has NaN. */
+/**
+ * Ticks the newest sample in the window; NaN is a sample like any other unless it is ignored. O(1). An empty window has NaN.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function last(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
   const nan = nanPolicy(options)
   return windowed('stats.last', x, options, Number.NaN, () => new Last(nan))
@@ -21,14 +27,20 @@ export interface UniqueOptions extends Omit<WindowOptions, 'ignoreNa'> {
   readonly precision?: number
 }
 
-/** Ticks the number of different samples in the window, NaN not counted. O(1). An empty window has 0. */
+/**
+ * Ticks the number of different samples in the window, NaN not counted. O(1). An empty window has 0.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function unique(x: Edge<number>, options: UniqueOptions = {}): Edge<number> {
   const { precision = 10, ...rest } = options
   checkCount('stats.unique', 'precision', precision, 0)
   return windowed('stats.unique', x, rest, Number.NaN, () => new Unique(precision))
 }
 
-/** Ticks the samples in the window as a list, oldest first, NaN included. O(n). */
+/**
+ * Ticks the samples in the window as a list, oldest first, NaN included. O(n).
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function crossSectional(
   x: Edge<number>,
   options: Omit<WindowOptions, 'ignoreNa' | 'minDataPoints'> = {},

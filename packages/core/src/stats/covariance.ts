@@ -20,7 +20,8 @@ export interface CovOptions extends CorrOptions {
 /**
  * Ticks the covariance of two series, which tick together, in the window. A pair with NaN in it is NaN. Amortised O(1),
  * stable.
- * @throws GraphError at run time, `OUT_OF_STEP`, when one ticks without the other.
+ * T. F. Chan, G. H. Golub, R. J. LeVeque, 1979; P. Pébay, 2008.
+ * @throws GraphError `INVALID_OPTION`; at run time, `OUT_OF_STEP`, when one ticks without the other.
  */
 export function cov(x: Edge<number>, y: Edge<number>, options: CovOptions = {}): Edge<number> {
   const { ddof = 1, ...rest } = options
@@ -32,7 +33,8 @@ export function cov(x: Edge<number>, y: Edge<number>, options: CovOptions = {}):
 
 /**
  * Ticks the correlation of two series in the window, as {@link cov} pairs them. NaN when either hardly varies.
- * @throws GraphError at run time, `OUT_OF_STEP`.
+ * Amortised O(1), stable.
+ * @throws GraphError `INVALID_OPTION`; at run time, `OUT_OF_STEP`.
  */
 export function corr(x: Edge<number>, y: Edge<number>, options: CorrOptions = {}): Edge<number> {
   return paired('stats.corr', x, y, options, (m) => {

@@ -3,7 +3,11 @@ import type { Timestamp } from '../time.js'
 import type { Statistic } from './statistic.js'
 import { type WindowOptions, windowed } from './windowed.js'
 
-/** Ticks the least sample in the window. Amortised O(1). An empty window has NaN. */
+/**
+ * Ticks the least sample in the window. Amortised O(1). An empty window has NaN.
+ * R. Harter, "The Minimum on a Sliding Window Algorithm", 2001.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function min(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
   return windowed('stats.min', x, options, Number.NaN, (slides) => {
     return new Extreme(
@@ -14,7 +18,11 @@ export function min(x: Edge<number>, options: WindowOptions = {}): Edge<number> 
   })
 }
 
-/** Ticks the greatest sample in the window. Amortised O(1). An empty window has NaN. */
+/**
+ * Ticks the greatest sample in the window. Amortised O(1). An empty window has NaN.
+ * R. Harter, "The Minimum on a Sliding Window Algorithm", 2001.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function max(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
   return windowed('stats.max', x, options, Number.NaN, (slides) => {
     return new Extreme(
@@ -31,7 +39,11 @@ export interface ArgOptions extends Omit<WindowOptions, 'ignoreNa'> {
   readonly returnMostRecent?: boolean
 }
 
-/** Ticks the time of the least sample in the window, which NaN never is. Amortised O(1). Without a sample it is 0. */
+/**
+ * Ticks the time of the least sample in the window, which NaN never is. Amortised O(1). Without a sample it is 0.
+ * R. Harter, "The Minimum on a Sliding Window Algorithm", 2001.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function argmin(x: Edge<number>, options: ArgOptions = {}): Edge<Timestamp> {
   const { returnMostRecent = true, ...rest } = options
   return windowed('stats.argmin', x, rest, 0, (slides) => {
@@ -42,7 +54,11 @@ export function argmin(x: Edge<number>, options: ArgOptions = {}): Edge<Timestam
   })
 }
 
-/** Ticks the time of the greatest sample in the window, which NaN never is. Amortised O(1). Without a sample it is 0. */
+/**
+ * Ticks the time of the greatest sample in the window, which NaN never is. Amortised O(1). Without a sample it is 0.
+ * R. Harter, "The Minimum on a Sliding Window Algorithm", 2001.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function argmax(x: Edge<number>, options: ArgOptions = {}): Edge<Timestamp> {
   const { returnMostRecent = true, ...rest } = options
   return windowed('stats.argmax', x, rest, 0, (slides) => {

@@ -42,7 +42,11 @@ export interface SkewOptions extends WindowOptions, RecalcOptions, WeightOptions
   readonly bias?: boolean
 }
 
-/** Ticks the skewness of the samples in the window. Amortised O(1), stable. NaN with fewer than 3 samples, or hardly any variance. */
+/**
+ * Ticks the skewness of the samples in the window. Amortised O(1), stable. NaN with fewer than 3 samples, or hardly any variance.
+ * P. Pébay, Sandia SAND2008-6212, 2008.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function skew(x: Edge<number>, options: SkewOptions = {}): Edge<number> {
   const { bias = false, ...rest } = options
   return windowed(
@@ -60,7 +64,11 @@ export interface KurtOptions extends SkewOptions {
   readonly excess?: boolean
 }
 
-/** Ticks the kurtosis of the samples in the window. Amortised O(1), stable. NaN with fewer than 4 samples, or hardly any variance. */
+/**
+ * Ticks the kurtosis of the samples in the window. Amortised O(1), stable. NaN with fewer than 4 samples, or hardly any variance.
+ * P. Pébay, Sandia SAND2008-6212, 2008.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function kurt(x: Edge<number>, options: KurtOptions = {}): Edge<number> {
   const { bias = false, excess = true, ...rest } = options
   return windowed(

@@ -14,7 +14,11 @@ export interface QuantileOptions extends WindowOptions {
   readonly interpolate?: Interpolation
 }
 
-/** Ticks the median of the samples in the window. O(log n). An empty window has NaN. */
+/**
+ * Ticks the median of the samples in the window. O(log n). An empty window has NaN.
+ * A counted B+ tree: R. Bayer, E. McCreight, Acta Informatica 1, 1972.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function median(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
   return quantile(x, 0.5, options)
 }
@@ -81,7 +85,11 @@ export interface RankOptions extends WindowOptions {
   readonly naOption?: 'keep' | 'last'
 }
 
-/** Ticks how many samples in the window are below the last one. O(log n). An empty window has NaN. */
+/**
+ * Ticks how many samples in the window are below the last one. O(log n). An empty window has NaN.
+ * A counted B+ tree: R. Bayer, E. McCreight, Acta Informatica 1, 1972.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function rank(x: Edge<number>, options: RankOptions = {}): Edge<number> {
   const { method = 'min', naOption = 'keep', ...rest } = options
   if (!['min', 'max', 'avg'].includes(method) || !['keep', 'last'].includes(naOption)) {

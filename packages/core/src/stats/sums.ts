@@ -4,7 +4,10 @@ import type { Statistic } from './statistic.js'
 import { FIRST_PLACES, TwoStacks } from './two-stacks.js'
 import { type RecalcOptions, type WeightOptions, type WindowOptions, windowed } from './windowed.js'
 
-/** Ticks the number of samples in the window. O(1). An empty window has 0. */
+/**
+ * Ticks the number of samples in the window. O(1). An empty window has 0.
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function count(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
   return windowed('stats.count', x, options, Number.NaN, () => new Count())
 }
@@ -12,6 +15,8 @@ export function count(x: Edge<number>, options: WindowOptions = {}): Edge<number
 /**
  * Ticks the sum of the samples in the window; with weights, of sample times weight, which then ticks, too, when only
  * the weight does. Amortised O(1), compensated: it does not drift. An empty window has 0.
+ * A. Neumaier, ZAMM 54, 1974 (compensated sums).
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
  */
 export function sum(
   x: Edge<number>,
@@ -22,7 +27,11 @@ export function sum(
   return windowed('stats.sum', data, rest, Number.NaN, (slides) => new Sum(slides))
 }
 
-/** Ticks the mean of the samples in the window, weighted if so asked. Amortised O(1), compensated. An empty window has NaN. */
+/**
+ * Ticks the mean of the samples in the window, weighted if so asked. Amortised O(1), compensated. An empty window has NaN.
+ * A. Neumaier, ZAMM 54, 1974 (compensated sums).
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function mean(
   x: Edge<number>,
   options: WindowOptions & RecalcOptions & WeightOptions = {},
@@ -32,12 +41,19 @@ export function mean(
     : windowed('stats.mean', x, options, Number.NaN, (slides) => new WeightedMean(slides))
 }
 
-/** Ticks the product of the samples in the window. Amortised O(1), without division. An empty window has NaN. */
+/**
+ * Ticks the product of the samples in the window. Amortised O(1), without division. An empty window has NaN.
+ * K. Tangwongsan, M. Hirzel, S. Schneider, DEBS 2017 (two stacks).
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function prod(x: Edge<number>, options: WindowOptions & RecalcOptions = {}): Edge<number> {
   return windowed('stats.prod', x, options, Number.NaN, (slides) => new Product(slides))
 }
 
-/** Ticks the geometric mean of the samples in the window, all above 0: e to the mean of their logarithms. Amortised O(1). */
+/**
+ * Ticks the geometric mean of the samples in the window, all above 0: e to the mean of their logarithms. Amortised O(1).
+ * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
+ */
 export function gmean(x: Edge<number>, options: WindowOptions & RecalcOptions = {}): Edge<number> {
   const logarithms = node(
     'stats.gmean.ln',
