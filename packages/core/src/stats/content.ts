@@ -1,5 +1,6 @@
 import { checkCount } from '../check-number.js'
 import type { Edge } from '../graph.js'
+import type { SampleRing } from './sample-ring.js'
 import type { Statistic } from './statistic.js'
 import { type WindowOptions, windowed } from './windowed.js'
 
@@ -9,7 +10,7 @@ import { type WindowOptions, windowed } from './windowed.js'
  */
 export function first(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
   const nan = nanPolicy(options)
-  return windowed('stats.first', x, options, Number.NaN, (slides) => new First(slides, nan))
+  return windowed('stats.first', x, options, Number.NaN, (samples) => new First(samples, nan))
 }
 
 /**
@@ -18,7 +19,7 @@ export function first(x: Edge<number>, options: WindowOptions = {}): Edge<number
  */
 export function last(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
   const nan = nanPolicy(options)
-  return windowed('stats.last', x, options, Number.NaN, () => new Last(nan))
+  return windowed('stats.last', x, options, Number.NaN, (samples) => new Last(samples, nan))
 }
 
 /** Options of {@link unique}. */
@@ -34,7 +35,7 @@ export interface UniqueOptions extends Omit<WindowOptions, 'ignoreNa'> {
 export function unique(x: Edge<number>, options: UniqueOptions = {}): Edge<number> {
   const { precision = 10, ...rest } = options
   checkCount('stats.unique', 'precision', precision, 0)
-  return windowed('stats.unique', x, rest, Number.NaN, () => new Unique(precision))
+  return windowed('stats.unique', x, rest, Number.NaN, (samples) => new Unique(samples, precision))
 }
 
 /**
@@ -45,7 +46,7 @@ export function crossSectional(
   x: Edge<number>,
   options: Omit<WindowOptions, 'ignoreNa' | 'minDataPoints'> = {},
 ): Edge<readonly number[]> {
-  return windowed('stats.crossSectional', x, options, [], () => new CrossSection())
+  return windowed('stats.crossSectional', x, options, [], (samples) => new CrossSection(samples))
 }
 
 function nanPolicy(options: WindowOptions): 'skip' | 'value' {
@@ -88,42 +89,45 @@ class Queue {
 
 class First implements Statistic<number> {
   readonly nan: 'skip' | 'value'
-  readonly #slides: boolean
-  readonly #samples = new Queue()
+  readonly #samples: SampleRing
+  readonly #queue = new Queue()
 
-  constructor(slides: boolean, nan: 'skip' | 'value') {
-    this.#slides = slides
+  constructor(samples: SampleRing, nan: 'skip' | 'value') {
+    this.#samples = samples
     this.nan = nan
   }
 
-  add(x: number): void {
-    if (this.#slides || this.#samples.size === 0) this.#samples.push(x)
+  add(place: number): void {
+    if (!this.#samples.slides && this.#queue.size > 0) return
+    this.#queue.push(this.#samples.xs[place] as number)
   }
 
   remove(): void {
-    this.#samples.shift()
+    this.#queue.shift()
   }
 
   clear(): void {
-    this.#samples.clear()
+    this.#queue.clear()
   }
 
   result(): number {
-    return this.#samples.first
+    return this.#queue.first
   }
 }
 
 class Last implements Statistic<number> {
   readonly nan: 'skip' | 'value'
+  readonly #samples: SampleRing
   #last = Number.NaN
   #count = 0
 
-  constructor(nan: 'skip' | 'value') {
+  constructor(samples: SampleRing, nan: 'skip' | 'value') {
+    this.#samples = samples
     this.nan = nan
   }
 
-  add(x: number): void {
-    this.#last = x
+  add(place: number): void {
+    this.#last = this.#samples.xs[place] as number
     this.#count++
   }
 
@@ -142,19 +146,21 @@ class Last implements Statistic<number> {
 
 class Unique implements Statistic<number> {
   readonly #counts = new Map<number, number>()
+  readonly #samples: SampleRing
   readonly #scale: number
 
-  constructor(precision: number) {
+  constructor(samples: SampleRing, precision: number) {
+    this.#samples = samples
     this.#scale = 10 ** precision
   }
 
-  add(x: number): void {
-    const key = Math.trunc(x * this.#scale)
+  add(place: number): void {
+    const key = this.#key(place)
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
   }
 
-  remove(x: number): void {
-    const key = Math.trunc(x * this.#scale)
+  remove(place: number): void {
+    const key = this.#key(place)
     const count = this.#counts.get(key) ?? 0
     if (count > 1) this.#counts.set(key, count - 1)
     else this.#counts.delete(key)
@@ -167,25 +173,34 @@ class Unique implements Statistic<number> {
   result(): number {
     return this.#counts.size
   }
+
+  #key(place: number): number {
+    return Math.trunc((this.#samples.xs[place] as number) * this.#scale)
+  }
 }
 
 class CrossSection implements Statistic<readonly number[]> {
   readonly nan = 'value'
-  readonly #samples = new Queue()
+  readonly #samples: SampleRing
+  readonly #queue = new Queue()
 
-  add(x: number): void {
-    this.#samples.push(x)
+  constructor(samples: SampleRing) {
+    this.#samples = samples
+  }
+
+  add(place: number): void {
+    this.#queue.push(this.#samples.xs[place] as number)
   }
 
   remove(): void {
-    this.#samples.shift()
+    this.#queue.shift()
   }
 
   clear(): void {
-    this.#samples.clear()
+    this.#queue.clear()
   }
 
   result(): readonly number[] {
-    return this.#samples.list()
+    return this.#queue.list()
   }
 }

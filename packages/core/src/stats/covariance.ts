@@ -2,7 +2,8 @@ import { checkCount } from '../check-number.js'
 import { GraphError } from '../errors.js'
 import type { Edge } from '../graph.js'
 import { multiNode, sink } from '../node.js'
-import { FIRST_PLACES, TwoStacks } from './two-stacks.js'
+import { FIRST_PLACES, type SampleRing } from './sample-ring.js'
+import { TwoStacks } from './two-stacks.js'
 import { type RecalcOptions, type WeightOptions, type WindowOptions, windowed } from './windowed.js'
 
 /** Options of {@link corr}. */
@@ -63,7 +64,7 @@ function paired(
     inStep.x,
     rest,
     Number.NaN,
-    (slides) => new CrossMoments(slides, result),
+    (samples) => new CrossMoments(samples, result),
     inStep.y,
   )
 }
@@ -121,8 +122,8 @@ class CrossMoments extends TwoStacks {
   #products = 0
   #kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * KEPT)
 
-  constructor(slides: boolean, result: (moments: CrossMoments) => number) {
-    super(3, slides)
+  constructor(samples: SampleRing, result: (moments: CrossMoments) => number) {
+    super(samples)
     this.#result = result
   }
 
@@ -135,8 +136,12 @@ class CrossMoments extends TwoStacks {
     this.#products = 0
   }
 
-  protected fold(x: number, weight: number, y: number): void {
+  protected fold(place: number): void {
+    const { samples } = this
+    const weight = samples.weight(place)
     if (weight <= 0) return
+    const x = samples.xs[place] as number
+    const y = samples.ys[place] as number
     this.#weight += weight
     const dx = x - this.#xMean
     const dy = y - this.#yMean

@@ -2,6 +2,7 @@ import type { Edge } from '../graph.js'
 import { node, passive } from '../node.js'
 import { ticks } from '../span.js'
 import type { EmaOptions } from './decay.js'
+import type { SampleRing } from './sample-ring.js'
 import type { Statistic } from './statistic.js'
 import { windowed } from './windowed.js'
 
@@ -12,7 +13,7 @@ export function decayed(
   name: string,
   x: Edge<number>,
   options: EmaOptions,
-  statistic: () => Statistic<number>,
+  statistic: (samples: SampleRing) => Statistic<number>,
   y?: Edge<number>,
 ): Edge<number> {
   const { trigger, reset, recalc, minDataPoints, horizon = 0 } = options

@@ -1,11 +1,18 @@
 import type { Timestamp } from '../time.js'
+import { FIRST_PLACES, type SampleRing } from './sample-ring.js'
 import type { Statistic } from './statistic.js'
-import { FIRST_PLACES, TwoStacks } from './two-stacks.js'
+import { TwoStacks } from './two-stacks.js'
 
 /** Where all samples count, none is ever removed. */
 abstract class OfAll implements Statistic<number> {
   readonly nan = 'value'
-  abstract add(x: number, weight: number, y: number, time: Timestamp): void
+  protected readonly samples: SampleRing
+
+  constructor(samples: SampleRing) {
+    this.samples = samples
+  }
+
+  abstract add(place: number): void
   abstract clear(): void
   abstract result(): number
 
@@ -22,13 +29,14 @@ export class UnadjustedEma extends OfAll {
   /** Samples, this one included, since the last one that was not NaN. */
   #gap = 1
 
-  constructor(alpha: number, ignoresNan: boolean) {
-    super()
+  constructor(samples: SampleRing, alpha: number, ignoresNan: boolean) {
+    super(samples)
     this.#alpha = alpha
     this.#ignoresNan = ignoresNan
   }
 
-  add(x: number): void {
+  add(place: number): void {
+    const x = this.samples.xs[place] as number
     if (Number.isNaN(x)) {
       if (!this.#ignoresNan && !Number.isNaN(this.#average)) this.#gap++
       return
@@ -62,13 +70,14 @@ export class AdjustedEma extends OfAll {
   #sum = 0
   #weight = 0
 
-  constructor(decay: number, ignoresNan: boolean) {
-    super()
+  constructor(samples: SampleRing, decay: number, ignoresNan: boolean) {
+    super(samples)
     this.#decay = decay
     this.#ignoresNan = ignoresNan
   }
 
-  add(x: number): void {
+  add(place: number): void {
+    const x = this.samples.xs[place] as number
     if (Number.isNaN(x)) {
       if (!this.#ignoresNan) this.#gap++
       return
@@ -92,11 +101,12 @@ export class AdjustedEma extends OfAll {
 
 /** Of the last samples only, and without a trace of those before them. */
 export class HorizonEma extends TwoStacks {
-  readonly nan = 'value'
+  override readonly nan = 'value'
   private readonly decay: number
   private readonly ignoresNan: boolean
-  /** Counts what makes samples age. */
+  /** Counts what makes samples age; and its number when each sample came, by place. */
   private age = 0
+  private ages: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
   private weight = 0
   private sum = 0
   /** The age at which the newest sample of the running state came, and the newest of the states kept. */
@@ -105,20 +115,16 @@ export class HorizonEma extends TwoStacks {
   /** Weight and sum of each state that is kept. */
   private kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * 2)
 
-  constructor(decay: number, ignoresNan: boolean) {
-    super(2, true)
+  constructor(samples: SampleRing, decay: number, ignoresNan: boolean) {
+    super(samples)
     this.decay = decay
     this.ignoresNan = ignoresNan
   }
 
-  override add(x: number): void {
-    const isMissing = Number.isNaN(x)
-    if (!isMissing || !this.ignoresNan) this.age++
-    if (!isMissing) super.add(x, this.age, x)
-  }
-
-  override remove(x: number): void {
-    if (!Number.isNaN(x)) super.remove()
+  protected override take(place: number): void {
+    if (!this.ignoresNan || !this.samples.hasNan(place)) this.age++
+    this.ages[place] = this.age
+    super.take(place)
   }
 
   protected empty(): void {
@@ -127,7 +133,9 @@ export class HorizonEma extends TwoStacks {
   }
 
   /** A state that is made anew takes the newest first, so that `x` may be older than what there is. */
-  protected fold(x: number, age: number): void {
+  protected fold(place: number): void {
+    const x = this.samples.xs[place] as number
+    const age = this.ages[place] as number
     if (this.weight === 0) {
       this.weight = 1
       this.sum = x
@@ -151,6 +159,7 @@ export class HorizonEma extends TwoStacks {
   }
 
   protected reserve(places: number): void {
+    this.ages = new Float64Array(places)
     this.kept = new Float64Array(places * 2)
   }
 
@@ -173,13 +182,15 @@ export class TimeEma extends OfAll {
   #weight = 0
   #time: Timestamp = 0
 
-  constructor(rate: number, isAdjusted: boolean) {
-    super()
+  constructor(samples: SampleRing, rate: number, isAdjusted: boolean) {
+    super(samples)
     this.#rate = rate
     this.#isAdjusted = isAdjusted
   }
 
-  add(x: number, _weight: number, _y: number, time: Timestamp): void {
+  add(place: number): void {
+    const x = this.samples.xs[place] as number
+    const time = this.samples.times[place] as number
     if (this.#weight === 0) {
       this.#sum = x
       this.#weight = 1

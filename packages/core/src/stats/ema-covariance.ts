@@ -3,6 +3,7 @@ import { together } from './covariance.js'
 import { type EmaOptions, type Forgetting, forgettingOf } from './decay.js'
 import { afterPeriods, decayed } from './decayed.js'
 import { FadingProducts, HorizonProducts, type ResultOf, TimeProducts } from './ema-products.js'
+import type { SampleRing } from './sample-ring.js'
 import type { Statistic } from './statistic.js'
 
 /** Options of {@link emaCov}, `emaVar` and `emaStd`. */
@@ -24,7 +25,7 @@ export function emaCov(x: Edge<number>, y: Edge<number>, options: EmaCovOptions)
   const forgetting = forgettingOf('stats.emaCov', options)
   const pair = together('stats.emaCov', x, y, options.allowNonOverlapping === true)
   const read = reading(forgetting, options, (covariance) => covariance)
-  const statistic = (): Statistic<number> => products(forgetting, read)
+  const statistic = (samples: SampleRing): Statistic<number> => products(samples, forgetting, read)
   return afterPeriods(pair.x, decayed('stats.emaCov', pair.x, options, statistic, pair.y), options)
 }
 
@@ -46,7 +47,7 @@ function ofOne(
 ): Edge<number> {
   const forgetting = forgettingOf(name, options)
   const read = reading(forgetting, options, result)
-  const variance = decayed(name, x, options, () => products(forgetting, read))
+  const variance = decayed(name, x, options, (samples) => products(samples, forgetting, read))
   return afterPeriods(x, variance, options)
 }
 
@@ -65,10 +66,11 @@ function reading(
   }
 }
 
-function products(forgetting: Forgetting, read: ResultOf): Statistic<number> {
-  if ('rate' in forgetting) return new TimeProducts(forgetting.rate, forgetting.adjust, read)
+function products(samples: SampleRing, forgetting: Forgetting, read: ResultOf): Statistic<number> {
+  if ('rate' in forgetting)
+    return new TimeProducts(samples, forgetting.rate, forgetting.adjust, read)
   const { alpha, adjust, ignoreNa, horizon } = forgetting
   return horizon > 0
-    ? new HorizonProducts(1 - alpha, ignoreNa, read)
-    : new FadingProducts(1 - alpha, adjust, ignoreNa, read)
+    ? new HorizonProducts(samples, 1 - alpha, ignoreNa, read)
+    : new FadingProducts(samples, 1 - alpha, adjust, ignoreNa, read)
 }

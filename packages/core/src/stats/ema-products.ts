@@ -1,7 +1,8 @@
 import type { Timestamp } from '../time.js'
 import { PairMoments } from './pair-moments.js'
+import { FIRST_PLACES, type SampleRing } from './sample-ring.js'
 import type { Statistic } from './statistic.js'
-import { FIRST_PLACES, TwoStacks } from './two-stacks.js'
+import { TwoStacks } from './two-stacks.js'
 
 /** Reads the result of the moments of samples with that sum of weights, of which the newest weighs 1. */
 export type ResultOf = (moments: PairMoments, weight: number) => number
@@ -9,6 +10,7 @@ export type ResultOf = (moments: PairMoments, weight: number) => number
 /** All samples count; each keeps `decay` of its weight when another comes. */
 export class FadingProducts implements Statistic<number> {
   readonly nan = 'value'
+  readonly #samples: SampleRing
   readonly #decay: number
   readonly #isAdjusted: boolean
   readonly #ignoresNan: boolean
@@ -19,14 +21,23 @@ export class FadingProducts implements Statistic<number> {
   /** Samples, this one included, since the last one that was not NaN. */
   #gap = 1
 
-  constructor(decay: number, isAdjusted: boolean, ignoresNan: boolean, resultOf: ResultOf) {
+  constructor(
+    samples: SampleRing,
+    decay: number,
+    isAdjusted: boolean,
+    ignoresNan: boolean,
+    resultOf: ResultOf,
+  ) {
+    this.#samples = samples
     this.#decay = decay
     this.#isAdjusted = isAdjusted
     this.#ignoresNan = ignoresNan
     this.#resultOf = resultOf
   }
 
-  add(x: number, _weight: number, y: number): void {
+  add(place: number): void {
+    const x = this.#samples.xs[place] as number
+    const y = this.#samples.ys[place] as number
     if (Number.isNaN(x) || Number.isNaN(y)) {
       if (!this.#ignoresNan) this.#gap++
       return
@@ -61,6 +72,7 @@ export class FadingProducts implements Statistic<number> {
 /** All samples count; they lose weight with time. NaN makes all results NaN. */
 export class TimeProducts implements Statistic<number> {
   readonly nan = 'value'
+  readonly #samples: SampleRing
   readonly #rate: number
   readonly #isAdjusted: boolean
   readonly #resultOf: ResultOf
@@ -70,13 +82,17 @@ export class TimeProducts implements Statistic<number> {
   #weight = 0
   #time: Timestamp = 0
 
-  constructor(rate: number, isAdjusted: boolean, resultOf: ResultOf) {
+  constructor(samples: SampleRing, rate: number, isAdjusted: boolean, resultOf: ResultOf) {
+    this.#samples = samples
     this.#rate = rate
     this.#isAdjusted = isAdjusted
     this.#resultOf = resultOf
   }
 
-  add(x: number, _weight: number, y: number, time: Timestamp): void {
+  add(place: number): void {
+    const x = this.#samples.xs[place] as number
+    const y = this.#samples.ys[place] as number
+    const time = this.#samples.times[place] as number
     if (this.#weight === 0) {
       this.#moments.begin(x, y)
       this.#weights.begin(0, 0)
@@ -112,35 +128,32 @@ const KEPT = 7
 
 /** The last samples count, and those before them leave no trace; each keeps `decay` of its weight when another comes. */
 export class HorizonProducts extends TwoStacks {
-  readonly nan = 'value'
+  override readonly nan = 'value'
   private readonly decay: number
   private readonly ignoresNan: boolean
   private readonly resultOf: ResultOf
   private readonly moments = new PairMoments()
   private readonly both = new PairMoments()
-  /** Counts what makes samples age. */
+  /** Counts what makes samples age; and its number when each sample came, by place. */
   private age = 0
+  private ages: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
   private weight = 0
   /** The age at which the newest sample of the running state came, and the newest of the states kept. */
   private newest = 0
   private keptNewest = 0
   private kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * KEPT)
 
-  constructor(decay: number, ignoresNan: boolean, resultOf: ResultOf) {
-    super(3, true)
+  constructor(samples: SampleRing, decay: number, ignoresNan: boolean, resultOf: ResultOf) {
+    super(samples)
     this.decay = decay
     this.ignoresNan = ignoresNan
     this.resultOf = resultOf
   }
 
-  override add(x: number, _weight: number, y: number): void {
-    const isMissing = Number.isNaN(x) || Number.isNaN(y)
-    if (!isMissing || !this.ignoresNan) this.age++
-    if (!isMissing) super.add(x, this.age, y)
-  }
-
-  override remove(x: number, _weight: number, y: number): void {
-    if (!Number.isNaN(x) && !Number.isNaN(y)) super.remove()
+  protected override take(place: number): void {
+    if (!this.ignoresNan || !this.samples.hasNan(place)) this.age++
+    this.ages[place] = this.age
+    super.take(place)
   }
 
   protected empty(): void {
@@ -148,7 +161,10 @@ export class HorizonProducts extends TwoStacks {
   }
 
   /** A state that is made anew takes the newest first, so that the sample may be older than what there is. */
-  protected fold(x: number, age: number, y: number): void {
+  protected fold(place: number): void {
+    const x = this.samples.xs[place] as number
+    const y = this.samples.ys[place] as number
+    const age = this.ages[place] as number
     if (this.weight === 0) {
       this.moments.begin(x, y)
       this.weight = 1
@@ -170,16 +186,17 @@ export class HorizonProducts extends TwoStacks {
   }
 
   protected reserve(places: number): void {
+    this.ages = new Float64Array(places)
     this.kept = new Float64Array(places * KEPT)
   }
 
   protected combine(place: number): number {
-    if (place < 0) {
+    const weight = place < 0 ? 0 : (this.kept[place * KEPT] as number)
+    if (weight === 0) {
       return this.weight === 0 ? Number.NaN : this.resultOf(this.moments, this.weight)
     }
     const { both } = this
     both.read(this.kept, place * KEPT + 1)
-    const weight = this.kept[place * KEPT] as number
     if (this.weight === 0) return this.resultOf(both, weight)
     const kept = weight * this.decay ** (this.newest - this.keptNewest)
     const sum = kept + this.weight

@@ -11,11 +11,13 @@ import { AdjustedEma, HorizonEma, TimeEma, UnadjustedEma } from './ema-average.j
  */
 export function ema(x: Edge<number>, options: EmaOptions): Edge<number> {
   const forgetting = forgettingOf('stats.ema', options)
-  const average = decayed('stats.ema', x, options, () => {
-    if ('rate' in forgetting) return new TimeEma(forgetting.rate, forgetting.adjust)
+  const average = decayed('stats.ema', x, options, (samples) => {
+    if ('rate' in forgetting) return new TimeEma(samples, forgetting.rate, forgetting.adjust)
     const { alpha, adjust, ignoreNa, horizon } = forgetting
-    if (!adjust) return new UnadjustedEma(alpha, ignoreNa)
-    return horizon > 0 ? new HorizonEma(1 - alpha, ignoreNa) : new AdjustedEma(1 - alpha, ignoreNa)
+    if (!adjust) return new UnadjustedEma(samples, alpha, ignoreNa)
+    return horizon > 0
+      ? new HorizonEma(samples, 1 - alpha, ignoreNa)
+      : new AdjustedEma(samples, 1 - alpha, ignoreNa)
   })
   return afterPeriods(x, average, options)
 }

@@ -1,5 +1,6 @@
 import type { Edge } from '../graph.js'
 import type { Timestamp } from '../time.js'
+import type { SampleRing } from './sample-ring.js'
 import type { Statistic } from './statistic.js'
 import { type WindowOptions, windowed } from './windowed.js'
 
@@ -9,9 +10,9 @@ import { type WindowOptions, windowed } from './windowed.js'
  * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
  */
 export function min(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
-  return windowed('stats.min', x, options, Number.NaN, (slides) => {
+  return windowed('stats.min', x, options, Number.NaN, (samples) => {
     return new Extreme(
-      slides,
+      samples,
       (a, b) => a < b,
       (extreme) => extreme.value,
     )
@@ -24,9 +25,9 @@ export function min(x: Edge<number>, options: WindowOptions = {}): Edge<number> 
  * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
  */
 export function max(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
-  return windowed('stats.max', x, options, Number.NaN, (slides) => {
+  return windowed('stats.max', x, options, Number.NaN, (samples) => {
     return new Extreme(
-      slides,
+      samples,
       (a, b) => a > b,
       (extreme) => extreme.value,
     )
@@ -46,11 +47,11 @@ export interface ArgOptions extends Omit<WindowOptions, 'ignoreNa'> {
  */
 export function argmin(x: Edge<number>, options: ArgOptions = {}): Edge<Timestamp> {
   const { returnMostRecent = true, ...rest } = options
-  return windowed('stats.argmin', x, rest, 0, (slides) => {
+  return windowed('stats.argmin', x, rest, 0, (samples) => {
     const beats = returnMostRecent
       ? (a: number, b: number) => a <= b
       : (a: number, b: number) => a < b
-    return new Extreme(slides, beats, (extreme) => extreme.time)
+    return new Extreme(samples, beats, (extreme) => extreme.time)
   })
 }
 
@@ -61,11 +62,11 @@ export function argmin(x: Edge<number>, options: ArgOptions = {}): Edge<Timestam
  */
 export function argmax(x: Edge<number>, options: ArgOptions = {}): Edge<Timestamp> {
   const { returnMostRecent = true, ...rest } = options
-  return windowed('stats.argmax', x, rest, 0, (slides) => {
+  return windowed('stats.argmax', x, rest, 0, (samples) => {
     const beats = returnMostRecent
       ? (a: number, b: number) => a >= b
       : (a: number, b: number) => a > b
-    return new Extreme(slides, beats, (extreme) => extreme.time)
+    return new Extreme(samples, beats, (extreme) => extreme.time)
   })
 }
 
@@ -74,7 +75,7 @@ export function argmax(x: Edge<number>, options: ArgOptions = {}): Edge<Timestam
  * is the extreme. R. Harter, "The Minimum on a Sliding Window Algorithm", 2001 (the ascending minima).
  */
 class Extreme implements Statistic<number> {
-  readonly #slides: boolean
+  readonly #samples: SampleRing
   /** Whether a newer sample makes an older one irrelevant. */
   readonly #beats: (newer: number, older: number) => boolean
   readonly #result: (extreme: Extreme) => number
@@ -89,11 +90,11 @@ class Extreme implements Statistic<number> {
   #numbers = new Float64Array(16)
 
   constructor(
-    slides: boolean,
+    samples: SampleRing,
     beats: (newer: number, older: number) => boolean,
     result: (extreme: Extreme) => number,
   ) {
-    this.#slides = slides
+    this.#samples = samples
     this.#beats = beats
     this.#result = result
   }
@@ -106,17 +107,18 @@ class Extreme implements Statistic<number> {
     return this.#size === 0 ? 0 : (this.#times[this.#head] as number)
   }
 
-  add(x: number, _weight: number, _y: number, time: Timestamp): void {
+  add(place: number): void {
+    const x = this.#samples.xs[place] as number
     const number = this.#added++
     while (this.#size > 0 && this.#beats(x, this.#values[this.#at(this.#size - 1)] as number)) {
       this.#size--
     }
     // Where nothing is ever removed, only the first can ever be asked for.
-    if (!this.#slides && this.#size > 0) return
+    if (!this.#samples.slides && this.#size > 0) return
     if (this.#size > this.#mask) this.#grow()
     const at = this.#at(this.#size++)
     this.#values[at] = x
-    this.#times[at] = time
+    this.#times[at] = this.#samples.times[place] as number
     this.#numbers[at] = number
   }
 

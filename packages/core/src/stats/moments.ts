@@ -1,6 +1,7 @@
 import { checkCount } from '../check-number.js'
 import type { Edge } from '../graph.js'
-import { FIRST_PLACES, TwoStacks } from './two-stacks.js'
+import { FIRST_PLACES, type SampleRing } from './sample-ring.js'
+import { TwoStacks } from './two-stacks.js'
 import { type RecalcOptions, type WeightOptions, type WindowOptions, windowed } from './windowed.js'
 
 /** Options of {@link variance}, `stddev` and `sem`. */
@@ -15,14 +16,12 @@ export interface VarianceOptions extends WindowOptions, RecalcOptions, WeightOpt
  * @throws GraphError `INVALID_OPTION` for a window, a bound or a `ddof` that is none.
  */
 export function variance(x: Edge<number>, options: VarianceOptions = {}): Edge<number> {
-  return ofVariance('stats.variance', x, options, (moments, ddof) => moments.variance(ddof))
+  return ofVariance('stats.variance', x, options, Variance)
 }
 
 /** Ticks the standard deviation, the root of {@link variance}. Amortised O(1). @throws GraphError as {@link variance} does. */
 export function stddev(x: Edge<number>, options: VarianceOptions = {}): Edge<number> {
-  return ofVariance('stats.stddev', x, options, (moments, ddof) =>
-    Math.sqrt(moments.variance(ddof)),
-  )
+  return ofVariance('stats.stddev', x, options, Deviation)
 }
 
 /**
@@ -31,9 +30,7 @@ export function stddev(x: Edge<number>, options: VarianceOptions = {}): Edge<num
  * @throws GraphError as {@link variance} does.
  */
 export function sem(x: Edge<number>, options: VarianceOptions = {}): Edge<number> {
-  return ofVariance('stats.sem', x, options, (moments, ddof) =>
-    Math.sqrt(moments.variance(ddof) / moments.weight),
-  )
+  return ofVariance('stats.sem', x, options, StandardError)
 }
 
 /** Options of {@link skew}. */
@@ -54,7 +51,7 @@ export function skew(x: Edge<number>, options: SkewOptions = {}): Edge<number> {
     x,
     rest,
     Number.NaN,
-    (slides) => new HigherMoments(slides, weighs(rest), (m) => skewOf(m, bias)),
+    (samples) => new HigherMoments(samples, (m) => skewOf(m, bias)),
   )
 }
 
@@ -76,7 +73,7 @@ export function kurt(x: Edge<number>, options: KurtOptions = {}): Edge<number> {
     x,
     rest,
     Number.NaN,
-    (slides) => new HigherMoments(slides, weighs(rest), (m) => kurtOf(m, bias, excess)),
+    (samples) => new HigherMoments(samples, (m) => kurtOf(m, bias, excess)),
   )
 }
 
@@ -99,25 +96,15 @@ function kurtOf({ count, weight, m2, m4 }: CentralMoments, bias: boolean, excess
   return k * biased - (3 * k * (count - 1)) / (count + 1) + (excess ? 0 : 3)
 }
 
-function weighs(options: WeightOptions): boolean {
-  return options.weights !== undefined
-}
-
 function ofVariance(
   name: string,
   x: Edge<number>,
   options: VarianceOptions,
-  result: (moments: Moments, ddof: number) => number,
+  Statistic: typeof Variance,
 ): Edge<number> {
   const { ddof = 1, ...rest } = options
   checkCount(name, 'ddof', ddof, 0)
-  return windowed(
-    name,
-    x,
-    rest,
-    Number.NaN,
-    (slides) => new Moments(slides, weighs(rest), (moments) => result(moments, ddof)),
-  )
+  return windowed(name, x, rest, Number.NaN, (samples) => new Statistic(samples, ddof))
 }
 
 /**
@@ -125,25 +112,19 @@ function ofVariance(
  * weights as D. H. D. West, CACM 22, 1979, and combined as T. F. Chan, G. H. Golub, R. J. LeVeque, Stanford
  * STAN-CS-79-773, 1979.
  */
-class Moments extends TwoStacks {
-  /** Of the samples of the result: sum of weights, and of weighted squared distances from the mean. */
-  weight = 0
-  squares = 0
-  private readonly resultOf: (moments: Moments) => number
+class Variance extends TwoStacks {
+  /** Sum of weights of the samples of the result. */
+  protected weight = 0
+  private readonly ddof: number
   private backWeight = 0
   private backMean = 0
   private backSquares = 0
   /** What is kept of each state: weight, mean and squares. */
   private kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * 3)
 
-  constructor(slides: boolean, hasWeights: boolean, result: (moments: Moments) => number) {
-    super(hasWeights ? 2 : 1, slides)
-    this.resultOf = result
-  }
-
-  /** NaN with a weight of no more than `ddof`. */
-  variance(ddof: number): number {
-    return this.weight > ddof ? Math.max(this.squares, 0) / (this.weight - ddof) : Number.NaN
+  constructor(samples: SampleRing, ddof: number) {
+    super(samples)
+    this.ddof = ddof
   }
 
   protected empty(): void {
@@ -152,8 +133,10 @@ class Moments extends TwoStacks {
     this.backSquares = 0
   }
 
-  protected fold(x: number, weight: number): void {
+  protected fold(place: number): void {
+    const weight = this.samples.weight(place)
     if (weight <= 0) return
+    const x = this.samples.xs[place] as number
     this.backWeight += weight
     const distance = x - this.backMean
     // In this order the first sample is the mean exactly, and equal ones do not move it.
@@ -171,19 +154,34 @@ class Moments extends TwoStacks {
     this.kept = new Float64Array(places * 3)
   }
 
+  /** NaN with a weight of no more than `ddof`. */
   protected combine(place: number): number {
-    this.weight = this.backWeight
-    this.squares = this.backSquares
+    let weight = this.backWeight
+    let squares = this.backSquares
     if (place >= 0) {
-      const weight = this.kept[place * 3] as number
+      const front = this.kept[place * 3] as number
       const distance = this.backMean - (this.kept[place * 3 + 1] as number)
-      this.weight += weight
-      this.squares += this.kept[place * 3 + 2] as number
-      if (weight > 0 && this.backWeight > 0) {
-        this.squares += (distance * distance * weight * this.backWeight) / this.weight
+      weight += front
+      squares += this.kept[place * 3 + 2] as number
+      if (front > 0 && this.backWeight > 0) {
+        // The quotient does not wait for the distance.
+        squares += distance * distance * ((front * this.backWeight) / weight)
       }
     }
-    return this.resultOf(this)
+    this.weight = weight
+    return weight > this.ddof ? Math.max(squares, 0) / (weight - this.ddof) : Number.NaN
+  }
+}
+
+class Deviation extends Variance {
+  protected override combine(place: number): number {
+    return Math.sqrt(super.combine(place))
+  }
+}
+
+class StandardError extends Variance {
+  protected override combine(place: number): number {
+    return Math.sqrt(super.combine(place) / this.weight)
   }
 }
 
@@ -213,8 +211,8 @@ class HigherMoments extends TwoStacks {
   private readonly both: CentralMoments = { count: 0, weight: 0, mean: 0, m2: 0, m3: 0, m4: 0 }
   private kept: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES * KEPT)
 
-  constructor(slides: boolean, hasWeights: boolean, result: (m: CentralMoments) => number) {
-    super(hasWeights ? 2 : 1, slides)
+  constructor(samples: SampleRing, result: (m: CentralMoments) => number) {
+    super(samples)
     this.resultOf = result
   }
 
@@ -228,8 +226,9 @@ class HigherMoments extends TwoStacks {
     back.m4 = 0
   }
 
-  protected fold(x: number, weight: number): void {
-    merge(this.back, 1, Math.max(weight, 0), x, 0, 0, 0)
+  protected fold(place: number): void {
+    const { samples } = this
+    merge(this.back, 1, Math.max(samples.weight(place), 0), samples.xs[place] as number, 0, 0, 0)
   }
 
   protected keep(place: number): void {
@@ -278,6 +277,14 @@ function merge(
   a.count += count
   if (wb === 0) return
   const wa = a.weight
+  if (wa === 0) {
+    a.weight = wb
+    a.mean = mean
+    a.m2 = m2
+    a.m3 = m3
+    a.m4 = m4
+    return
+  }
   const w = wa + wb
   const d = mean - a.mean
   const dn = d / w

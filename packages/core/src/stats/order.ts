@@ -1,6 +1,7 @@
 import { GraphError } from '../errors.js'
 import type { Edge } from '../graph.js'
 import { node } from '../node.js'
+import type { SampleRing } from './sample-ring.js'
 import { SortedSamples } from './sorted-samples.js'
 import type { Statistic } from './statistic.js'
 import { type WindowOptions, windowed } from './windowed.js'
@@ -62,10 +63,22 @@ export function quantile(
   }
   const read = INTERPOLATIONS[interpolate]
   if (typeof q === 'number') {
-    return windowed('stats.quantile', x, rest, Number.NaN, () => new Quantile(q, read))
+    return windowed(
+      'stats.quantile',
+      x,
+      rest,
+      Number.NaN,
+      (samples) => new Quantile(samples, q, read),
+    )
   }
   const missing = quantiles.map(() => Number.NaN)
-  const all = windowed('stats.quantile', x, rest, missing, () => new Quantiles(quantiles, read))
+  const all = windowed(
+    'stats.quantile',
+    x,
+    rest,
+    missing,
+    (samples) => new Quantiles(samples, quantiles, read),
+  )
   return quantiles.map((_, i) =>
     node(
       'stats.quantile.of',
@@ -99,7 +112,13 @@ export function rank(x: Edge<number>, options: RankOptions = {}): Edge<number> {
       { node: 'stats.rank' },
     )
   }
-  return windowed('stats.rank', x, rest, Number.NaN, () => new Rank(method, naOption))
+  return windowed(
+    'stats.rank',
+    x,
+    rest,
+    Number.NaN,
+    (samples) => new Rank(samples, method, naOption),
+  )
 }
 
 type Read = (samples: SortedSamples, position: number) => number
@@ -120,56 +139,60 @@ const INTERPOLATIONS: { readonly [K in Interpolation]: Read } = {
 }
 
 class Quantile implements Statistic<number> {
-  readonly #samples = new SortedSamples()
+  readonly #samples: SampleRing
+  readonly #sorted = new SortedSamples()
   readonly #q: number
   readonly #read: Read
 
-  constructor(q: number, read: Read) {
+  constructor(samples: SampleRing, q: number, read: Read) {
+    this.#samples = samples
     this.#q = q
     this.#read = read
   }
 
-  add(x: number): void {
-    this.#samples.add(x)
+  add(place: number): void {
+    this.#sorted.add(this.#samples.xs[place] as number)
   }
 
-  remove(x: number): void {
-    this.#samples.remove(x)
+  remove(place: number): void {
+    this.#sorted.remove(this.#samples.xs[place] as number)
   }
 
   clear(): void {
-    this.#samples.clear()
+    this.#sorted.clear()
   }
 
   result(): number {
-    return quantileOf(this.#samples, this.#q, this.#read)
+    return quantileOf(this.#sorted, this.#q, this.#read)
   }
 }
 
 class Quantiles implements Statistic<readonly number[]> {
-  readonly #samples = new SortedSamples()
+  readonly #samples: SampleRing
+  readonly #sorted = new SortedSamples()
   readonly #qs: readonly number[]
   readonly #read: Read
 
-  constructor(qs: readonly number[], read: Read) {
+  constructor(samples: SampleRing, qs: readonly number[], read: Read) {
+    this.#samples = samples
     this.#qs = qs
     this.#read = read
   }
 
-  add(x: number): void {
-    this.#samples.add(x)
+  add(place: number): void {
+    this.#sorted.add(this.#samples.xs[place] as number)
   }
 
-  remove(x: number): void {
-    this.#samples.remove(x)
+  remove(place: number): void {
+    this.#sorted.remove(this.#samples.xs[place] as number)
   }
 
   clear(): void {
-    this.#samples.clear()
+    this.#sorted.clear()
   }
 
   result(): readonly number[] {
-    return this.#qs.map((q) => quantileOf(this.#samples, q, this.#read))
+    return this.#qs.map((q) => quantileOf(this.#sorted, q, this.#read))
   }
 }
 
@@ -179,34 +202,38 @@ function quantileOf(samples: SortedSamples, q: number, read: Read): number {
 
 class Rank implements Statistic<number> {
   readonly nan = 'add'
-  readonly #samples = new SortedSamples()
+  readonly #samples: SampleRing
+  readonly #sorted = new SortedSamples()
   readonly #method: 'min' | 'max' | 'avg'
   readonly #keepsNan: boolean
   #last = Number.NaN
 
-  constructor(method: 'min' | 'max' | 'avg', naOption: 'keep' | 'last') {
+  constructor(samples: SampleRing, method: 'min' | 'max' | 'avg', naOption: 'keep' | 'last') {
+    this.#samples = samples
     this.#method = method
     this.#keepsNan = naOption === 'keep'
   }
 
-  add(x: number): void {
-    if (!Number.isNaN(x)) this.#samples.add(x)
+  add(place: number): void {
+    const x = this.#samples.xs[place] as number
+    if (!Number.isNaN(x)) this.#sorted.add(x)
     if (!Number.isNaN(x) || this.#keepsNan) this.#last = x
   }
 
-  remove(x: number): void {
-    if (!Number.isNaN(x)) this.#samples.remove(x)
+  remove(place: number): void {
+    const x = this.#samples.xs[place] as number
+    if (!Number.isNaN(x)) this.#sorted.remove(x)
   }
 
   clear(): void {
-    this.#samples.clear()
+    this.#sorted.clear()
   }
 
   result(): number {
-    if (Number.isNaN(this.#last) || this.#samples.size === 0) return Number.NaN
-    const lowest = this.#samples.countBelow(this.#last, false)
+    if (Number.isNaN(this.#last) || this.#sorted.size === 0) return Number.NaN
+    const lowest = this.#sorted.countBelow(this.#last, false)
     if (this.#method === 'min') return lowest
-    const highest = this.#samples.countBelow(this.#last, true) - 1
+    const highest = this.#sorted.countBelow(this.#last, true) - 1
     return this.#method === 'max' ? highest : (lowest + highest) / 2
   }
 }

@@ -1,74 +1,112 @@
 import type { Timestamp } from '../time.js'
 
+/** Places that a new ring of a window that slides has. */
+export const FIRST_PLACES = 16
+
 /** The samples of a window, oldest first, in typed arrays: taking one in and letting one go allocates nothing. */
 export class SampleRing {
+  /** Of a window that lets nothing go, which need not know what it holds: only the newest is kept, and `size` is 0. */
+  readonly slides: boolean
   size = 0
+  /** Samples without NaN, and those with it. */
+  points = 0
+  nans = 0
+  /** By place. */
+  xs: Float64Array<ArrayBufferLike>
+  times: Float64Array<ArrayBufferLike>
+  /** `undefined` where all weigh 1. */
+  weights: Float64Array<ArrayBufferLike> | undefined
+  /** Without a second series, `xs`. */
+  ys: Float64Array<ArrayBufferLike>
   private head = 0
   private mask: number
-  private xs: Float64Array
-  private times: Float64Array
-  private weights: Float64Array | undefined
-  private ys: Float64Array | undefined
 
   /** `hasWeights` and `hasYs` tell whether weights other than 1, and a second series, are to be kept. */
-  constructor(hasWeights: boolean, hasYs: boolean) {
-    const capacity = 16
-    this.mask = capacity - 1
-    this.xs = new Float64Array(capacity)
-    this.times = new Float64Array(capacity)
-    this.weights = hasWeights ? new Float64Array(capacity) : undefined
-    this.ys = hasYs ? new Float64Array(capacity) : undefined
+  constructor(slides: boolean, hasWeights: boolean, hasYs: boolean) {
+    this.slides = slides
+    const places = slides ? FIRST_PLACES : 1
+    this.mask = places - 1
+    this.xs = new Float64Array(places)
+    this.times = new Float64Array(places)
+    this.weights = hasWeights ? new Float64Array(places) : undefined
+    this.ys = hasYs ? new Float64Array(places) : this.xs
   }
 
-  push(x: number, weight: number, y: number, time: Timestamp): void {
+  /** How many samples there is room for; when it changes, the samples have changed their places. */
+  get places(): number {
+    return this.mask + 1
+  }
+
+  /** The place of sample `i`, counted from the oldest. */
+  place(i: number): number {
+    return (this.head + i) & this.mask
+  }
+
+  /** Takes in a sample of one series without weights. @returns its place */
+  push(x: number, time: Timestamp): number {
     if (this.size > this.mask) this.grow()
-    const at = (this.head + this.size++) & this.mask
-    this.xs[at] = x
-    this.times[at] = time
-    if (this.weights !== undefined) this.weights[at] = weight
-    if (this.ys !== undefined) this.ys[at] = y
+    const place = (this.head + this.size) & this.mask
+    if (this.slides) this.size++
+    this.xs[place] = x
+    this.times[place] = time
+    if (Number.isNaN(x)) this.nans++
+    else this.points++
+    return place
+  }
+
+  /** Takes in a sample with a weight, or of two series. @returns its place */
+  pushAll(x: number, weight: number, y: number, time: Timestamp): number {
+    const place = this.push(x, time)
+    if (this.weights !== undefined) this.weights[place] = weight
+    if (this.ys !== this.xs) this.ys[place] = y
+    if (!Number.isNaN(x) && this.isNan(place)) {
+      this.points--
+      this.nans++
+    }
+    return place
   }
 
   /** Lets the oldest sample go. */
   shift(): void {
+    if (this.hasNan(this.head)) this.nans--
+    else this.points--
     this.head = (this.head + 1) & this.mask
     this.size--
   }
 
   clear(): void {
     this.size = 0
+    this.points = 0
+    this.nans = 0
   }
 
-  /** The data of sample `i`, counted from the oldest. */
-  x(i: number): number {
-    return this.xs[(this.head + i) & this.mask] as number
+  weight(place: number): number {
+    return this.weights === undefined ? 1 : (this.weights[place] as number)
   }
 
-  time(i: number): Timestamp {
-    return this.times[(this.head + i) & this.mask] as number
+  hasNan(place: number): boolean {
+    return this.nans > 0 && this.isNan(place)
   }
 
-  weight(i: number): number {
-    return this.weights === undefined ? 1 : (this.weights[(this.head + i) & this.mask] as number)
-  }
-
-  y(i: number): number {
-    return this.ys === undefined ? this.x(i) : (this.ys[(this.head + i) & this.mask] as number)
+  private isNan(place: number): boolean {
+    if (Number.isNaN(this.xs[place])) return true
+    if (this.ys !== this.xs && Number.isNaN(this.ys[place])) return true
+    return this.weights !== undefined && Number.isNaN(this.weights[place])
   }
 
   private grow(): void {
-    const capacity = this.mask + 1
+    const { head, places, xs, ys, weights } = this
     const grow = (from: Float64Array): Float64Array => {
-      const to = new Float64Array(capacity * 2)
-      to.set(from.subarray(this.head))
-      to.set(from.subarray(0, this.head), capacity - this.head)
+      const to = new Float64Array(places * 2)
+      to.set(from.subarray(head))
+      to.set(from.subarray(0, head), places - head)
       return to
     }
-    this.xs = grow(this.xs)
+    this.xs = grow(xs)
+    this.ys = ys === xs ? this.xs : grow(ys)
     this.times = grow(this.times)
-    if (this.weights !== undefined) this.weights = grow(this.weights)
-    if (this.ys !== undefined) this.ys = grow(this.ys)
-    this.mask = capacity * 2 - 1
+    if (weights !== undefined) this.weights = grow(weights)
+    this.mask = places * 2 - 1
     this.head = 0
   }
 }

@@ -1,5 +1,6 @@
+import type { Input } from '../series.js'
 import type { Duration, Timestamp } from '../time.js'
-import { SampleRing } from './sample-ring.js'
+import type { SampleRing } from './sample-ring.js'
 import type { Statistic } from './statistic.js'
 
 /** What a window holds at most. */
@@ -10,93 +11,91 @@ export interface WindowBounds {
   readonly age: Duration
 }
 
+/** What a sample is made of. */
+export interface SampleInputs {
+  readonly x: Input<number>
+  /** The other series of a statistic over two, else `x`. */
+  readonly y: Input<number>
+  readonly weights: Input<number> | undefined
+  readonly sampler: Input<unknown>
+}
+
 /** The samples that are in a window now, and the statistic over them. */
 export class SampleWindow<R> {
+  private readonly inputs: SampleInputs
+  private readonly samples: SampleRing
   private readonly stat: Statistic<R>
   private readonly bounds: WindowBounds
-  /** `undefined` for a window that lets nothing go, and so need not know what it holds. */
-  private readonly ring: SampleRing | undefined
   private readonly hasAge: boolean
+  private mustRecalc = false
   private readonly addsNan: boolean
   private readonly nanIsValue: boolean
-  /** Samples without NaN. */
-  private points = 0
-  /** Samples with NaN. */
-  private nans = 0
 
-  constructor(stat: Statistic<R>, bounds: WindowBounds, hasWeights: boolean, hasYs: boolean) {
+  constructor(inputs: SampleInputs, samples: SampleRing, stat: Statistic<R>, bounds: WindowBounds) {
+    this.inputs = inputs
+    this.samples = samples
     this.stat = stat
     this.bounds = bounds
-    const isExpanding =
-      bounds.count === Number.POSITIVE_INFINITY && bounds.age === Number.POSITIVE_INFINITY
-    this.ring = isExpanding ? undefined : new SampleRing(hasWeights, hasYs)
     this.hasAge = bounds.age !== Number.POSITIVE_INFINITY
     this.nanIsValue = stat.nan === 'value'
     this.addsNan = stat.nan === 'add' || this.nanIsValue
   }
 
   clear(): void {
-    this.ring?.clear()
+    this.samples.clear()
     this.stat.clear()
-    this.points = 0
-    this.nans = 0
   }
 
-  sample(x: number, weight: number, y: number, time: Timestamp): void {
-    const ring = this.ring
-    if (ring !== undefined) {
-      if (this.hasAge) this.trim(time)
-      if (ring.size === this.bounds.count) this.drop(ring)
-      ring.push(x, weight, y, time)
-    }
-    if (hasNan(x, weight, y)) {
-      this.nans++
-      if (!this.addsNan) return
-    } else this.points++
-    this.stat.add(x, weight, y, time)
+  /** Takes the sample of this cycle, in which the sampler ticked. */
+  sample(): void {
+    if (this.hasAge) this.trim(this.inputs.sampler.time)
+    if (this.samples.size === this.bounds.count) this.drop()
+    this.add(this.push())
   }
 
   /** Lets go what has become too old. */
   trim(now: Timestamp): void {
-    const { ring } = this
-    if (ring === undefined || !this.hasAge) return
+    if (!this.hasAge) return
+    const { samples } = this
     const threshold = now - this.bounds.age
-    while (ring.size > 0 && ring.time(0) <= threshold) this.drop(ring)
+    while (samples.size > 0 && (samples.times[samples.place(0)] as number) <= threshold) this.drop()
   }
 
-  /** Computes the statistic from the samples again. */
-  recalc(): void {
-    const ring = this.ring
-    if (ring === undefined) return
-    this.stat.clear()
-    for (let i = 0; i < ring.size; i++) {
-      const x = ring.x(i)
-      const weight = ring.weight(i)
-      const y = ring.y(i)
-      if (this.addsNan || !hasNan(x, weight, y)) this.stat.add(x, weight, y, ring.time(i))
-    }
+  /** Makes the next result be computed anew from the samples. */
+  recalcNext(): void {
+    this.mustRecalc = true
   }
 
   /** The result, or `missing` with fewer than `minDataPoints` samples or with a NaN that is not ignored. */
   result(ignoreNa: boolean, minDataPoints: number, missing: R): R {
-    if (this.points < minDataPoints) return missing
-    if (this.nans > 0 && !ignoreNa && !this.nanIsValue) return missing
+    if (this.mustRecalc) this.recalc()
+    if (this.samples.points < minDataPoints) return missing
+    if (this.samples.nans > 0 && !ignoreNa && !this.nanIsValue) return missing
     return this.stat.result()
   }
 
-  private drop(ring: SampleRing): void {
-    const x = ring.x(0)
-    const weight = ring.weight(0)
-    const y = ring.y(0)
-    ring.shift()
-    if (hasNan(x, weight, y)) {
-      this.nans--
-      if (!this.addsNan) return
-    } else this.points--
-    this.stat.remove(x, weight, y)
+  private recalc(): void {
+    this.mustRecalc = false
+    this.stat.clear()
+    for (let i = 0; i < this.samples.size; i++) this.add(this.samples.place(i))
   }
-}
 
-function hasNan(x: number, weight: number, y: number): boolean {
-  return Number.isNaN(x) || Number.isNaN(weight) || Number.isNaN(y)
+  private push(): number {
+    const { x, y, weights, sampler } = this.inputs
+    const value = x === sampler || x.ticked ? x.value : Number.NaN
+    if (y === x && weights === undefined) return this.samples.push(value, sampler.time)
+    const other = y === x ? value : y.ticked ? y.value : Number.NaN
+    const weight = weights === undefined ? 1 : weights.valid ? weights.value : Number.NaN
+    return this.samples.pushAll(value, weight, other, sampler.time)
+  }
+
+  private add(place: number): void {
+    if (this.addsNan || !this.samples.hasNan(place)) this.stat.add(place)
+  }
+
+  private drop(): void {
+    const place = this.samples.place(0)
+    if (this.addsNan || !this.samples.hasNan(place)) this.stat.remove(place)
+    this.samples.shift()
+  }
 }

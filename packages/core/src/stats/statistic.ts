@@ -1,8 +1,7 @@
-import type { Timestamp } from '../time.js'
-
 /**
  * Computes a result over the samples that were added and not yet removed; they are removed in the order in which they
- * were added. `y` is the other series of a statistic over two, else `x`; `weight` is 1 where there are no weights.
+ * were added. It reads them in the `SampleRing` that it is made with, by their place there: numbers that are passed
+ * from function to function would be boxed.
  */
 export interface Statistic<R> {
   /**
@@ -10,9 +9,10 @@ export interface Statistic<R> {
    * unless NaN is ignored; `value`, it is a value like any other. @defaultValue 'skip'
    */
   readonly nan?: 'skip' | 'add' | 'value'
-  add(x: number, weight: number, y: number, time: Timestamp): void
-  /** Removes the oldest sample, which is given once more. */
-  remove(x: number, weight: number, y: number): void
+  /** Adds the newest sample; or, after {@link clear}, one after another from the oldest. */
+  add(place: number): void
+  /** Removes the oldest sample, which is still in its place. */
+  remove(place: number): void
   clear(): void
   result(): R
 }

@@ -1,7 +1,8 @@
 import type { Edge } from '../graph.js'
 import { node } from '../node.js'
+import { FIRST_PLACES, type SampleRing } from './sample-ring.js'
 import type { Statistic } from './statistic.js'
-import { FIRST_PLACES, TwoStacks } from './two-stacks.js'
+import { TwoStacks } from './two-stacks.js'
 import { type RecalcOptions, type WeightOptions, type WindowOptions, windowed } from './windowed.js'
 
 /**
@@ -9,7 +10,7 @@ import { type RecalcOptions, type WeightOptions, type WindowOptions, windowed } 
  * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
  */
 export function count(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
-  return windowed('stats.count', x, options, Number.NaN, () => new Count())
+  return windowed('stats.count', x, options, Number.NaN, (samples) => new Count(samples))
 }
 
 /**
@@ -24,7 +25,7 @@ export function sum(
 ): Edge<number> {
   const { weights, ...rest } = options
   const data = weights === undefined ? x : product(x, weights)
-  return windowed('stats.sum', data, rest, Number.NaN, (slides) => new Sum(slides))
+  return windowed('stats.sum', data, rest, Number.NaN, (samples) => new Sum(samples))
 }
 
 /**
@@ -37,8 +38,8 @@ export function mean(
   options: WindowOptions & RecalcOptions & WeightOptions = {},
 ): Edge<number> {
   return options.weights === undefined
-    ? windowed('stats.mean', x, options, Number.NaN, (slides) => new Mean(slides))
-    : windowed('stats.mean', x, options, Number.NaN, (slides) => new WeightedMean(slides))
+    ? windowed('stats.mean', x, options, Number.NaN, (samples) => new Mean(samples))
+    : windowed('stats.mean', x, options, Number.NaN, (samples) => new WeightedMean(samples))
 }
 
 /**
@@ -47,7 +48,7 @@ export function mean(
  * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
  */
 export function prod(x: Edge<number>, options: WindowOptions & RecalcOptions = {}): Edge<number> {
-  return windowed('stats.prod', x, options, Number.NaN, (slides) => new Product(slides))
+  return windowed('stats.prod', x, options, Number.NaN, (samples) => new Product(samples))
 }
 
 /**
@@ -79,22 +80,26 @@ function product(x: Edge<number>, weights: Edge<number>): Edge<number> {
 }
 
 class Count implements Statistic<number> {
-  private count = 0
+  private readonly samples: SampleRing
+
+  constructor(samples: SampleRing) {
+    this.samples = samples
+  }
 
   add(): void {
-    this.count++
+    // The samples are counted by themselves.
   }
 
   remove(): void {
-    this.count--
+    // The samples are counted by themselves.
   }
 
   clear(): void {
-    this.count = 0
+    // The samples are counted by themselves.
   }
 
   result(): number {
-    return this.count
+    return this.samples.points
   }
 }
 
@@ -110,37 +115,21 @@ function errorOfSum(a: number, b: number, sum: number): number {
 
 /** Sum with the errors of its additions carried along (A. Neumaier, ZAMM 54, 1974), hence as good as in twice the precision. */
 class Sum extends TwoStacks {
-  protected count = 0
   private sum = 0
   private error = 0
   private sums: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
   private errors: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
-
-  constructor(slides: boolean) {
-    super(1, slides)
-  }
-
-  override add(x: number, weight: number, y: number): void {
-    this.count++
-    super.add(x, weight, y)
-  }
-
-  override remove(): void {
-    this.count--
-    super.remove()
-  }
-
-  override clear(): void {
-    this.count = 0
-    super.clear()
-  }
 
   protected empty(): void {
     this.sum = 0
     this.error = 0
   }
 
-  protected fold(x: number): void {
+  protected fold(place: number): void {
+    this.plus(this.samples.xs[place] as number)
+  }
+
+  protected plus(x: number): void {
     const sum = this.sum + x
     this.error += errorOfSum(this.sum, x, sum)
     this.sum = sum
@@ -167,7 +156,20 @@ class Sum extends TwoStacks {
 
 class Mean extends Sum {
   protected override combine(place: number): number {
-    return this.count === 0 ? Number.NaN : super.combine(place) / this.count
+    const { points } = this.samples
+    return points === 0 ? Number.NaN : super.combine(place) / points
+  }
+}
+
+class SumOfWeights extends Sum {
+  protected override fold(place: number): void {
+    this.plus(this.samples.weight(place))
+  }
+}
+
+class SumOfProducts extends Sum {
+  protected override fold(place: number): void {
+    this.plus((this.samples.xs[place] as number) * this.samples.weight(place))
   }
 }
 
@@ -175,78 +177,58 @@ class Mean extends Sum {
 const LEAST_WEIGHT = 1e-9
 
 class WeightedMean implements Statistic<number> {
-  private readonly productSums: Sum
-  private readonly weights: Sum
+  readonly nan = 'add'
+  private readonly products: SumOfProducts
+  private readonly weights: SumOfWeights
 
-  constructor(slides: boolean) {
-    this.productSums = new Sum(slides)
-    this.weights = new Sum(slides)
+  constructor(samples: SampleRing) {
+    this.products = new SumOfProducts(samples)
+    this.weights = new SumOfWeights(samples)
   }
 
-  add(x: number, weight: number): void {
-    const product = x * weight
-    this.productSums.add(product, 1, product)
-    this.weights.add(weight, 1, weight)
+  add(place: number): void {
+    this.products.add(place)
+    this.weights.add(place)
   }
 
   remove(): void {
-    this.productSums.remove()
+    this.products.remove()
     this.weights.remove()
   }
 
   clear(): void {
-    this.productSums.clear()
+    this.products.clear()
     this.weights.clear()
   }
 
   result(): number {
     const weight = this.weights.result()
-    return weight > LEAST_WEIGHT ? this.productSums.result() / weight : Number.NaN
+    return weight > LEAST_WEIGHT ? this.products.result() / weight : Number.NaN
   }
 }
 
 class Product extends TwoStacks {
-  private count = 0
   private product = 1
-  private productSums: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
-
-  constructor(slides: boolean) {
-    super(1, slides)
-  }
-
-  override add(x: number, weight: number, y: number): void {
-    this.count++
-    super.add(x, weight, y)
-  }
-
-  override remove(): void {
-    this.count--
-    super.remove()
-  }
-
-  override clear(): void {
-    this.count = 0
-    super.clear()
-  }
+  private products: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
 
   protected empty(): void {
     this.product = 1
   }
 
-  protected fold(x: number): void {
-    this.product *= x
+  protected fold(place: number): void {
+    this.product *= this.samples.xs[place] as number
   }
 
   protected keep(place: number): void {
-    this.productSums[place] = this.product
+    this.products[place] = this.product
   }
 
   protected reserve(places: number): void {
-    this.productSums = new Float64Array(places)
+    this.products = new Float64Array(places)
   }
 
   protected combine(place: number): number {
-    if (this.count === 0) return Number.NaN
-    return place < 0 ? this.product : (this.productSums[place] as number) * this.product
+    if (this.samples.points === 0) return Number.NaN
+    return place < 0 ? this.product : (this.products[place] as number) * this.product
   }
 }

@@ -1,7 +1,5 @@
+import type { SampleRing } from './sample-ring.js'
 import type { Statistic } from './statistic.js'
-
-/** Places that a new window has room for. */
-export const FIRST_PLACES = 16
 
 /**
  * A statistic over a first-in-first-out window that never subtracts: what has left the window leaves no rounding
@@ -17,98 +15,72 @@ export const FIRST_PLACES = 16
  * DEBS 2017, where this is the algorithm "Two-Stacks Lite".
  */
 export abstract class TwoStacks implements Statistic<number> {
-  /** Samples of the front, whose states are kept in the places from `head` on. */
+  /** Samples with NaN are added, but not folded: so all samples of the window are in the stacks. */
+  readonly nan: 'add' | 'value' = 'add'
+  protected readonly samples: SampleRing
+  /** The oldest samples, of which states are kept: each in the place of the oldest of its samples. */
   private front = 0
-  private size = 0
-  private head = 0
-  private mask = FIRST_PLACES - 1
-  private samples: Float64Array
-  private readonly fields: number
-  private readonly slides: boolean
+  /** Those of the samples that states can be kept for. */
+  private places: number
 
-  /**
-   * `fields` is how many of x, weight and y, in this order, the statistic needs. A window that does not slide lets
-   * nothing go: then the running state is enough.
-   */
-  constructor(fields: 1 | 2 | 3, slides: boolean) {
-    this.fields = fields
-    this.slides = slides
-    this.samples = new Float64Array(FIRST_PLACES * fields)
+  constructor(samples: SampleRing) {
+    this.samples = samples
+    this.places = samples.places
   }
 
   /** Makes the running state that of no samples. */
   protected abstract empty(): void
   /** Folds one sample into the running state. */
-  protected abstract fold(x: number, weight: number, y: number): void
+  protected abstract fold(place: number): void
   /** Keeps the running state in `place`. */
   protected abstract keep(place: number): void
-  /** Makes room to keep so many states. */
+  /** Makes room to keep so many states; those kept so far are needed no more. */
   protected abstract reserve(places: number): void
   /** The result of the state kept in `place` together with the running state; of the latter alone if `place` is -1. */
   protected abstract combine(place: number): number
 
-  add(x: number, weight: number, y: number): void {
-    if (this.slides) this.push(x, weight, y)
-    this.fold(x, weight, y)
+  add(place: number): void {
+    if (this.samples.places === this.places) this.take(place)
+    else this.takeAll()
   }
 
-  /** The sample is known here: it is given to those that do not add every one. */
-  remove(_x?: number, _weight?: number, _y?: number): void {
+  remove(): void {
     if (this.front === 0) this.flip()
-    this.head = (this.head + 1) & this.mask
     this.front--
-    this.size--
   }
 
   clear(): void {
-    this.size = 0
     this.front = 0
     this.empty()
   }
 
   result(): number {
-    return this.combine(this.front === 0 ? -1 : this.head)
+    return this.combine(this.front === 0 ? -1 : this.samples.place(0))
   }
 
-  private push(x: number, weight: number, y: number): void {
-    if (this.size > this.mask) this.grow()
-    const at = ((this.head + this.size++) & this.mask) * this.fields
-    const samples = this.samples
-    samples[at] = x
-    if (this.fields > 1) samples[at + 1] = weight
-    if (this.fields > 2) samples[at + 2] = y
+  /** Takes a sample that is newer than all others. */
+  protected take(place: number): void {
+    if (!this.samples.hasNan(place)) this.fold(place)
+  }
+
+  /** The samples have changed their places: takes them all again, into the back. */
+  private takeAll(): void {
+    const { samples } = this
+    this.places = samples.places
+    this.reserve(this.places)
+    this.clear()
+    for (let i = 0; i < samples.size; i++) this.take(samples.place(i))
   }
 
   private flip(): void {
+    const { samples } = this
     this.empty()
-    for (let i = this.size - 1; i >= 0; i--) {
-      this.foldAt((this.head + i) & this.mask)
-      this.keep((this.head + i) & this.mask)
+    for (let i = samples.size - 1; i >= 0; i--) {
+      const place = samples.place(i)
+      if (!samples.hasNan(place)) this.fold(place)
+      this.keep(place)
     }
     this.empty()
-    this.front = this.size
-  }
-
-  private foldAt(place: number): void {
-    const at = place * this.fields
-    const samples = this.samples
-    const x = samples[at] as number
-    const weight = this.fields > 1 ? (samples[at + 1] as number) : 1
-    this.fold(x, weight, this.fields > 2 ? (samples[at + 2] as number) : x)
-  }
-
-  /** Doubles the room. The front is empty afterwards: all samples are folded into the back. */
-  private grow(): void {
-    const old = this.samples
-    const split = this.head * this.fields
-    this.samples = new Float64Array(old.length * 2)
-    this.samples.set(old.subarray(split))
-    this.samples.set(old.subarray(0, split), old.length - split)
-    this.mask = this.mask * 2 + 1
-    this.head = 0
-    this.front = 0
-    this.empty()
-    for (let i = 0; i < this.size; i++) this.foldAt(i)
-    this.reserve(this.mask + 1)
+    this.front = samples.size
   }
 }

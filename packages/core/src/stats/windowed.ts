@@ -6,6 +6,7 @@ import { node, passive } from '../node.js'
 import type { Input } from '../series.js'
 import { checkSpan, type Span, Ticks } from '../span.js'
 import type { Timestamp } from '../time.js'
+import { SampleRing } from './sample-ring.js'
 import { SampleWindow } from './sample-window.js'
 import type { Statistic } from './statistic.js'
 
@@ -55,14 +56,14 @@ export type AnyWindowOptions = WindowOptions & RecalcOptions & WeightOptions
  * The node behind every windowed statistic: samples, and says when the result ticks.
  *
  * `missing` ticks where the window has too few samples, or a NaN that is not ignored. `statistic` makes the statistic
- * of one run, and is told whether samples will ever be removed. `y` is the second series of a statistic over two.
+ * of one run, over the samples that it is given. `y` is the second series of a statistic over two.
  */
 export function windowed<R>(
   name: string,
   x: Edge<number>,
   options: AnyWindowOptions,
   missing: R,
-  statistic: (slides: boolean) => Statistic<R>,
+  statistic: (samples: SampleRing) => Statistic<R>,
   y?: Edge<number>,
 ): Edge<R> {
   checkWindowOptions(name, options)
@@ -86,23 +87,13 @@ export function windowed<R>(
       count: interval instanceof Ticks ? interval.count : Number.POSITIVE_INFINITY,
       age: typeof interval === 'number' ? interval : Number.POSITIVE_INFINITY,
     }
-    const window = new SampleWindow(
-      statistic(interval !== undefined),
-      bounds,
-      weights !== undefined,
-      y !== x,
-    )
+    const samples = new SampleRing(interval !== undefined, weights !== undefined, y !== x)
+    const window = new SampleWindow({ x, y, weights, sampler }, samples, statistic(samples), bounds)
     const minWindow = minWindowOf(options, context.now)
-    let mustRecalc = false
-    return () => {
-      if (reset?.ticked === true) window.clear()
-      if (recalc?.ticked === true) mustRecalc = true
+    const step = (): R | undefined => {
       if (sampler.ticked) {
         minWindow.samples++
-        const value = x.ticked ? x.value : Number.NaN
-        const other = y === x ? value : y.ticked ? y.value : Number.NaN
-        const weight = weights === undefined ? 1 : weights.valid ? weights.value : Number.NaN
-        window.sample(value, weight, other, sampler.time)
+        window.sample()
       }
       if (!trigger.ticked) return undefined
       const now = trigger.time
@@ -111,11 +102,14 @@ export function windowed<R>(
         minWindow.isReached = true
       }
       window.trim(now)
-      if (mustRecalc) {
-        window.recalc()
-        mustRecalc = false
-      }
       return window.result(ignoreNa, minDataPoints, missing)
+    }
+    // Most windows have neither, and each question counts.
+    if (reset === undefined && recalc === undefined) return step
+    return () => {
+      if (reset?.ticked === true) window.clear()
+      if (recalc?.ticked === true) window.recalcNext()
+      return step()
     }
   })
 }
