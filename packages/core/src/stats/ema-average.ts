@@ -121,10 +121,10 @@ export class HorizonEma extends TwoStacks {
     this.ignoresNan = ignoresNan
   }
 
-  protected override take(place: number): void {
+  override add(place: number): void {
     if (!this.ignoresNan || !this.samples.hasNan(place)) this.age++
     this.ages[place] = this.age
-    super.take(place)
+    super.add(place)
   }
 
   protected empty(): void {

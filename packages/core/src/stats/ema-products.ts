@@ -150,10 +150,10 @@ export class HorizonProducts extends TwoStacks {
     this.resultOf = resultOf
   }
 
-  protected override take(place: number): void {
+  override add(place: number): void {
     if (!this.ignoresNan || !this.samples.hasNan(place)) this.age++
     this.ages[place] = this.age
-    super.take(place)
+    super.add(place)
   }
 
   protected empty(): void {

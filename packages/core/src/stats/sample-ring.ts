@@ -5,11 +5,10 @@ export const FIRST_PLACES = 16
 
 /** The samples of a window, oldest first, in typed arrays: taking one in and letting one go allocates nothing. */
 export class SampleRing {
-  /** Of a window that lets nothing go, which need not know what it holds: only the newest is kept, and `size` is 0. */
+  /** If false, for a window that lets nothing go, all samples are counted and only the newest is kept. */
   readonly slides: boolean
   size = 0
-  /** Samples without NaN, and those with it. */
-  points = 0
+  /** Samples with NaN. */
   nans = 0
   /** By place. */
   xs: Float64Array<ArrayBufferLike>
@@ -18,6 +17,7 @@ export class SampleRing {
   weights: Float64Array<ArrayBufferLike> | undefined
   /** Without a second series, `xs`. */
   ys: Float64Array<ArrayBufferLike>
+  private readonly moved: (() => void)[] = []
   private head = 0
   private mask: number
 
@@ -32,9 +32,19 @@ export class SampleRing {
     this.ys = hasYs ? new Float64Array(places) : this.xs
   }
 
-  /** How many samples there is room for; when it changes, the samples have changed their places. */
+  /** How many samples there is room for. */
   get places(): number {
     return this.mask + 1
+  }
+
+  /** Calls `moved` whenever the samples have changed their places, of which there are more then. */
+  onMove(moved: () => void): void {
+    this.moved.push(moved)
+  }
+
+  /** Samples without NaN. */
+  get points(): number {
+    return this.size - this.nans
   }
 
   /** The place of sample `i`, counted from the oldest. */
@@ -44,13 +54,11 @@ export class SampleRing {
 
   /** Takes in a sample of one series without weights. @returns its place */
   push(x: number, time: Timestamp): number {
-    if (this.size > this.mask) this.grow()
-    const place = (this.head + this.size) & this.mask
-    if (this.slides) this.size++
+    if (this.size > this.mask && this.slides) this.grow()
+    const place = (this.head + this.size++) & this.mask
     this.xs[place] = x
     this.times[place] = time
     if (Number.isNaN(x)) this.nans++
-    else this.points++
     return place
   }
 
@@ -59,24 +67,19 @@ export class SampleRing {
     const place = this.push(x, time)
     if (this.weights !== undefined) this.weights[place] = weight
     if (this.ys !== this.xs) this.ys[place] = y
-    if (!Number.isNaN(x) && this.isNan(place)) {
-      this.points--
-      this.nans++
-    }
+    if (!Number.isNaN(x) && this.isNan(place)) this.nans++
     return place
   }
 
   /** Lets the oldest sample go. */
   shift(): void {
     if (this.hasNan(this.head)) this.nans--
-    else this.points--
     this.head = (this.head + 1) & this.mask
     this.size--
   }
 
   clear(): void {
     this.size = 0
-    this.points = 0
     this.nans = 0
   }
 
@@ -108,5 +111,6 @@ export class SampleRing {
     if (weights !== undefined) this.weights = grow(weights)
     this.mask = places * 2 - 1
     this.head = 0
+    for (const moved of this.moved) moved()
   }
 }

@@ -25,7 +25,8 @@ export class SampleWindow<R> {
   private readonly inputs: SampleInputs
   private readonly samples: SampleRing
   private readonly stat: Statistic<R>
-  private readonly bounds: WindowBounds
+  private readonly count: number
+  private readonly age: Duration
   private readonly hasAge: boolean
   private mustRecalc = false
   private readonly addsNan: boolean
@@ -35,7 +36,8 @@ export class SampleWindow<R> {
     this.inputs = inputs
     this.samples = samples
     this.stat = stat
-    this.bounds = bounds
+    this.count = bounds.count
+    this.age = bounds.age
     this.hasAge = bounds.age !== Number.POSITIVE_INFINITY
     this.nanIsValue = stat.nan === 'value'
     this.addsNan = stat.nan === 'add' || this.nanIsValue
@@ -49,7 +51,7 @@ export class SampleWindow<R> {
   /** Takes the sample of this cycle, in which the sampler ticked. */
   sample(): void {
     if (this.hasAge) this.trim(this.inputs.sampler.time)
-    if (this.samples.size === this.bounds.count) this.drop()
+    if (this.samples.size === this.count) this.drop()
     this.add(this.push())
   }
 
@@ -57,7 +59,7 @@ export class SampleWindow<R> {
   trim(now: Timestamp): void {
     if (!this.hasAge) return
     const { samples } = this
-    const threshold = now - this.bounds.age
+    const threshold = now - this.age
     while (samples.size > 0 && (samples.times[samples.place(0)] as number) <= threshold) this.drop()
   }
 

@@ -104,13 +104,12 @@ class Count implements Statistic<number> {
 }
 
 /**
- * The rounding error of `a + b`, exactly: what to add to the rounded sum. 0 where the sum is not finite.
+ * The rounding error of `a + b`, exactly: what to add to the rounded sum. NaN where the sum is not finite.
  * D. E. Knuth, "The Art of Computer Programming" vol. 2, 4.2.2, theorem B (TwoSum).
  */
 function errorOfSum(a: number, b: number, sum: number): number {
   const part = sum - a
-  const error = a - (sum - part) + (b - part)
-  return Number.isNaN(error) ? 0 : error
+  return a - (sum - part) + (b - part)
 }
 
 /** Sum with the errors of its additions carried along (A. Neumaier, ZAMM 54, 1974), hence as good as in twice the precision. */
@@ -146,11 +145,15 @@ class Sum extends TwoStacks {
   }
 
   protected combine(place: number): number {
-    if (place < 0) return this.sum + this.error
-    const front = this.sums[place] as number
-    const sum = front + this.sum
-    const error = (this.errors[place] as number) + this.error
-    return sum + (error + errorOfSum(front, this.sum, sum))
+    let { sum, error } = this
+    if (place >= 0) {
+      const front = this.sums[place] as number
+      sum += front
+      error += (this.errors[place] as number) + errorOfSum(front, this.sum, sum)
+    }
+    const result = sum + error
+    // A sum that is not finite has no error.
+    return Number.isNaN(result) ? sum : result
   }
 }
 

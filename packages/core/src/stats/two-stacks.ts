@@ -20,12 +20,10 @@ export abstract class TwoStacks implements Statistic<number> {
   protected readonly samples: SampleRing
   /** The oldest samples, of which states are kept: each in the place of the oldest of its samples. */
   private front = 0
-  /** Those of the samples that states can be kept for. */
-  private places: number
 
   constructor(samples: SampleRing) {
     this.samples = samples
-    this.places = samples.places
+    samples.onMove(() => this.addAll())
   }
 
   /** Makes the running state that of no samples. */
@@ -40,8 +38,7 @@ export abstract class TwoStacks implements Statistic<number> {
   protected abstract combine(place: number): number
 
   add(place: number): void {
-    if (this.samples.places === this.places) this.take(place)
-    else this.takeAll()
+    if (!this.samples.hasNan(place)) this.fold(place)
   }
 
   remove(): void {
@@ -58,18 +55,12 @@ export abstract class TwoStacks implements Statistic<number> {
     return this.combine(this.front === 0 ? -1 : this.samples.place(0))
   }
 
-  /** Takes a sample that is newer than all others. */
-  protected take(place: number): void {
-    if (!this.samples.hasNan(place)) this.fold(place)
-  }
-
-  /** The samples have changed their places: takes them all again, into the back. */
-  private takeAll(): void {
+  /** Adds all samples again, which are then in the back. */
+  private addAll(): void {
     const { samples } = this
-    this.places = samples.places
-    this.reserve(this.places)
+    this.reserve(samples.places)
     this.clear()
-    for (let i = 0; i < samples.size; i++) this.take(samples.place(i))
+    for (let i = 0; i < samples.size; i++) this.add(samples.place(i))
   }
 
   private flip(): void {
