@@ -8,7 +8,7 @@ import { IS_SOAK } from './support/soak.js'
 
 const STALLED = 200
 const LIVE = 200
-const TICKS = IS_SOAK ? 12_000 : 400
+const TICKS = IS_SOAK ? 48_000 : 400
 /** About 2 KiB a message: some hundred fill the system's buffers and the queue. */
 const TAGS = ['x'.repeat(2_000)]
 const MAX_QUEUE_BYTES = 256 * 1024
@@ -18,7 +18,8 @@ const UNSENT_BYTES = 96 * 1024
 /** A gateway on a UNIX socket, whose buffers are small: a reader that stalls is felt early. */
 async function serveUnix(slowConsumer: 'gap' | 'close'): Promise<Served & { path: string }> {
   const path = join(mkdtempSync(join(tmpdir(), 'gw-')), 'gateway')
-  const limits = { maxQueueBytes: MAX_QUEUE_BYTES }
+  // Readers that stall for all of the soak would be cut off at the second ping.
+  const limits = { maxQueueBytes: MAX_QUEUE_BYTES, pingIntervalMs: 600_000 }
   return { ...(await serve({ unix: path, slowConsumer, limits })), path }
 }
 
