@@ -8,7 +8,7 @@ import { IS_SOAK } from './support/soak.js'
 
 const STALLED = 200
 const LIVE = 200
-const TICKS = IS_SOAK ? 48_000 : 400
+const TICKS = IS_SOAK ? 60_000 : 400
 /** About 2 KiB a message: some hundred fill the system's buffers and the queue. */
 const TAGS = ['x'.repeat(2_000)]
 const MAX_QUEUE_BYTES = 256 * 1024
@@ -18,8 +18,9 @@ const UNSENT_BYTES = 96 * 1024
 /** A gateway on a UNIX socket, whose buffers are small: a reader that stalls is felt early. */
 async function serveUnix(slowConsumer: 'gap' | 'close'): Promise<Served & { path: string }> {
   const path = join(mkdtempSync(join(tmpdir(), 'gw-')), 'gateway')
-  // Readers that stall for all of the soak would be cut off at the second ping.
-  const limits = { maxQueueBytes: MAX_QUEUE_BYTES, pingIntervalMs: 600_000 }
+  // Readers that stall for all of the soak would be cut off: at the second ping, and for taking nothing.
+  const patience = { pingIntervalMs: 600_000, stallTimeoutMs: 600_000 }
+  const limits = { maxQueueBytes: MAX_QUEUE_BYTES, ...patience }
   return { ...(await serve({ unix: path, slowConsumer, limits })), path }
 }
 
