@@ -210,10 +210,10 @@ export interface LiveChannels<C extends AnyChannels> {
 
   /**
    * Puts records into a state without ticking, as if they had been kept: for modules that restore a state from elsewhere. The
-   * records are those of an earlier run; they are not checked.
+   * records are those of an earlier run, the oldest first; they are not checked. Of a basket, with the key on which they ticked.
    * @throws ChannelsError `NO_STATE`.
    */
-  restoreState(state: string, records: Iterable<unknown>): void
+  restoreState(state: string, records: Iterable<unknown>, basketKey?: string): void
   /** Takes all records of some keys out of a state; a key is the values of `by`. @throws ChannelsError `NO_STATE`. */
   forgetState(state: string, keys: Iterable<readonly unknown[]>): void
 

@@ -134,9 +134,9 @@ export class ReadingChannels {
     return store.count(query, isVisible && ((record, key) => isVisible(record, channel.name, key)))
   }
 
-  restoreState(name: string, records: Iterable<unknown>): void {
+  restoreState(name: string, records: Iterable<unknown>, basketKey?: string): void {
     const { store } = this.#state(name)
-    for (const record of records) store.add(record)
+    for (const record of records) store.add(record, basketKey)
   }
 
   forgetState(name: string, keys: Iterable<readonly unknown[]>): void {

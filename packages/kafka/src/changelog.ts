@@ -244,8 +244,9 @@ export class Changelog {
     if (copy === undefined || key === null || BigInt(offset) < copy.next) return
     const [name, own] = JSON.parse(key) as [string, string]
     const entries = copyOf(copy.stores, name)
-    if (value === null) entries.delete(own)
-    else entries.set(own, JSON.parse(value.toString()) as unknown)
+    // What changed last comes last.
+    entries.delete(own)
+    if (value !== null) entries.set(own, JSON.parse(value.toString()) as unknown)
     copy.next = BigInt(offset) + 1n
     this.copied++
   }

@@ -49,7 +49,7 @@ export function aggregate<T, A>(
 
 interface Entry<T> {
   value: T
-  readonly partition: number
+  partition: number
 }
 
 /** A key that has changed; `undefined` stands for one that has gone. */
@@ -64,15 +64,25 @@ export interface Attribution {
   readonly partitionOf: (key: string) => number
 }
 
+/** Options of a {@link KeyedStore}. */
+export interface KeyedStoreOptions {
+  /** Whether entries come in the order in which they changed last, the oldest first; else in that of their first change. */
+  readonly inOrderOfChange?: boolean
+}
+
 /** A store that knows which partition a key belongs to, and what has changed since it was asked last. */
 export class KeyedStore<T = unknown> implements Store<T> {
   readonly name: string
+  readonly #inOrderOfChange: boolean
   readonly #entries = new Map<string, Entry<T>>()
   readonly #changed = new Map<number, Set<string>>()
+  /** Goes on from the oldest entry: what it has passed is gone, or has changed and is behind it again. */
+  #oldest: IterableIterator<string> | undefined
   #attribution: Attribution | undefined
 
-  constructor(name: string) {
+  constructor(name: string, { inOrderOfChange = false }: KeyedStoreOptions = {}) {
     this.name = name
+    this.#inOrderOfChange = inOrderOfChange
   }
 
   get size(): number {
@@ -85,15 +95,23 @@ export class KeyedStore<T = unknown> implements Store<T> {
 
   set(key: string, value: T): void {
     const entry = this.#entries.get(key)
-    const partition = this.#attribution?.partition
-    if (entry !== undefined && (partition === undefined || partition === entry.partition)) {
-      entry.value = value
-      this.#note(key, entry.partition)
+    const { partition } = this.#attribution ?? {}
+    if (entry === undefined) {
+      const home = partition ?? this.#attribution?.partitionOf(key) ?? 0
+      this.#entries.set(key, { value, partition: home })
+      this.#note(key, home)
       return
     }
-    const home = partition ?? this.#attribution?.partitionOf(key) ?? 0
-    this.#entries.set(key, { value, partition: home })
-    this.#note(key, home)
+    if (partition !== undefined && partition !== entry.partition) {
+      // It is gone where it was.
+      this.#note(key, entry.partition)
+      entry.partition = partition
+    }
+    entry.value = value
+    this.#note(key, entry.partition)
+    if (!this.#inOrderOfChange) return
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
   }
 
   delete(key: string): void {
@@ -101,6 +119,18 @@ export class KeyedStore<T = unknown> implements Store<T> {
     if (entry === undefined) return
     this.#entries.delete(key)
     this.#note(key, entry.partition)
+  }
+
+  /** Deletes the first entry. @returns its key. */
+  deleteOldest(): string | undefined {
+    this.#oldest ??= this.#entries.keys()
+    const { done, value } = this.#oldest.next()
+    if (done === true) {
+      this.#oldest = undefined
+      return undefined
+    }
+    this.delete(value)
+    return value
   }
 
   *entries(): IterableIterator<[key: string, value: T]> {
@@ -114,21 +144,17 @@ export class KeyedStore<T = unknown> implements Store<T> {
     }
   }
 
-  *valuesOf(partition: number): IterableIterator<T> {
-    for (const entry of this.#entries.values()) {
-      if (entry.partition === partition) yield entry.value
-    }
-  }
-
   /** Begins a run in a cluster, empty. */
   attach(attribution: Attribution): void {
     this.#entries.clear()
     this.#changed.clear()
+    this.#oldest = undefined
     this.#attribution = attribution
   }
 
   /** Puts in what was kept elsewhere. */
   load(key: string, value: T, partition: number): void {
+    if (this.#inOrderOfChange) this.#entries.delete(key)
     this.#entries.set(key, { value, partition })
   }
 
@@ -147,7 +173,10 @@ export class KeyedStore<T = unknown> implements Store<T> {
     const keys = this.#changed.get(partition)
     if (keys === undefined) return []
     this.#changed.delete(partition)
-    return [...keys].map((key) => ({ key, value: this.#entries.get(key)?.value }))
+    return [...keys].map((key) => {
+      const entry = this.#entries.get(key)
+      return { key, value: entry?.partition === partition ? entry.value : undefined }
+    })
   }
 
   /** Forgets a partition. @returns the keys that have gone. */
@@ -162,7 +191,11 @@ export class KeyedStore<T = unknown> implements Store<T> {
   #note(key: string, partition: number): void {
     if (this.#attribution === undefined) return
     const keys = this.#changed.get(partition)
-    if (keys === undefined) this.#changed.set(partition, new Set([key]))
-    else keys.add(key)
+    if (keys === undefined) {
+      this.#changed.set(partition, new Set([key]))
+      return
+    }
+    if (this.#inOrderOfChange) keys.delete(key)
+    keys.add(key)
   }
 }
