@@ -12,13 +12,17 @@ export interface ServerProcess<Answer> {
   stop(): Promise<void>
 }
 
-/** Starts `file`, beside this one, which says `{ port }` when it listens and answers each message that has to be. */
+/**
+ * Starts `file`, beside this one, which says `{ port }` when it listens and answers each message that has to be. It is given
+ * the name of its side, and `args`.
+ */
 export async function startServer<Answer>(
   file: string,
   side: string,
+  ...args: readonly string[]
 ): Promise<ServerProcess<Answer>> {
   const path = fileURLToPath(new URL(file, import.meta.url))
-  const child: ChildProcess = fork(path, [side], { execArgv: ['--expose-gc'] })
+  const child: ChildProcess = fork(path, [side, ...args], { execArgv: ['--expose-gc'] })
   const exited = once(child, 'exit').then(([code]) => {
     throw new Error(`the server of ${side} has ended with ${code}`)
   })

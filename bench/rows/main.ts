@@ -72,8 +72,9 @@ async function ticks(): Promise<Costs> {
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [side, rule, whoOf] of sides) {
       const server = servers.get(rule) as Server
-      const clients = await Clients.open(server.port, CLIENTS, subscribe, false, (index) => {
-        return `X-Who: ${whoOf(index)}\r\n`
+      const clients = await Clients.open(server.port, CLIENTS, {
+        messages: subscribe,
+        headersOf: (index) => `X-Who: ${whoOf(index)}\r\n`,
       })
       await until(clients, () => clients.least >= 1)
       const share = side.includes('hundredth') ? OWNERS : 1

@@ -3,7 +3,21 @@ import { connect, type Socket } from 'node:net'
 
 const FRAME_TEXT = 0x81
 const HEAD_END = Buffer.from('\r\n\r\n')
+/** Begins the data of a server-sent event. */
+const EVENT_DATA = Buffer.from('\ndata: ')
 const SENT_AT = Buffer.from('"sentAt":')
+
+/** How clients come, and what they say. */
+export interface ClientsOptions {
+  /** What each says on its WebSocket, once that is open. */
+  readonly messages?: readonly object[]
+  /** Path of server-sent events, which are read in place of a WebSocket. */
+  readonly events?: string
+  /** Whether to look how late messages come. */
+  readonly looksAtTimes?: boolean
+  /** Headers that each has of its own. */
+  readonly headersOf?: (index: number) => string
+}
 
 /** Clients that count what they get, and do no more with it than they must: the server is what is measured. */
 export class Clients {
@@ -17,23 +31,19 @@ export class Clients {
   onData: () => void = () => undefined
   readonly #sockets: Socket[] = []
 
-  /** Opens `count` connections, each with headers of its own, which then say `messages`. */
-  static async open(
-    port: number,
-    count: number,
-    messages: readonly object[],
-    looksAtTimes = false,
-    headersOf: (index: number) => string = () => '',
-  ): Promise<Clients> {
-    const clients = new Clients()
+  readonly #options: ClientsOptions
+
+  private constructor(options: ClientsOptions) {
+    this.#options = options
+  }
+
+  /** Opens `count` connections to a port, or to the path of a UNIX socket. */
+  static async open(to: number | string, count: number, options: ClientsOptions): Promise<Clients> {
+    const clients = new Clients(options)
     // Not more at once than a listener's backlog takes.
     for (let opened = 0; opened < count; opened += 100) {
       const some = Math.min(100, count - opened)
-      await Promise.all(
-        Array.from({ length: some }, (_, n) =>
-          clients.#open(port, messages, looksAtTimes, headersOf(opened + n)),
-        ),
-      )
+      await Promise.all(Array.from({ length: some }, () => clients.#open(to)))
     }
     return clients
   }
@@ -49,22 +59,26 @@ export class Clients {
     this.latenciesMs.length = 0
   }
 
+  /** Takes nothing more: what comes waits in the system, and then in the server. */
+  pause(): void {
+    for (const socket of this.#sockets) socket.pause()
+  }
+
   close(): void {
     for (const socket of this.#sockets) socket.destroy()
   }
 
-  #open(
-    port: number,
-    messages: readonly object[],
-    looksAtTimes: boolean,
-    headers: string,
-  ): Promise<void> {
+  #open(to: number | string): Promise<void> {
+    const { messages = [], events, headersOf } = this.#options
     const index = this.counts.push(0) - 1
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+      const socket = connect(
+        typeof to === 'string' ? { path: to } : { host: '127.0.0.1', port: to, noDelay: true },
+      )
       this.#sockets.push(socket)
       socket.on('error', reject)
-      socket.write(handshake(headers))
+      const headers = headersOf?.(index) ?? ''
+      socket.write(events === undefined ? handshake(headers) : eventsRequest(events, headers))
       let isOpen = false
       let rest: Buffer | undefined
       socket.on('data', (chunk: Buffer) => {
@@ -81,14 +95,15 @@ export class Clients {
           bytes = bytes.subarray(end + HEAD_END.length)
           resolve()
         }
-        rest = this.#take(index, bytes, looksAtTimes)
+        rest = events === undefined ? this.#take(index, bytes) : this.#takeEvents(index, bytes)
         this.onData()
       })
     })
   }
 
   /** Counts whole messages. @returns what is left. */
-  #take(index: number, bytes: Buffer, looksAtTimes: boolean): Buffer | undefined {
+  #take(index: number, bytes: Buffer): Buffer | undefined {
+    const { looksAtTimes = false } = this.#options
     let at = 0
     let count = 0
     while (at + 4 <= bytes.length) {
@@ -103,9 +118,24 @@ export class Clients {
       }
       at = end
     }
+    this.#count(index, count)
+    return at === bytes.length ? undefined : bytes.subarray(at)
+  }
+
+  /** Counts events by where their data begins. @returns what may be the start of one. */
+  #takeEvents(index: number, bytes: Buffer): Buffer {
+    let count = 0
+    for (let at = bytes.indexOf(EVENT_DATA); at !== -1; ) {
+      count++
+      at = bytes.indexOf(EVENT_DATA, at + EVENT_DATA.length)
+    }
+    this.#count(index, count)
+    return bytes.subarray(Math.max(0, bytes.length - EVENT_DATA.length + 1))
+  }
+
+  #count(index: number, count: number): void {
     this.messages += count
     this.counts[index] = (this.counts[index] as number) + count
-    return at === bytes.length ? undefined : bytes.subarray(at)
   }
 
   #look(message: Buffer): void {
@@ -119,6 +149,10 @@ export class Clients {
 function handshake(headers: string): string {
   const key = randomBytes(16).toString('base64')
   return `GET /api/v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n${headers}\r\n`
+}
+
+function eventsRequest(path: string, headers: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n${headers}\r\n`
 }
 
 /** A short message as a client frames it, with a mask of zeros. */

@@ -1,5 +1,4 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type ServerResponse } from 'node:http'
 import { Gateway } from '@gw/channels'
 import { webServer } from '@gw/server-hono'
 import { WebSocketServer } from 'ws'
@@ -18,12 +17,14 @@ export type Order =
 const MAX_AHEAD = 40
 
 interface Side {
-  readonly port: number
+  /** Absent where it listens on a UNIX socket alone. */
+  readonly port?: number | undefined
   tick(n: number): void
   tickKey(n: number): void
 }
 
-const [name] = process.argv.slice(2)
+/** Which side, and the path of its UNIX socket when it is to have one in place of a port. */
+const [name, unix] = process.argv.slice(2)
 const side = name === 'gw' ? await gatewaySide() : await plainSide()
 let received = 0
 let onReceived: () => void = () => undefined
@@ -73,12 +74,14 @@ async function bursts(count: number, size: number): Promise<object> {
 /** Ticks at an even pace, as near as timers go. */
 async function steady(count: number, perSecond: number): Promise<object> {
   const started = performance.now()
+  const before = process.cpuUsage()
   for (let n = 0; n < count; ) {
     const due = Math.min(count, Math.floor(((performance.now() - started) * perSecond) / 1_000))
     while (n < due) side.tick(++n)
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
-  return {}
+  const { user, system } = process.cpuUsage(before)
+  return { cpuMs: (user + system) / 1_000 }
 }
 
 /** One key ticks, each time in a turn of its own. */
@@ -94,12 +97,21 @@ async function keyed(count: number): Promise<object> {
 }
 
 async function gatewaySide(): Promise<Side> {
-  const server = webServer({ port: 0, limits: { maxSubscriptions: 20_000 } })
+  const server = webServer({
+    ...(unix === undefined ? { port: 0 } : { port: false, unix }),
+    // Readers that stall for all of a scenario would be cut off: at the second ping, and for taking nothing.
+    limits: {
+      maxSubscriptions: 20_000,
+      pingIntervalMs: 600_000,
+      progressIntervalMs: 600_000,
+      stallTimeoutMs: 600_000,
+    },
+  })
   const gateway = new Gateway({ channels, modules: [nothing, server] })
   await gateway.start()
   const key = KEYS[0] as 'key-0'
   return {
-    port: Number(new URL(server.url ?? '').port),
+    port: server.url === undefined ? undefined : Number(new URL(server.url).port),
     tick: (n) => void gateway.channels.send('prices', price(n)),
     tickKey: (n) => void gateway.channels.send('keyed', price(n), key),
   }
@@ -107,15 +119,34 @@ async function gatewaySide(): Promise<Side> {
 
 /** The usual way: each tick is made a text once, and sent to each client. */
 async function plainSide(): Promise<Side> {
-  const http = createServer()
+  const readers = new Set<ServerResponse>()
+  const http = createServer((_, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
+    response.flushHeaders()
+    readers.add(response)
+    response.on('close', () => readers.delete(response))
+  })
   const server = new WebSocketServer({ server: http, perMessageDeflate: false })
   server.on('connection', (socket) => socket.on('message', () => undefined))
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => {
+    if (unix === undefined) http.listen(0, '127.0.0.1', resolve)
+    else http.listen(unix, resolve)
+  })
   let id = 179_557_980_344_886_725n * 1_000_000_000_000n
   const tick = (n: number): void => {
     const record = { id: String(++id), timestamp: '2026-11-25T04:10:04.470448Z', ...price(n) }
     const text = JSON.stringify({ channel: 'prices', data: [record] })
     for (const client of server.clients) client.send(text)
+    if (readers.size === 0) return
+    // As long as the gateway's events, which say where they are.
+    const data = JSON.stringify({
+      ...{ channel: 'prices', kind: 'single', data: [record] },
+      ...{ epoch: '179557980344886725', offset: n },
+    })
+    const event = `event: data\nid: 179557980344886725:${n}\ndata: ${data}\n\n`
+    for (const reader of readers) reader.write(event)
   }
-  return { port: (http.address() as AddressInfo).port, tick, tickKey: tick }
+  const address = http.address()
+  const port = typeof address === 'object' ? address?.port : undefined
+  return { port, tick, tickKey: tick }
 }
