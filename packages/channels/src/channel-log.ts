@@ -62,7 +62,7 @@ interface Listener {
 /** Somebody who waits for something to happen on a channel. */
 interface Waiter {
   readonly key: string | undefined
-  /** @returns whether the wait is over. */
+  /** @returns whether the wait is over; what it throws ends the wait. */
   readonly check: (ticks: readonly Tick[]) => boolean
   readonly fail: (error: unknown) => void
 }
@@ -283,7 +283,14 @@ export class ChannelLog {
       const mine = ticks.filter(
         (tick) => tick.log === this && (waiter.key === undefined || tick.key === waiter.key),
       )
-      if (mine.length > 0 && waiter.check(mine)) this.#unwait(waiter)
+      if (mine.length === 0) continue
+      try {
+        if (waiter.check(mine)) this.#unwait(waiter)
+      } catch (error) {
+        // What one of those who wait asks for is no business of the engine.
+        this.#unwait(waiter)
+        waiter.fail(error)
+      }
     }
     this.#updateObserved()
   }

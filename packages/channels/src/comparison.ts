@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { compareTexts, compareValues, isPlainText } from './compare.js'
 import { ChannelsError } from './errors.js'
 import { isoText } from './mint.js'
+import { shown } from './shown.js'
 import { isTimestampSchema } from './struct.js'
 
 /** Whether a value stands in the relation that a query asks for. */
@@ -55,7 +56,7 @@ export function operandOf(
     default:
       throw new ChannelsError(
         'INVALID_QUERY',
-        `"${path}" is compared with ${JSON.stringify(value)}: give a text, a number, a boolean or null`,
+        `"${path}" is compared with ${shown(value)}: give a text, a number, a boolean or null`,
       )
   }
 }

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { ChannelDefinition, Definitions, StateOptions } from './contract.js'
 import { notJson } from './json-safe.js'
 import { isComparable, recordSchemaOf, schemasAt } from './paths.js'
+import { shown } from './shown.js'
 
 /** Names that a path or a client object cannot carry, or that mean something else there. */
 const RESERVED = new Set([
@@ -99,7 +100,7 @@ const STATE_OPTIONS: readonly string[] = ['by', 'alias', 'index', 'keep', 'maxRe
 export function problemOfName(name: string): string | undefined {
   if (RESERVED.has(name)) return `"${name}" is reserved: choose another name`
   if (!/^[A-Za-z][A-Za-z0-9_-]{0,127}$/.test(name)) {
-    return `${JSON.stringify(name)} is no name: letters, digits, _ and - can stand in a path, after a letter`
+    return `${shown(name)} is no name: letters, digits, _ and - can stand in a path, after a letter`
   }
   return undefined
 }
@@ -118,7 +119,7 @@ function problemsOfChannel(
         `"${name}" has the option "${option}", which channels do not have: they have ${Object.keys(CHANNEL_OPTIONS).join(', ')}`,
       )
     } else if (value !== undefined && CHANNEL_OPTIONS[option]?.(value) === false) {
-      problems.push(`the option ${option} of "${name}" cannot be ${JSON.stringify(value)}`)
+      problems.push(`the option ${option} of "${name}" cannot be ${shown(value)}`)
     }
   }
   if (options.readOnly === true && (options.send === true || options.stage === true)) {
@@ -139,11 +140,11 @@ function problemsOfChannel(
 
 /** What is wrong with the keys of a basket. */
 export function problemOfKeys(keys: unknown): string | undefined {
-  if (!Array.isArray(keys)) return `keys that are no list but ${JSON.stringify(keys)}`
+  if (!Array.isArray(keys)) return `keys that are no list but ${shown(keys)}`
   const odd = keys.find((key) => typeof key !== 'string' || key === '')
-  if (odd !== undefined) return `the key ${JSON.stringify(odd)}: a key is a text, and not empty`
+  if (odd !== undefined) return `the key ${shown(odd)}: a key is a text, and not empty`
   const twice = keys.find((key, i) => keys.indexOf(key) !== i)
-  return twice === undefined ? undefined : `the key ${JSON.stringify(twice)} twice`
+  return twice === undefined ? undefined : `the key ${shown(twice)} twice`
 }
 
 /** What is wrong with a state of a channel. */
@@ -152,7 +153,7 @@ export function problemsOfState(
   { kind, schema, keys }: ChannelDefinition,
   state: StateOptions,
 ): string[] {
-  if (!isObject(state)) return [`a state of "${name}" is ${JSON.stringify(state)}: say by what`]
+  if (!isObject(state)) return [`a state of "${name}" is ${shown(state)}: say by what`]
   const problems: string[] = []
   const odd = Object.keys(state).find((option) => !STATE_OPTIONS.includes(option))
   if (odd !== undefined) {

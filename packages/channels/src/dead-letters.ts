@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Channel, channel } from './contract.js'
 import { ChannelsError } from './errors.js'
+import { shown } from './shown.js'
 import { type Struct, struct } from './struct.js'
 
 type DeadLetterShape = {
@@ -123,7 +124,7 @@ export class DeadLetters {
     if (letter === undefined) {
       throw new ChannelsError(
         'UNKNOWN_ID',
-        `there is no dead letter ${id}: it was dropped, or sent again`,
+        `there is no dead letter ${shown(id)}: it was dropped, or sent again`,
       )
     }
     return letter

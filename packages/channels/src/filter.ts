@@ -16,6 +16,7 @@ import {
 } from './comparison.js'
 import { ChannelsError } from './errors.js'
 import { isComparable, readerOf, schemasAt } from './paths.js'
+import { shown } from './shown.js'
 
 /** What a record has to meet: a filter whose paths and values have been checked. */
 export type Condition =
@@ -109,7 +110,7 @@ export function checkComparable(
 /** @throws ChannelsError `INVALID_QUERY` unless the records have the path. */
 export function checkPath(schema: z.core.$ZodType, path: unknown): readonly z.core.$ZodType[] {
   const schemas = typeof path === 'string' ? schemasAt(schema, path) : []
-  if (schemas.length === 0) throw invalid(`the records have no attribute ${JSON.stringify(path)}`)
+  if (schemas.length === 0) throw invalid(`the records have no attribute ${shown(path)}`)
   return schemas
 }
 
@@ -124,7 +125,7 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 /** The tree of a filter that is a tree, or is in the typed spelling, or is mixed of both. */
 function filterTree(where: unknown, depth: number): Filter {
   if (depth < 0) throw invalid('the filter nests deeper than the limit')
-  if (!isObject(where)) throw invalid(`a filter is an object, not ${JSON.stringify(where)}`)
+  if (!isObject(where)) throw invalid(`a filter is an object, not ${shown(where)}`)
   if (typeof where.path === 'string' && typeof where.op === 'string') return where as Filter
   const terms: Filter[] = []
   for (const [name, condition] of Object.entries(where)) {
@@ -173,9 +174,7 @@ class Checker {
     const { path, op } = filter
     const schemas = checkComparable(this.#schema, path)
     if (!OPERATORS.includes(op)) {
-      throw invalid(
-        `${JSON.stringify(op)} of "${path}" is no operator: use one of ${OPERATORS.join(', ')}`,
-      )
+      throw invalid(`${shown(op)} of "${path}" is no operator: use one of ${OPERATORS.join(', ')}`)
     }
     if (op === 'in') return this.#among(path, (filter as { values?: unknown }).values, schemas)
     if ('other' in filter) {

@@ -1,13 +1,16 @@
 import { type Clock, type Duration, type RunResult, type Timestamp, timestampOf } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
+import { isSignal } from './call-options.js'
 import type { Channels } from './channels.js'
 import type { Contract } from './contract.js'
 import { ChannelsError } from './errors.js'
+import { isObject } from './filter.js'
 import type { LiveChannels } from './live.js'
 import type { Logger } from './logger.js'
 import { isIdBase } from './mint.js'
 import type { Module } from './module.js'
 import type { QueryLimits } from './query.js'
+import { shown } from './shown.js'
 
 /** Bounds of a gateway; each has a default. */
 export interface GatewayLimits {
@@ -25,6 +28,8 @@ export interface GatewayLimits {
   readonly messageIds?: number
   /** How long they are remembered. @defaultValue 10 minutes */
   readonly messageIdMs?: number
+  /** Size of the answers that are remembered with them, as JSON, estimated. @defaultValue 64 MiB */
+  readonly messageIdBytes?: number
   /** @defaultValue 1_000 */
   readonly deadLetters?: number
   /** Stagings of one channel. @defaultValue 10_000 */
@@ -98,38 +103,126 @@ export interface SimulationResult<C extends AnyChannels> extends RunResult {
   readonly channels: LiveChannels<C>
 }
 
-/** @throws ChannelsError `INVALID_OPTION`. */
+const LIMITS = [
+  'historyTicks',
+  'historyBytes',
+  'lookupRecords',
+  'pendingSends',
+  'lagMs',
+  'messageIds',
+  'messageIdMs',
+  'messageIdBytes',
+  'deadLetters',
+  'stagings',
+  'stagedRecords',
+  'cyclesAtOneTime',
+] as const satisfies readonly (keyof GatewayLimits)[]
+const QUERY_LIMITS = ['depth', 'terms', 'limit'] as const satisfies readonly (keyof QueryLimits)[]
+
+/** Those who write JavaScript, or leave the compiler out, are told too. @throws ChannelsError `INVALID_OPTION`. */
 export function checkOptions<C extends AnyChannels>(options: GatewayOptions<C>): void {
-  const { idBase, limits = {}, budgetMs, startTimeoutMs, stopTimeoutMs } = options
-  if (idBase !== undefined && !isIdBase(idBase)) {
-    throw new ChannelsError('INVALID_OPTION', `idBase is 18 digits, not ${JSON.stringify(idBase)}`)
+  const { idBase, limits = {}, budgetMs, startTimeoutMs, stopTimeoutMs, speed } = options
+  const { clock, graph, logger } = options
+  checkIdBase(idBase)
+  checkTimes(options, ['start', 'end', 'blockSetChannelsUntil'])
+  checkNumbers({ budgetMs, startTimeoutMs, stopTimeoutMs })
+  if (speed !== undefined && !(typeof speed === 'number' && speed > 0)) {
+    throw invalid(`speed is a number above 0, not ${shown(speed)}`)
   }
-  for (const time of [options.start, options.end, options.blockSetChannelsUntil]) timeOf(time)
+  checkMembers('clock', clock, ['now', 'wakeAt'])
+  checkMembers('logger', logger, ['info', 'warn', 'error'])
+  if (graph !== undefined && typeof graph !== 'function') {
+    throw invalid(`graph is a function of the channels, not ${shown(graph)}`)
+  }
+  checkObject('limits', limits)
   const { query = {}, ...rest } = limits
-  for (const [name, value] of Object.entries({
-    ...rest,
-    ...query,
-    budgetMs,
-    startTimeoutMs,
-    stopTimeoutMs,
-  })) {
-    if (value !== undefined && !(typeof value === 'number' && value >= 1)) {
-      throw new ChannelsError(
-        'INVALID_OPTION',
-        `${name} is a number from 1 on, not ${JSON.stringify(value)}`,
+  checkObject('limits.query', query)
+  checkNames('limits', limits, [...LIMITS, 'query'])
+  checkNames('limits.query', query, QUERY_LIMITS)
+  checkNumbers({ ...rest, ...query })
+}
+
+/** @throws ChannelsError `INVALID_OPTION`. */
+export function checkSimulationOptions(options: SimulationOptions): void {
+  checkObject('the options of simulate', options)
+  const { idBase, duration, signal } = options
+  checkIdBase(idBase)
+  checkTimes(options, ['start', 'end'])
+  if (duration !== undefined && !(typeof duration === 'number' && duration >= 0)) {
+    throw invalid(`duration is a number of microseconds, not ${shown(duration)}`)
+  }
+  checkSignal(signal)
+}
+
+/** @throws ChannelsError `INVALID_OPTION`. */
+export function checkRunOptions(options: RunUntilOptions): void {
+  checkObject('the options of run', options)
+  const { signals, signal } = options
+  if (signals !== undefined && typeof signals !== 'boolean') {
+    throw invalid(`signals is true or false, not ${shown(signals)}`)
+  }
+  checkSignal(signal)
+}
+
+/** @throws ChannelsError `INVALID_OPTION`. */
+export function checkObject(what: string, value: unknown): void {
+  if (!isObject(value)) throw invalid(`${what} is an object, not ${shown(value)}`)
+}
+
+function checkIdBase(idBase: unknown): void {
+  if (idBase === undefined || (typeof idBase === 'string' && isIdBase(idBase))) return
+  throw invalid(`idBase is 18 digits, not ${shown(idBase)}`)
+}
+
+function checkSignal(signal: unknown): void {
+  if (signal === undefined || isSignal(signal)) return
+  throw invalid(`signal is an AbortSignal, not ${shown(signal)}`)
+}
+
+function checkTimes<O extends object>(options: O, names: readonly (keyof O & string)[]): void {
+  for (const name of names) {
+    const time: unknown = options[name]
+    if (time === undefined || Number.isSafeInteger(time)) continue
+    if (typeof time !== 'string') {
+      throw invalid(
+        `${name} is a time: whole microseconds since 1970, or ISO 8601, not ${shown(time)}`,
       )
+    }
+    try {
+      timestampOf(time)
+    } catch (cause) {
+      throw invalid(`${name} is a time, and ${shown(time)} is no ISO 8601 time`, cause)
     }
   }
 }
 
-/** An option that is a time, or its ISO 8601 text. @throws ChannelsError `INVALID_OPTION`. */
-export function timeOf(time: Timestamp | string | undefined): Timestamp | undefined {
-  if (typeof time !== 'string') return time
-  try {
-    return timestampOf(time)
-  } catch (cause) {
-    throw new ChannelsError('INVALID_OPTION', `${JSON.stringify(time)} is no ISO 8601 time`, {
-      cause,
-    })
+function checkNumbers(numbers: { readonly [name: string]: unknown }): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    if (value === undefined || (typeof value === 'number' && value >= 1)) continue
+    throw invalid(`${name} is a number from 1 on, not ${shown(value)}`)
   }
+}
+
+/** A limit that nobody heeds would be none. */
+function checkNames(what: string, value: object, names: readonly string[]): void {
+  const odd = Object.keys(value).find((name) => !names.includes(name))
+  if (odd === undefined) return
+  throw invalid(`${what} has no ${shown(odd)}: it has ${names.join(', ')}`)
+}
+
+function checkMembers(what: string, value: unknown, members: readonly string[]): void {
+  if (value === undefined) return
+  const odd = members.find(
+    (member) => typeof (value as Readonly<Record<string, unknown>> | null)?.[member] !== 'function',
+  )
+  if (odd !== undefined) throw invalid(`${what} has the method ${odd}, not so ${shown(value)}`)
+}
+
+function invalid(message: string, cause?: unknown): ChannelsError {
+  return new ChannelsError('INVALID_OPTION', message, cause === undefined ? {} : { cause })
+}
+
+/** An option that is a time, or its ISO 8601 text. */
+export function timeOf(time: Timestamp | string | undefined): Timestamp | undefined {
+  return typeof time === 'string' ? timestampOf(time) : time
 }

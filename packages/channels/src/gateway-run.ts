@@ -15,6 +15,7 @@ import type { Module } from './module.js'
 import { definitionsWith, dynamicKeysOf, wiredModules } from './module-additions.js'
 import type { QueryLimits } from './query.js'
 import { endedError, Sender } from './sender.js'
+import type { SentMessagesLimits } from './sent-messages.js'
 import { Staging, type StagingEvent, type StagingLimits } from './staging.js'
 import { tapChannels } from './taps.js'
 import type { WiredChannel, WiredModule } from './wired-channel.js'
@@ -38,7 +39,7 @@ export interface RunOptions {
   readonly maxLag: number | undefined
   readonly maxDeadLetters: number
   readonly staging: StagingLimits
-  readonly messageIds: { readonly maxIds: number; readonly maxAgeMs: number }
+  readonly messageIds: SentMessagesLimits
   readonly queryLimits: QueryLimits | undefined
   /** The engine of a run in real time, once it has begun; it may end in the middle of a send. */
   readonly engine: () => Pick<Run, 'running' | 'failure' | 'lag'> | undefined

@@ -6,7 +6,10 @@ import type { DeadLetters } from './dead-letters.js'
 import type { GatewayDescription } from './description.js'
 import { ChannelsError } from './errors.js'
 import {
+  checkObject,
   checkOptions,
+  checkRunOptions,
+  checkSimulationOptions,
   type GatewayOptions,
   type RunUntilOptions,
   type SimulationOptions,
@@ -51,13 +54,14 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
 
   /** @throws ChannelsError `UNKNOWN_MODULE`, `INVALID_OPTION`. */
   constructor(options: GatewayOptions<C>) {
+    checkObject('the options of a gateway', options)
     this.#options = options
     this.#logger = options.logger ?? consoleLogger
+    checkOptions(options)
     const { enabled, disabled } = selectModules(options)
     this.#modules = enabled
     this.#disabled = disabled
     this.#lifecycle = new ModuleLifecycle(enabled, this.#logger)
-    checkOptions(options)
   }
 
   /** The channels of the run. @throws ChannelsError `NOT_RUNNING` before the first one. */
@@ -136,9 +140,10 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
    * Starts, waits for the end, and stops: for SIGINT or SIGTERM, for the signal, for the end time, for somebody to call
    * {@link stop}, or for a failure.
    * @returns the outputs of the run, as a simulation does.
-   * @throws what ended the engine, when it failed.
+   * @throws what ended the engine, when it failed; ChannelsError `INVALID_OPTION`, and as {@link start}.
    */
   async run(options: RunUntilOptions = {}): Promise<RunResult> {
+    checkRunOptions(options)
     const { signals = true, signal } = options
     const listening = new AbortController()
     const asked = new Promise<void>((resolve) => {
@@ -180,6 +185,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
    * @throws ChannelsError as {@link start}; GraphError `NODE_FAILED` and others, when the run fails.
    */
   async simulate(options: SimulationOptions = {}): Promise<SimulationResult<C>> {
+    checkSimulationOptions(options)
     this.#checkIdle()
     const { limits = {} } = this.#options
     const start = timeOf(options.start) ?? timeOf(this.#options.start)
@@ -265,6 +271,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
       messageIds: {
         maxIds: limits.messageIds ?? 100_000,
         maxAgeMs: limits.messageIdMs ?? 600_000,
+        maxBytes: limits.messageIdBytes ?? 64 * 2 ** 20,
       },
       queryLimits: limits.query === undefined ? undefined : { ...QUERY_LIMITS, ...limits.query },
       onProblem: (message, error) => logger.error({ err: error }, message),

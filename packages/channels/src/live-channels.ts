@@ -1,10 +1,12 @@
 import type { AnyChannels } from '@gw/protocol'
 import type { z } from 'zod'
+import { checkCallOptions, checkFunction } from './call-options.js'
 import { ChannelsError } from './errors.js'
 import type { LiveChannels, StageAnswer, StageOptions } from './live.js'
 import { setOrigin } from './origin.js'
 import { recordSchemaOf } from './paths.js'
 import { SendingChannels } from './sending-channels.js'
+import { shown } from './shown.js'
 import type { Staging, StagingEvent } from './staging.js'
 import { structsOf } from './struct.js'
 import { Validation } from './validation.js'
@@ -23,8 +25,10 @@ export class RunningChannels extends SendingChannels {
     name: string,
     input: unknown,
     ids?: readonly string[],
-    { origin, check }: StageOptions = {},
+    options: StageOptions = {},
   ): StageAnswer<unknown> {
+    checkCallOptions('stageAdd', options, ['origin', 'check'], name)
+    const { origin, check } = options
     const staging = this.#staging(name, ids)
     if (input === undefined) return staging.add([], ids)
     const channel = channelOf(this.channels, name)
@@ -50,14 +54,18 @@ export class RunningChannels extends SendingChannels {
     recordId: string | undefined,
     ids?: readonly string[],
   ): StageAnswer<unknown> {
-    return this.#staging(name, ids).remove(recordId, ids)
+    const staging = this.#staging(name, ids)
+    checkId(name, 'a record', recordId)
+    return staging.remove(recordId, ids)
   }
 
   stageRelease(
     name: string,
     ids?: readonly string[],
-    { origin }: Pick<StageOptions, 'origin'> = {},
+    options: Pick<StageOptions, 'origin'> = {},
   ): StageAnswer<unknown> {
+    checkCallOptions('stageRelease', options, ['origin'], name)
+    const { origin } = options
     const staging = this.#staging(name, ids)
     for (const records of Object.values(staging.held(ids))) {
       for (const record of records) setOrigin(record, origin)
@@ -66,15 +74,20 @@ export class RunningChannels extends SendingChannels {
   }
 
   stageList(name: string, id?: string): readonly string[] {
-    return this.#staging(name).list(id)
+    const staging = this.#staging(name)
+    checkId(name, 'a staging', id)
+    return staging.list(id)
   }
 
   stageLookup(name: string, id?: string): StageAnswer<unknown> {
-    return this.#staging(name).lookup(id)
+    const staging = this.#staging(name)
+    checkId(name, 'a staging', id)
+    return staging.lookup(id)
   }
 
   watchStage(name: string, listener: (event: StagingEvent) => void): () => void {
     this.#staging(name)
+    checkFunction('the listener of watchStage', listener, name)
     const listeners = this.#stageListeners.get(name) ?? new Set()
     this.#stageListeners.set(name, listeners)
     listeners.add(listener)
@@ -96,7 +109,7 @@ export class RunningChannels extends SendingChannels {
     if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => typeof id === 'string'))) {
       throw new ChannelsError(
         'STAGING_MISUSE',
-        `the stagings of "${name}" are named as a list of their ids, not as ${JSON.stringify(ids)}`,
+        `the stagings of "${name}" are named as a list of their ids, not as ${shown(ids)}`,
         { channel: name },
       )
     }
@@ -111,4 +124,12 @@ export class RunningChannels extends SendingChannels {
     }
     return staging
   }
+}
+
+/** @throws ChannelsError `STAGING_MISUSE`. */
+function checkId(channel: string, what: string, id: unknown): void {
+  if (id === undefined || typeof id === 'string') return
+  throw new ChannelsError('STAGING_MISUSE', `the id of ${what} is a text, not ${shown(id)}`, {
+    channel,
+  })
 }

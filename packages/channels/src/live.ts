@@ -79,9 +79,9 @@ export type RecordFilter = (record: unknown, channel: string, key: string | unde
 
 /** Options of a send. */
 export interface SendOptions {
-  /** The same id again, within the window, answers as the first did and sends nothing. */
+  /** The same id again, within the window, answers as the first did and sends nothing; 1 to 128 characters. */
   readonly messageId?: string
-  /** Send only if the channel or key is still at this position. */
+  /** Send only if the channel or key is still at this position; of a send to a whole basket, if all of it is. */
   readonly expect?: Position
   /** Name of who sends; modules see it. A `messageId` is that sender's own. */
   readonly origin?: string

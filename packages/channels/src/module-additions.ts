@@ -9,6 +9,7 @@ import {
 import { contractProblems, problemOfKeys } from './contract-problems.js'
 import { ChannelsError } from './errors.js'
 import type { Module } from './module.js'
+import { shown } from './shown.js'
 import type { WiredModule } from './wired-channel.js'
 import type { Wiring } from './wiring.js'
 
@@ -39,7 +40,7 @@ function blockUntilOf({ name, blockSetChannelsUntil: time }: Module<never>): Tim
   }
   throw new ChannelsError(
     'INVALID_OPTION',
-    `blockSetChannelsUntil of module "${name}" is ${JSON.stringify(time)}: give a timestamp, or an ISO 8601 time`,
+    `blockSetChannelsUntil of module "${name}" is ${shown(time)}: give a timestamp, or an ISO 8601 time`,
     { module: name },
   )
 }

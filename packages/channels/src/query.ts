@@ -9,6 +9,7 @@ import {
   predicateOf,
 } from './filter.js'
 import { projectionOf } from './projection.js'
+import { shown } from './shown.js'
 import { type Compare, compareBy } from './sort.js'
 
 /** Bounds of queries. */
@@ -44,10 +45,10 @@ export function planQuery(
   schema: z.core.$ZodType,
   limits: QueryLimits = QUERY_LIMITS,
 ): QueryPlan {
-  if (!isObject(query)) throw invalid(`a query is an object, not ${JSON.stringify(query)}`)
+  if (!isObject(query)) throw invalid(`a query is an object, not ${shown(query)}`)
   const unknown = Object.keys(query).find((name) => !MEMBERS.includes(name))
   if (unknown !== undefined) {
-    throw invalid(`a query has no ${JSON.stringify(unknown)}: it has ${MEMBERS.join(', ')}`)
+    throw invalid(`a query has no ${shown(unknown)}: it has ${MEMBERS.join(', ')}`)
   }
   const { where, sort, limit, offset, select } = query as Query
   const condition = where === undefined ? undefined : conditionOf(where, schema, limits)
@@ -67,7 +68,7 @@ const MEMBERS: readonly string[] = ['where', 'sort', 'limit', 'offset', 'select'
 function bound(name: string, value: unknown, absent: number, max: number): number {
   if (value === undefined) return absent
   if (!(Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max)) {
-    throw invalid(`${name} is a whole number from 0 to ${max}, not ${JSON.stringify(value)}`)
+    throw invalid(`${name} is a whole number from 0 to ${max}, not ${shown(value)}`)
   }
   return value as number
 }

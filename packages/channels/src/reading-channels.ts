@@ -1,5 +1,6 @@
-import type { AnyChannels, DeliveryMode, Position, Query } from '@gw/protocol'
+import type { AnyChannels, Position, Query } from '@gw/protocol'
 import type { z } from 'zod'
+import { checkCallOptions, checkFunction, checkIterable, checkPosition } from './call-options.js'
 import type { ChannelLog } from './channel-log.js'
 import type { Contract } from './contract.js'
 import { pathsOf } from './contract-problems.js'
@@ -22,15 +23,18 @@ import type { Lookup } from './lookup.js'
 import type { Mint } from './mint.js'
 import { recordSchemaOf } from './paths.js'
 import { endedError, type Sender } from './sender.js'
+import { shown } from './shown.js'
 import type { StateStore } from './state.js'
 import { structsOf } from './struct.js'
 import { TickSubscription } from './subscription.js'
 import type { Tick } from './tick.js'
 import { watchLog } from './watch-log.js'
-import { channelOf, type WiredChannel } from './wired-channel.js'
+import { channelOf, unknownKey, type WiredChannel } from './wired-channel.js'
 import type { Wiring } from './wiring.js'
 
-const MODES: readonly DeliveryMode[] = ['nonCollapsing', 'lastValue', 'burst']
+const WAIT_OPTIONS = ['timeoutMs', 'signal'] as const
+const NEXT_OPTIONS = [...WAIT_OPTIONS, 'matches'] as const
+const SUBSCRIBE_OPTIONS = ['mode', 'maxBuffered', 'signal'] as const
 
 /** What the running channels need of the run behind them. */
 export interface ChannelsRun {
@@ -81,6 +85,7 @@ export class ReadingChannels {
   last(name: string, ...rest: readonly unknown[]): unknown {
     const [key, options] = keyAndOptions<LastOptions>(rest)
     if (options === undefined) return this.#answer(name, key, this.lastTicks(name, key))
+    checkCallOptions('last', options, [], name)
     return this.atLeast(name, key, options.atLeast, options).then(() => this.last(name, key))
   }
 
@@ -106,6 +111,8 @@ export class ReadingChannels {
     position: Position,
     options?: WaitOptions,
   ): Promise<void> {
+    checkPosition('atLeast', position, name)
+    checkCallOptions('atLeast', options, WAIT_OPTIONS, name)
     this.#checkRunning()
     return reachedPosition(this.provided(name, key), key, position, options)
   }
@@ -120,31 +127,40 @@ export class ReadingChannels {
     key: string | undefined,
     options?: NextOptions,
   ): Promise<readonly ChannelTick[]> {
+    checkCallOptions('next', options, NEXT_OPTIONS, name)
     this.#checkRunning()
     return nextTicks(this.provided(name, key), key, options)
   }
 
   query(name: string, query?: Query, isVisible?: RecordFilter): readonly unknown[] {
+    if (isVisible !== undefined) checkFunction('isVisible', isVisible, name)
     const { store, channel } = this.#state(name)
     return store.query(query, isVisible && ((record, key) => isVisible(record, channel.name, key)))
   }
 
   count(name: string, query?: Query, isVisible?: RecordFilter): number {
+    if (isVisible !== undefined) checkFunction('isVisible', isVisible, name)
     const { store, channel } = this.#state(name)
     return store.count(query, isVisible && ((record, key) => isVisible(record, channel.name, key)))
   }
 
   restoreState(name: string, records: Iterable<unknown>, basketKey?: string): void {
     const { store } = this.#state(name)
+    checkIterable('the records of restoreState', records, name)
     for (const record of records) store.add(record, basketKey)
   }
 
   forgetState(name: string, keys: Iterable<readonly unknown[]>): void {
     const { store } = this.#state(name)
-    for (const key of keys) store.remove(...key)
+    checkIterable('the keys of forgetState', keys, name)
+    for (const key of keys) {
+      checkIterable('a key of forgetState', key, name)
+      store.remove(...key)
+    }
   }
 
   lookup(id: string, name?: string, isVisible?: RecordFilter): unknown {
+    if (isVisible !== undefined) checkFunction('isVisible', isVisible, name)
     this.checkReadable()
     const structs =
       name === undefined ? undefined : structsOf(channelOf(this.channels, name).definition.schema)
@@ -157,42 +173,23 @@ export class ReadingChannels {
     listener: (tick: ChannelTick) => void,
     options?: WatchOptions,
   ): Watch {
+    checkFunction('the listener of watch', listener, name)
+    checkCallOptions('watch', options, [], name)
     this.#checkRunning()
     return watchLog(this.#logFor(channelOf(this.channels, name), key), key, listener, options)
   }
 
   subscribe(name: string, ...rest: readonly unknown[]): Subscription {
     const [key, options = {}] = keyAndOptions<SubscribeOptions>(rest)
+    checkCallOptions('subscribe', options, SUBSCRIBE_OPTIONS, name)
     const { mode = 'nonCollapsing', maxBuffered = 10_000, signal, from = 'now' } = options
-    if (!(maxBuffered >= 1)) {
-      throw new ChannelsError('INVALID_OPTION', `maxBuffered is 1 or more, not ${maxBuffered}`, {
-        channel: name,
-      })
-    }
-    if (!MODES.includes(mode)) {
-      throw new ChannelsError(
-        'INVALID_OPTION',
-        `the mode of a subscription is ${MODES.join(', ')}, not ${JSON.stringify(mode)}`,
-        { channel: name },
-      )
-    }
-    const subscription = new TickSubscription({
+    return new TickSubscription({
       mode,
       maxBuffered,
       signal,
-      watch: (listener) => {
-        const watch = this.watch(name, key, listener, { from })
-        return {
-          ...watch,
-          stop: () => {
-            watch.stop()
-            this.#subscriptions.delete(subscription)
-          },
-        }
-      },
+      watch: (listener) => this.watch(name, key, listener, { from }),
+      open: this.#subscriptions,
     })
-    this.#subscriptions.add(subscription)
-    return subscription
   }
 
   /** @internal The run has ended: nothing more comes. */
@@ -215,7 +212,7 @@ export class ReadingChannels {
       const names = this.states.map((other) => `"${other.name}"`).join(', ')
       throw new ChannelsError(
         'NO_STATE',
-        `there is no state ${JSON.stringify(name)}: ${names === '' ? 'the contract declares none' : `there are ${names}`}`,
+        `there is no state ${shown(name)}: ${names === '' ? 'the contract declares none' : `there are ${names}`}`,
         { channel: name },
       )
     }
@@ -235,6 +232,7 @@ export class ReadingChannels {
 
   #logFor(channel: WiredChannel, key: string | undefined): ChannelLog {
     if (key !== undefined && !channel.isDynamic) channel.slot(key)
+    if (key !== undefined && typeof key !== 'string') throw unknownKey(channel, key)
     return channel.log as ChannelLog
   }
 

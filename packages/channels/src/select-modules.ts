@@ -3,6 +3,7 @@ import { isContract } from './contract.js'
 import { ChannelsError } from './errors.js'
 import type { GatewayOptions } from './gateway-options.js'
 import type { Module } from './module.js'
+import { shown } from './shown.js'
 
 /**
  * The modules that take part, and the names of those that do not.
@@ -21,13 +22,15 @@ export function selectModules<C extends AnyChannels>({
     throw invalid('channels is a contract, as defineChannels() makes one')
   }
   checkModules(modules)
+  checkList('disable', disable)
+  checkList('enable', enable)
   const names = new Set(modules.map(({ name }) => name))
   for (const name of [...disable, ...enable]) {
     if (names.has(name)) continue
     const known = [...names].map((other) => `"${other}"`).join(', ')
     throw new ChannelsError(
       'UNKNOWN_MODULE',
-      `there is no module "${name}" to enable or disable: there are ${known}`,
+      `there is no module ${shown(name)} to enable or disable: there are ${known}`,
       {
         module: name,
       },
@@ -75,7 +78,7 @@ function checkModules(modules: unknown): void {
     }
     const { name, requires, onError, enabled } = module
     if (typeof name !== 'string' || name === '' || name.includes('/')) {
-      throw invalid(`a module has a name without "/", not ${JSON.stringify(name)}`)
+      throw invalid(`a module has a name without "/", not ${shown(name)}`)
     }
     const odd = FUNCTIONS.find(
       (member) => !['function', 'undefined'].includes(typeof module[member]),
@@ -86,17 +89,19 @@ function checkModules(modules: unknown): void {
     }
     if (!POLICIES.includes(onError)) {
       throw invalid(
-        `onError of module "${name}" is "stop", "skip" or "deadLetter", not ${JSON.stringify(onError)}`,
+        `onError of module "${name}" is "stop", "skip" or "deadLetter", not ${shown(onError)}`,
         name,
       )
     }
     if (enabled !== undefined && typeof enabled !== 'boolean') {
-      throw invalid(
-        `enabled of module "${name}" is true or false, not ${JSON.stringify(enabled)}`,
-        name,
-      )
+      throw invalid(`enabled of module "${name}" is true or false, not ${shown(enabled)}`, name)
     }
   })
+}
+
+function checkList(option: string, names: unknown): void {
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return
+  throw invalid(`${option} is a list of names of modules, not ${shown(names)}`)
 }
 
 function invalid(message: string, module?: string): ChannelsError {

@@ -4,6 +4,7 @@ import type { ChannelLog, InFlight } from './channel-log.js'
 import { ChannelsError } from './errors.js'
 import type { SendOptions, SendReceipt } from './live.js'
 import { setOrigin } from './origin.js'
+import { SentMessages, type SentMessagesLimits } from './sent-messages.js'
 import type { Slot } from './wired-channel.js'
 
 /** One record on its way to one slot. */
@@ -23,10 +24,12 @@ export interface SenderRun {
   checkAlive(): void
 }
 
-/** Bounds of the window in which a message id is remembered. */
-export interface MessageIdLimits {
-  readonly maxIds: number
-  readonly maxAgeMs: number
+/** How records are sent. */
+export interface Sending {
+  /** To a basket as a whole: it is the position of all its keys that a send may expect. */
+  readonly isWhole?: boolean
+  /** Whoever sends waits for the engine, should it be busy. */
+  readonly mayWait?: boolean
 }
 
 /** What was sent together: one or several cycles' worth. */
@@ -54,6 +57,13 @@ export class Flight {
   /** Where a record has come out. */
   positionOf(target: number): Position | undefined {
     return this.#legs[target]?.position
+  }
+
+  /** How many ticks of all keys of its basket there were when all had come out. */
+  get total(): number | undefined {
+    return this.isOver && this.#legs.length > 0
+      ? this.#legs.reduce((most, { total }) => Math.max(most, total), 0)
+      : undefined
   }
 
   /** @internal */
@@ -87,8 +97,9 @@ class Leg implements InFlight {
   readonly log: ChannelLog
   value: unknown
   readonly cycle: object
-  /** Where it has come out. */
+  /** Where it has come out, and how many ticks its channel had then. */
   position: Position | undefined
+  total = 0
   readonly #flight: Flight
 
   constructor(flight: Flight, log: ChannelLog, value: unknown, cycle: object) {
@@ -100,6 +111,9 @@ class Leg implements InFlight {
 
   seen(position: Position): void {
     this.position = position
+    this.total = this.log.total
+    // The answer is remembered for a while; what nodes have made of the record need not be.
+    this.value = undefined
     this.#flight.landed()
   }
 }
@@ -107,21 +121,17 @@ class Leg implements InFlight {
 /** Hands records to the engine, in order and within bounds, and follows them until they come out. */
 export class Sender {
   readonly #run: SenderRun
-  readonly #limits: MessageIdLimits
-  /** By message id, oldest first. */
-  readonly #sent = new Map<string, { readonly flight: Flight; readonly atMs: number }>()
+  readonly #sent: SentMessages
   readonly #flying = new Set<Flight>()
 
-  constructor(run: SenderRun, limits: MessageIdLimits) {
+  constructor(run: SenderRun, limits: SentMessagesLimits) {
     this.#run = run
-    this.#limits = limits
+    this.#sent = new SentMessages(limits)
   }
 
   /** The flight of a message that was sent within the window. */
   repeated(scope: string, { messageId, origin }: SendOptions): Flight | undefined {
-    if (messageId === undefined) return undefined
-    this.#forgetOld()
-    return this.#sent.get(idOf(scope, messageId, origin))?.flight
+    return messageId === undefined ? undefined : this.#sent.find(idOf(scope, messageId, origin))
   }
 
   /**
@@ -132,7 +142,7 @@ export class Sender {
     scope: string,
     cycles: readonly (readonly Target[])[],
     options: SendOptions = {},
-    mayWait = false,
+    { isWhole = false, mayWait = false }: Sending = {},
   ): Flight {
     const { border } = this.#run
     this.#run.checkSending()
@@ -143,7 +153,7 @@ export class Sender {
       )
     }
     const flight = new Flight()
-    const admit = this.#admission(flight, cycles[0]?.[0], options)
+    const admit = this.#admission(flight, cycles[0]?.[0], options, isWhole)
     for (const cycle of cycles) {
       for (const { slot, value } of cycle) {
         setOrigin(value, options.origin)
@@ -171,13 +181,7 @@ export class Sender {
     }
     if (flight.error !== undefined) throw flight.error
     if (options.messageId !== undefined) {
-      const id = idOf(scope, options.messageId, options.origin)
-      this.#sent.set(id, { flight, atMs: performance.now() })
-      this.#forgetOld()
-      // What was refused was not sent, so it may be sent again.
-      flight.whenOver(() => {
-        if (flight.error !== undefined) this.#sent.delete(id)
-      })
+      this.#sent.add(idOf(scope, options.messageId, options.origin), flight)
     }
     return flight
   }
@@ -196,15 +200,28 @@ export class Sender {
     }
   }
 
+  /** The answer to a send to a whole basket. */
+  wholeReceipt(flight: Flight, log: ChannelLog): SendReceipt<unknown> {
+    const offset = flight.total ?? log.total + log.inFlight
+    return { records: flight.records, position: { epoch: log.epoch, offset } }
+  }
+
   /** Ends all flights: the run has ended. */
   close(ended: { readonly error?: unknown }): void {
     for (const flight of [...this.#flying]) flight.fail(endedError(ended))
   }
 
-  #admission(flight: Flight, first: Target | undefined, { expect }: SendOptions): Batch['admit'] {
+  #admission(
+    flight: Flight,
+    first: Target | undefined,
+    { expect }: SendOptions,
+    isWhole: boolean,
+  ): Batch['admit'] {
     if (expect === undefined || first === undefined) return undefined
-    const log = first.slot.channel.log as ChannelLog
-    const key = first.key ?? first.slot.key
+    const { channel } = first.slot
+    const log = channel.log as ChannelLog
+    const key = isWhole ? undefined : (first.key ?? first.slot.key)
+    const name = key === undefined ? channel.name : `${channel.name}/${key}`
     let isAdmitted: boolean | undefined
     return () => {
       if (flight.isWithdrawn) return false
@@ -215,22 +232,13 @@ export class Sender {
           flight.fail(
             new ChannelsError(
               'POSITION_MISMATCH',
-              `"${first.slot.name}" is at ${position.epoch}:${position.offset}, not at ${expect.epoch}:${expect.offset}: read it again and decide anew`,
-              { channel: first.slot.channel.name },
+              `"${name}" is at ${position.epoch}:${position.offset}, not at ${expect.epoch}:${expect.offset}: read it again and decide anew`,
+              { channel: channel.name, ...(key === undefined ? {} : { key }) },
             ),
           )
         }
       }
       return isAdmitted
-    }
-  }
-
-  #forgetOld(): void {
-    const { maxIds, maxAgeMs } = this.#limits
-    const oldest = performance.now() - maxAgeMs
-    for (const [id, { atMs }] of this.#sent) {
-      if (atMs >= oldest && this.#sent.size <= maxIds) return
-      this.#sent.delete(id)
     }
   }
 }

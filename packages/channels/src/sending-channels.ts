@@ -1,3 +1,4 @@
+import { checkCallOptions } from './call-options.js'
 import type { ChannelLog } from './channel-log.js'
 import { ChannelsError } from './errors.js'
 import { isObject } from './filter.js'
@@ -8,9 +9,13 @@ import { timed } from './timed.js'
 import { Validation } from './validation.js'
 import { channelOf, type Slot, unknownKey, type WiredChannel } from './wired-channel.js'
 
+const SEND_OPTIONS = ['messageId', 'expect', 'origin', 'check'] as const
+const WAITING_OPTIONS = [...SEND_OPTIONS, 'timeoutMs', 'signal'] as const
+
 /** The running channels as they are sent to, by plain names. */
 export class SendingChannels extends ReadingChannels {
   send(name: string, input: unknown, key?: string, options?: SendOptions): unknown {
+    checkCallOptions('send', options, SEND_OPTIONS, name)
     const flight = this.#sendOne(name, input, key, options, false)
     return flight.records[0]
   }
@@ -21,6 +26,7 @@ export class SendingChannels extends ReadingChannels {
     key?: string,
     options: SendOptions & WaitOptions = {},
   ): Promise<unknown> {
+    checkCallOptions('sendAndWait', options, WAITING_OPTIONS, name)
     const flight = this.#sendOne(name, input, key, options, true)
     if (!flight.isOver) await this.#landed(flight, name, options)
     if (flight.error !== undefined) throw flight.error
@@ -33,12 +39,14 @@ export class SendingChannels extends ReadingChannels {
     key?: string,
     options?: SendOptions,
   ): SendReceipt<unknown> {
+    checkCallOptions('sendAll', options, SEND_OPTIONS, name)
     const flight = this.#sendAll(name, inputs, key, options, false)
     return this.#receipt(flight, name, key)
   }
 
   complete(name: string, inputs: readonly unknown[], key?: string): readonly unknown[] {
     const { channel } = this.#sendable(name, key).slot
+    checkRecords('complete', name, inputs)
     return flattenLists(channel, this.#completed(channel, inputs))
   }
 
@@ -48,6 +56,7 @@ export class SendingChannels extends ReadingChannels {
     key?: string,
     options: SendOptions & WaitOptions = {},
   ): Promise<SendReceipt<unknown>> {
+    checkCallOptions('sendAllAndWait', options, WAITING_OPTIONS, name)
     const flight = this.#sendAll(name, inputs, key, options, true)
     if (!flight.isOver) await this.#landed(flight, name, options)
     if (flight.error !== undefined) throw flight.error
@@ -59,6 +68,7 @@ export class SendingChannels extends ReadingChannels {
     inputs: { readonly [key: string]: unknown },
     options?: SendOptions,
   ): SendReceipt<unknown> {
+    checkCallOptions('sendBasket', options, SEND_OPTIONS, name)
     const { sender, mint } = this.run
     const channel = channelOf(this.channels, name)
     if (!channel.isBasket || !isObject(inputs)) {
@@ -77,23 +87,24 @@ export class SendingChannels extends ReadingChannels {
       })
       validation.finish()
       check(targets, options)
-      flight = sender.send(scope, targets.length === 0 ? [] : [targets], options)
+      const cycles = targets.length === 0 ? [] : [targets]
+      flight = sender.send(scope, cycles, options, { isWhole: true })
     }
-    const log = this.provided(name, undefined)
-    const { epoch, offset } = log.positionOf(undefined)
-    return {
-      records: flattenLists(channel, flight.records),
-      position: { epoch, offset: offset + log.inFlight },
-    }
+    const { records, position } = sender.wholeReceipt(flight, this.provided(name, undefined))
+    return { records: flattenLists(channel, records), position }
   }
 
   sendBatch(
     sends: readonly BatchSend[],
     options: Omit<SendOptions, 'expect'> = {},
   ): readonly SendReceipt<unknown>[] {
+    checkCallOptions('sendBatch', options, SEND_OPTIONS)
+    if ('expect' in options && options.expect !== undefined) {
+      throw badRequest(undefined, 'a batch has no one position to expect: send to one channel')
+    }
     const { sender, mint } = this.run
-    if (!Array.isArray(sends) || sends.some((send) => !isObject(send))) {
-      throw badRequest(undefined, 'a batch is a list of { channel, key?, data }')
+    if (!Array.isArray(sends) || sends.some((send) => !isSend(send))) {
+      throw badRequest(undefined, 'a batch is a list of { channel: a text, key?: a text, data }')
     }
     const scope = `batch ${sends.map(({ channel, key = '' }) => `${channel}\0${key}`).join('\0')}`
     let flight = sender.repeated(scope, options)
@@ -147,7 +158,7 @@ export class SendingChannels extends ReadingChannels {
     validation.finish()
     const cycle = [{ slot: target.slot, key: target.key, value }]
     check(cycle, options)
-    return sender.send(scope, [cycle], options, mayWait)
+    return sender.send(scope, [cycle], options, { mayWait })
   }
 
   #sendAll(
@@ -159,9 +170,7 @@ export class SendingChannels extends ReadingChannels {
   ): Flight {
     const { sender } = this.run
     const target = this.#sendable(name, key)
-    if (!Array.isArray(inputs)) {
-      throw badRequest(name, `sendAll takes a list of records; one is sent to "${name}" with send`)
-    }
+    checkRecords('sendAll', name, inputs)
     const scope = `all ${target.slot.name}\0${target.key ?? ''}`
     const repeated = sender.repeated(scope, options ?? {})
     if (repeated !== undefined) return repeated
@@ -170,7 +179,7 @@ export class SendingChannels extends ReadingChannels {
     const { slot, key: dynamicKey } = target
     const cycles = isNothing ? [] : values.map((value) => [{ slot, key: dynamicKey, value }])
     for (const cycle of cycles) check(cycle, options)
-    return sender.send(scope, cycles, options, mayWait)
+    return sender.send(scope, cycles, options, { mayWait })
   }
 
   /** What ticks: of a list channel one list, else a record each. @throws ChannelsError `INVALID_RECORD`. */
@@ -224,6 +233,23 @@ export class SendingChannels extends ReadingChannels {
       { channel: slot.channel.name, ...(key === undefined ? {} : { key }) },
     )
   }
+}
+
+function isSend(send: unknown): boolean {
+  return (
+    isObject(send) &&
+    typeof send.channel === 'string' &&
+    (send.key === undefined || typeof send.key === 'string')
+  )
+}
+
+/** @throws ChannelsError `BAD_REQUEST`. */
+function checkRecords(call: string, channel: string, inputs: unknown): void {
+  if (Array.isArray(inputs)) return
+  throw badRequest(
+    channel,
+    `${call} takes a list of records; one is sent to "${channel}" with send`,
+  )
 }
 
 function badRequest(channel: string | undefined, message: string): ChannelsError {

@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { compareValues } from './compare.js'
 import { checkComparable, invalid, isObject } from './filter.js'
 import { readerOf } from './paths.js'
+import { shown } from './shown.js'
 
 /** An order of records. */
 export type Compare = (a: unknown, b: unknown) => number
@@ -45,9 +46,7 @@ function sortKeyOf(key: unknown): SortKey {
     return key.startsWith('-') ? { path: key.slice(1), order: 'desc' } : { path: key, order: 'asc' }
   }
   if (!isObject(key) || (key.order !== 'asc' && key.order !== 'desc')) {
-    throw invalid(
-      `a sort key has a path, and the order "asc" or "desc", not ${JSON.stringify(key)}`,
-    )
+    throw invalid(`a sort key has a path, and the order "asc" or "desc", not ${shown(key)}`)
   }
   return key as unknown as SortKey
 }

@@ -8,6 +8,8 @@ export interface SubscriptionOptions {
   readonly signal: AbortSignal | undefined
   /** Begins to watch. */
   readonly watch: (listener: (tick: ChannelTick) => void) => Watch
+  /** Those that have not ended: it is among them until it has. */
+  readonly open: Set<TickSubscription>
 }
 
 /** Ticks that wait for their reader, in order; beyond the bound the oldest go, and are counted. */
@@ -18,6 +20,7 @@ export class TickSubscription implements Subscription<unknown> {
   readonly #isLastOnly: boolean
   readonly #watch: Watch
   readonly #signal: AbortSignal | undefined
+  readonly #open: Set<TickSubscription>
   /** Of all ticks, or in the mode lastValue of the last one of each key; oldest first. */
   #buffer: ChannelTick[] = []
   #head = 0
@@ -28,13 +31,15 @@ export class TickSubscription implements Subscription<unknown> {
     readonly reject: (error: unknown) => void
   }[] = []
 
-  constructor({ mode, maxBuffered, signal, watch }: SubscriptionOptions) {
+  constructor({ mode, maxBuffered, signal, watch, open }: SubscriptionOptions) {
     this.#maxBuffered = maxBuffered
     this.#isLastOnly = mode === 'lastValue'
     this.#signal = signal
+    this.#open = open
     this.#watch = watch((tick) => this.#take(tick))
     this.recovered = this.#watch.recovered
     for (const tick of this.#watch.initial) this.#take(tick)
+    open.add(this)
     signal?.addEventListener('abort', this.#onAbort, { once: true })
     if (signal?.aborted === true) this.end()
   }
@@ -72,6 +77,7 @@ export class TickSubscription implements Subscription<unknown> {
   end(ended: { readonly error?: unknown } = {}): void {
     if (this.#ended !== undefined) return
     this.#ended = ended
+    this.#open.delete(this)
     this.#watch.stop()
     this.#signal?.removeEventListener('abort', this.#onAbort)
     const readers = this.#readers

@@ -1,8 +1,10 @@
 import { type Timestamp, timestampOf } from '@gw/core'
+import { isPosition } from './call-options.js'
 import type { ChannelLog } from './channel-log.js'
 import { ChannelsError } from './errors.js'
 import { isObject } from './filter.js'
 import type { ChannelTick, Watch, WatchOptions } from './live.js'
+import { shown } from './shown.js'
 
 /** Watches a log, or one key of it: what the options ask for comes first, the listener gets what follows. */
 export function watchLog(
@@ -15,10 +17,10 @@ export function watchLog(
   let initial: readonly ChannelTick[] = []
   let recovered = true
   if (from !== 'now') {
-    if (from !== 'snapshot' && !(isObject(from) && ('time' in from || 'offset' in from))) {
+    if (from !== 'snapshot' && !(isObject(from) && ('time' in from || isPosition(from)))) {
       throw new ChannelsError(
         'BAD_REQUEST',
-        `a subscription is from 'now', 'snapshot', a position or { time }, not from ${JSON.stringify(from)}`,
+        `a subscription is from 'now', 'snapshot', a position or { time }, not from ${shown(from)}`,
       )
     }
     const missed =
@@ -38,6 +40,6 @@ function timeOf(text: string): Timestamp {
   try {
     return timestampOf(text)
   } catch (cause) {
-    throw new ChannelsError('BAD_REQUEST', `${JSON.stringify(text)} is no ISO 8601 time`, { cause })
+    throw new ChannelsError('BAD_REQUEST', `${shown(text)} is no ISO 8601 time`, { cause })
   }
 }

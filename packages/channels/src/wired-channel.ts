@@ -11,6 +11,7 @@ import type { ChannelLog } from './channel-log.js'
 import type { ChannelDefinition, StateOptions } from './contract.js'
 import { ChannelsError } from './errors.js'
 import type { Module } from './module.js'
+import { shown } from './shown.js'
 import type { Staging } from './staging.js'
 import type { StateStore } from './state.js'
 import type { KeyLog } from './tick.js'
@@ -158,7 +159,7 @@ export function unknownKey(channel: WiredChannel, key: string | undefined): Chan
     'UNKNOWN_KEY',
     key === undefined
       ? `"${channel.name}" is a basket: name a key, ${remedy}`
-      : `"${channel.name}" has no key ${JSON.stringify(key)}: ${remedy}`,
+      : `"${channel.name}" has no key ${shown(key)}: ${remedy}`,
     { channel: channel.name, ...(key === undefined ? {} : { key }) },
   )
 }
@@ -173,7 +174,7 @@ export function channelOf(
   if (channel !== undefined) return channel
   throw new ChannelsError(
     'UNKNOWN_CHANNEL',
-    `there is no channel ${JSON.stringify(name)}: the contract has ${listOf([...channels.keys()])}`,
+    `there is no channel ${shown(name)}: the contract has ${listOf([...channels.keys()])}`,
     module === undefined ? { channel: name } : { channel: name, module },
   )
 }
@@ -190,7 +191,7 @@ export function checkEdge(
 }
 
 function listOf(names: readonly string[]): string {
-  const shown = names.slice(0, 20).map((name) => JSON.stringify(name))
-  if (names.length > shown.length) shown.push(`${names.length - shown.length} more`)
-  return shown.length === 0 ? 'none' : shown.join(', ')
+  const first = names.slice(0, 20).map(shown)
+  if (names.length > first.length) first.push(`${names.length - first.length} more`)
+  return first.length === 0 ? 'none' : first.join(', ')
 }

@@ -313,6 +313,22 @@ describe('sending', () => {
     expect(live.positionOf('orders').offset).toBe(4)
   })
 
+  test('forgets message ids whose answers take too much room, and an answer that takes more than all of it', async () => {
+    const { channels: live } = await started({ limits: { messageIdBytes: 2_000 } })
+    const large = (messageId: string, length: number): unknown =>
+      live.send('orders', order(1, 's'.repeat(length)), undefined, { messageId })
+    const first = large('a', 800)
+    const second = large('b', 800)
+    expect(large('a', 1)).toBe(first)
+    large('c', 800) // lets go of the first
+    expect(large('b', 1)).toBe(second)
+    expect(live.positionOf('orders').offset).toBe(3)
+    expect(large('a', 800)).not.toBe(first)
+    large('d', 3_000)
+    large('d', 1)
+    expect(live.positionOf('orders').offset).toBe(6)
+  })
+
   test('forgets message ids when their time is over', async () => {
     const { channels: live } = await started({ limits: { messageIdMs: 1 } })
     live.send('orders', order(1), undefined, { messageId: 'a' })
@@ -333,6 +349,50 @@ describe('sending', () => {
     expect(live.sendBasket('prices', { A: { value: 4 }, B: { value: 4 } }, options)).toEqual(both)
     expect(live.sendBasket('prices', { B: { value: 5 } }, options).records).toHaveLength(1)
     expect(live.last('prices')).toMatchObject({ A: { value: 2 }, B: { value: 5 } })
+  })
+
+  test('a basket that is sent again answers as the first time, whatever has ticked since', async () => {
+    const { channels: live } = await started()
+    const both = { A: { value: 1 }, B: { value: 2 } }
+    const first = live.sendBasket('prices', both, { messageId: 'a' })
+    expect(first.position).toEqual(live.positionOf('prices'))
+    live.send('prices', { value: 3 }, 'A')
+    expect(live.sendBasket('prices', both, { messageId: 'a' })).toEqual(first)
+  })
+
+  test('of a whole basket with an expected position is refused when any of its keys has moved', async () => {
+    const { channels: live } = await started()
+    for (const [name, key] of [
+      ['prices', 'B'],
+      ['living', 'new'],
+    ] as const) {
+      const before = live.positionOf(name)
+      const send = (): unknown => live.sendBasket(name, { A: { value: 1 } }, { expect: before })
+      live.send(name, { value: 2 }, key as 'B')
+      expect(send).toThrow(
+        expect.objectContaining({
+          code: 'POSITION_MISMATCH',
+          message: expect.stringContaining(`"${name}" is at`),
+        }),
+      )
+      const { position } = live.sendBasket(
+        name,
+        { A: { value: 1 } },
+        { expect: live.positionOf(name) },
+      )
+      expect(position).toEqual({ ...before, offset: 2 })
+    }
+  })
+
+  test('with an expected position of a key that has never ticked, whatever other keys have done', async () => {
+    const { channels: live } = await started()
+    const never = live.positionOf('living', 'k')
+    live.send('living', { value: 1 }, 'other')
+    live.send('living', { value: 2 }, 'k', { expect: never })
+    expect(() => live.send('living', { value: 3 }, 'k', { expect: never })).toThrow(
+      expect.objectContaining({ code: 'POSITION_MISMATCH', key: 'k' }),
+    )
+    expect(live.last('living', 'k')).toMatchObject({ value: 2 })
   })
 
   test('with an expected position is refused when the channel has moved', async () => {
@@ -476,6 +536,22 @@ describe('waiting', () => {
     const next = live.next('orders')
     const sent = live.send('orders', order(2))
     expect(await next).toBe(sent)
+  })
+
+  test('a condition of one who waits that throws ends its wait, and nothing else', async () => {
+    const gateway = await started()
+    const { channels: live } = gateway
+    const other = live.next('orders')
+    const matches = (): boolean => {
+      throw new Error('no such field')
+    }
+    const wait = expect(live.nextTicks('orders', undefined, { matches })).rejects.toThrow(
+      'no such field',
+    )
+    live.send('orders', order(1))
+    await wait
+    expect(await other).toMatchObject({ quantity: 1 })
+    expect(gateway.health.live).toBe(true)
   })
 
   test('for a key gives the next tick of that key, not an old one', async () => {
@@ -848,6 +924,13 @@ describe('subscribing', () => {
     expect(() => live.subscribe('orders', { maxBuffered: 0 })).toThrow(
       expect.objectContaining({ code: 'INVALID_OPTION' }),
     )
+  })
+
+  test('has ended when its signal was aborted before', async () => {
+    const { channels: live } = await started()
+    const ticks = live.subscribe('orders', { signal: AbortSignal.abort() })
+    live.send('orders', order(1))
+    expect(await ticks.next()).toEqual({ done: true, value: undefined })
   })
 
   test('asked several times before anything comes, answers in order', async () => {
