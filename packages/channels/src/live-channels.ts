@@ -5,7 +5,7 @@ import { ChannelsError } from './errors.js'
 import type { LiveChannels, StageAnswer, StageOptions } from './live.js'
 import { setOrigin } from './origin.js'
 import { recordSchemaOf } from './paths.js'
-import { SendingChannels } from './sending-channels.js'
+import { noStage, SendingChannels } from './sending-channels.js'
 import { shown } from './shown.js'
 import type { Staging, StagingEvent } from './staging.js'
 import { structsOf } from './struct.js'
@@ -73,6 +73,14 @@ export class RunningChannels extends SendingChannels {
     return staging.release(ids)
   }
 
+  async stageReleaseElsewhere(
+    name: string,
+    ids: readonly string[] | undefined,
+    ticks: (held: StageAnswer<unknown>) => Promise<ReadonlySet<unknown>>,
+  ): Promise<StageAnswer<unknown>> {
+    return this.#staging(name, ids).releaseElsewhere(ids, ticks)
+  }
+
   stageList(name: string, id?: string): readonly string[] {
     const staging = this.#staging(name)
     checkId(name, 'a staging', id)
@@ -115,13 +123,7 @@ export class RunningChannels extends SendingChannels {
     }
     this.checkReadable()
     const { staging } = channelOf(this.channels, name)
-    if (staging === undefined) {
-      throw new ChannelsError(
-        'NO_STAGE',
-        `"${name}" has no staging: declare it with stage: true, or call setStage`,
-        { channel: name },
-      )
-    }
+    if (staging === undefined) throw noStage(name)
     return staging
   }
 }

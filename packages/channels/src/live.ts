@@ -289,6 +289,25 @@ export interface LiveChannels<C extends AnyChannels> {
     ids?: readonly string[],
     options?: Pick<StageOptions, 'origin'>,
   ): StageAnswer<RecordOf<C, K>>
+  /**
+   * As {@link stageRelease}, but `ticks` has the records tick, and tells which of them have: for modules that have them tick on another
+   * gateway, with {@link releaseAndWait}. Meanwhile the stagings are not there; records that have not ticked are staged again where
+   * they were, all of them when it fails.
+   */
+  stageReleaseElsewhere(
+    name: string,
+    ids: readonly string[] | undefined,
+    ticks: (held: StageAnswer<unknown>) => Promise<ReadonlySet<unknown>>,
+  ): Promise<StageAnswer<unknown>>
+  /**
+   * Has records tick on a staged channel as a release does, of a list channel as one list; fulfilled when cycles have taken them.
+   * @throws ChannelsError `NO_STAGE`, `INVALID_RECORD` (nothing ticks), `OVERLOADED`, `NOT_RUNNING`.
+   */
+  releaseAndWait(
+    name: string,
+    records: readonly unknown[],
+    options?: Pick<StageOptions, 'origin'> & WaitOptions,
+  ): Promise<SendReceipt<unknown>>
   stageList<K extends StageName<C>>(name: K, id?: string): readonly string[]
   stageLookup<K extends StageName<C>>(name: K, id?: string): StageAnswer<RecordOf<C, K>>
   /** Calls `listener` for each change of a staging of the channel, at once. @returns what ends it. */

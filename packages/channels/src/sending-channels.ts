@@ -63,6 +63,24 @@ export class SendingChannels extends ReadingChannels {
     return this.#receipt(flight, name, key)
   }
 
+  async releaseAndWait(
+    name: string,
+    records: readonly unknown[],
+    options: Pick<SendOptions, 'origin'> & WaitOptions = {},
+  ): Promise<SendReceipt<unknown>> {
+    const channel = channelOf(this.channels, name)
+    if (!channel.isStaged) throw noStage(name)
+    checkRecords('releaseAndWait', name, records)
+    const slot = channel.slot(undefined)
+    const cycles = this.#completed(channel, records).map((value) => [{ slot, value }])
+    const { origin } = options
+    const sending = origin === undefined ? {} : { origin }
+    const flight = this.run.sender.send(`release ${name}`, cycles, sending, { mayWait: true })
+    if (!flight.isOver) await this.#landed(flight, name, options)
+    if (flight.error !== undefined) throw flight.error
+    return this.#receipt(flight, name, undefined)
+  }
+
   sendBasket(
     name: string,
     inputs: { readonly [key: string]: unknown },
@@ -249,6 +267,15 @@ function checkRecords(call: string, channel: string, inputs: unknown): void {
   throw badRequest(
     channel,
     `${call} takes a list of records; one is sent to "${channel}" with send`,
+  )
+}
+
+/** The refusal of staging on a channel that has none. */
+export function noStage(channel: string): ChannelsError {
+  return new ChannelsError(
+    'NO_STAGE',
+    `"${channel}" has no staging: declare it with stage: true, or call setStage`,
+    { channel },
   )
 }
 

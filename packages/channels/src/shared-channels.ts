@@ -1,5 +1,13 @@
 import type { AnyChannels, Query } from '@gw/protocol'
-import type { BatchSend, LiveChannels, RecordFilter, SendOptions, SendReceipt } from './live.js'
+import type {
+  BatchSend,
+  LiveChannels,
+  RecordFilter,
+  SendOptions,
+  SendReceipt,
+  StageAnswer,
+  StageOptions,
+} from './live.js'
 
 /**
  * The channels of several gateways as one. A module that spreads channels over gateways has this as its `shared`, and web
@@ -39,4 +47,13 @@ export interface SharedChannels
     sends: readonly BatchSend[],
     options?: Omit<SendOptions, 'expect'>,
   ): Promise<readonly SendReceipt<unknown>[]>
+  /**
+   * Releases stagings of this gateway, each record where its key is owned. Records whose owner is away are staged still.
+   * @throws ChannelsError `OWNER_AWAY`, `BAD_REQUEST` when a list that is released as one has records of several owners.
+   */
+  stageRelease(
+    channel: string,
+    ids?: readonly string[],
+    options?: Pick<StageOptions, 'origin'>,
+  ): Promise<StageAnswer<unknown>>
 }

@@ -43,6 +43,8 @@ interface Record {
 
 interface Area {
   readonly id: string
+  /** They are numbered as they are opened. */
+  readonly number: number
   records: Record[]
 }
 
@@ -56,6 +58,7 @@ export class Staging {
   readonly #limits: StagingLimits
   readonly #effects: StagingEffects
   #records = 0
+  #opened = 0
   #events: StagingEvent[] = []
 
   constructor(channel: string, limits: StagingLimits, effects: StagingEffects) {
@@ -169,6 +172,32 @@ export class Staging {
     return Object.fromEntries(areas.map(({ id, records }) => [id, records]))
   }
 
+  /**
+   * As {@link release}, but `ticks` has the records tick, and tells which of them have. Meanwhile the stagings are not there; records that
+   * have not ticked are staged again where they were, all of them when it fails.
+   */
+  async releaseElsewhere(
+    ids: readonly string[] | undefined,
+    ticks: (held: StageAnswer<unknown>) => Promise<ReadonlySet<unknown>>,
+  ): Promise<StageAnswer<unknown>> {
+    const areas = ids === undefined ? this.#all() : this.#named(ids)
+    const held = areas.map(({ id, records }) => [id, [...records]] as const)
+    for (const { id } of areas) this.#areas.delete(id)
+    let ticked: ReadonlySet<unknown> | undefined
+    try {
+      ticked = await ticks(Object.fromEntries(held))
+    } finally {
+      const kept = areas.filter((area) => !this.#isReleased(area, ticked))
+      const all = [...kept, ...this.#all()].sort((a, b) => a.number - b.number)
+      this.#areas.clear()
+      for (const area of all) this.#areas.set(area.id, area)
+      this.#tell()
+    }
+    return Object.fromEntries(
+      held.map(([id, records]) => [id, records.filter((record) => ticked.has(record))]),
+    )
+  }
+
   /** Does what a node of the graph asks for. */
   request({ action, stagingIds, items = [] }: StagingRequest): void {
     switch (action) {
@@ -197,8 +226,19 @@ export class Staging {
     return lacking.length > 0 ? lacking : [this.#open()]
   }
 
+  /** Takes out of a staging what has ticked. @returns whether that was all. */
+  #isReleased(area: Area, ticked: ReadonlySet<unknown> | undefined): boolean {
+    if (ticked === undefined) return false
+    const released = area.records.filter((record) => ticked.has(record))
+    const isAll = released.length === area.records.length
+    if (isAll || released.length > 0) this.#note(area, 'RELEASED', released)
+    this.#records -= released.length
+    if (!isAll) area.records = area.records.filter((record) => !ticked.has(record))
+    return isAll
+  }
+
   #open(): Area {
-    const area: Area = { id: this.#effects.mint.id(), records: [] }
+    const area: Area = { id: this.#effects.mint.id(), number: this.#opened++, records: [] }
     this.#areas.set(area.id, area)
     this.#note(area, 'CREATED', [])
     return area

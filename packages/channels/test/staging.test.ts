@@ -218,6 +218,64 @@ describe('releasing', () => {
   })
 })
 
+describe('releasing elsewhere', () => {
+  const staged = (): string[] => {
+    live().stageAdd('orders', record('a'))
+    live().stageAdd('orders', record('b'))
+    live().stageAdd('orders', undefined)
+    live().stageAdd('orders', record('c'))
+    return [...live().stageList('orders')]
+  }
+  const idsIn = (answer: object): string[][] =>
+    Object.values(answer).map((records) => (records as Any[]).map(({ id }) => id))
+
+  test('stages what has not ticked where it was; meanwhile it is not there', async () => {
+    const ids = staged()
+    const actions: string[] = []
+    live().watchStage('orders', ({ action, items }) =>
+      actions.push(`${action} ${items.map((item) => (item as Any).id)}`),
+    )
+    const answer = await live().stageReleaseElsewhere('orders', undefined, async (held) => {
+      expect(idsIn(held)).toEqual([['a', 'b'], ['c']])
+      expect(live().stageRelease('orders')).toEqual({})
+      live().stageAdd('orders', record('later'))
+      return new Set(Object.values(held).flat().slice(1))
+    })
+    expect(idsIn(answer)).toEqual([['b'], ['c']])
+    expect(live().stageList('orders')).toEqual([ids[0], expect.any(String)])
+    expect(idsIn(live().stageLookup('orders'))).toEqual([['a'], ['later']])
+    expect(actions.slice(-2)).toEqual(['RELEASED b', 'RELEASED c'])
+    expect(ticks).toEqual([])
+    // There is room for what has gone: 4 of 6 are free.
+    for (const id of ['d', 'e', 'f', 'g']) live().stageAdd('orders', record(id))
+    expect(() => live().stageAdd('orders', record('h'))).toThrow(/holds 2 stagings with 6 records/)
+  })
+
+  test('stages all as it was when it fails', async () => {
+    const ids = staged()
+    const failing = live().stageReleaseElsewhere('orders', [ids[0] as string], () =>
+      Promise.reject(new Error('away')),
+    )
+    await expect(failing).rejects.toThrow('away')
+    expect(live().stageList('orders')).toEqual(ids)
+    expect(idsIn(live().stageLookup('orders'))).toEqual([['a', 'b'], ['c']])
+  })
+
+  test('ticks elsewhere as a release does, of a list channel as one list', async () => {
+    const { records } = await live().releaseAndWait('orders', [record('a'), record('b')])
+    expect(records).toMatchObject([{ id: 'a' }, { id: 'b' }])
+    expect(ticks).toEqual(['a', 'b'])
+    await live().releaseAndWait('lists', [record('c'), record('d')])
+    expect(live().last('lists')).toMatchObject([{ id: 'c' }, { id: 'd' }])
+    await expect(live().releaseAndWait('plain', [record('e')])).rejects.toMatchObject({
+      code: 'NO_STAGE',
+    })
+    await expect(live().releaseAndWait('orders', [record('f', -1)])).rejects.toMatchObject({
+      code: 'INVALID_RECORD',
+    })
+  })
+})
+
 test('tells what happens to stagings, in the graph and outside, in order', async () => {
   const outside: string[] = []
   const stop = live().watchStage('orders', (event) => outside.push(event.action))

@@ -39,6 +39,7 @@ export class ClusterChannels implements SharedChannels {
   readonly sendAllAndWait: SharedSends['sendAllAndWait']
   readonly sendBasket: SharedSends['sendBasket']
   readonly sendBatch: SharedSends['sendBatch']
+  readonly stageRelease: SharedSends['stageRelease']
   readonly #options: ClusterChannelsOptions
   readonly #heard = new Map<string, HeardChannel>()
 
@@ -51,6 +52,7 @@ export class ClusterChannels implements SharedChannels {
     this.sendAllAndWait = sends.sendAllAndWait.bind(sends)
     this.sendBasket = sends.sendBasket.bind(sends)
     this.sendBatch = sends.sendBatch.bind(sends)
+    this.stageRelease = sends.stageRelease.bind(sends)
   }
 
   hear(channel: string): Promise<void> | undefined {

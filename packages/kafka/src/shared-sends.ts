@@ -5,6 +5,8 @@ import {
   type LiveChannels,
   type SendOptions,
   type SendReceipt,
+  type StageAnswer,
+  type StageOptions,
   type WaitOptions,
 } from '@gw/channels'
 import type { AnyChannels, Position } from '@gw/protocol'
@@ -29,6 +31,7 @@ type Call =
       readonly inputs: { readonly [key: string]: unknown }
     }
   | { readonly name: 'sendBatch'; readonly sends: readonly BatchSend[] }
+  | { readonly name: 'release'; readonly channel: string; readonly inputs: readonly unknown[] }
 
 interface SendQuestion {
   readonly partition: number
@@ -152,6 +155,62 @@ export class SharedSends {
     return this.#send(partition, { name: 'sendBatch', sends }, options)
   }
 
+  /**
+   * Releases stagings: each record ticks where its key is owned, of a list channel each staging as one list. What does not tick is
+   * staged still.
+   */
+  async stageRelease(
+    channel: string,
+    ids?: readonly string[],
+    options: Pick<StageOptions, 'origin'> = {},
+  ): Promise<StageAnswer<unknown>> {
+    const { channels } = this.#options
+    if (!this.#hasOwners(channel)) return channels.stageRelease(channel as never, ids, options)
+    let failure: unknown
+    let staged = 0
+    const released = await channels.stageReleaseElsewhere(channel, ids, async (held) => {
+      const ticked = new Set<unknown>()
+      const release = async (partition: number, records: readonly unknown[]): Promise<void> => {
+        await this.#send(partition, { name: 'release', channel, inputs: records }, options)
+        for (const record of records) ticked.add(record)
+      }
+      const parts = await this.#partsOf(channel, Object.values(held))
+      await Promise.all(
+        [...parts].map(async ([partition, lists]) => {
+          try {
+            for (const records of lists) await release(partition, records)
+          } catch (error) {
+            failure = error
+          }
+        }),
+      )
+      staged = Object.values(held).flat().length - ticked.size
+      return ticked
+    })
+    if (failure === undefined) return released
+    if (!(failure instanceof ChannelsError)) throw failure
+    const message = `${failure.message}; ${staged} records of "${channel}" are staged still`
+    throw new ChannelsError(failure.code, message, { channel, cause: failure })
+  }
+
+  /** By partition, what of some stagings is released there, in order, each list at once. */
+  async #partsOf(
+    channel: string,
+    stagings: readonly (readonly unknown[])[],
+  ): Promise<ReadonlyMap<number, (readonly unknown[])[]>> {
+    const isList = this.#options.channels.info.find(({ name }) => name === channel)?.kind === 'list'
+    const parts = new Map<number, (readonly unknown[])[]>()
+    for (const records of isList ? stagings : [stagings.flat()]) {
+      const groups = placesByOwner(await this.#ownersOf(channel, records))
+      if (isList && groups.size > 1) throw severalOwners('a staging of a list channel')
+      for (const [partition, places] of groups) {
+        const mine = places.map((at) => records[at])
+        parts.set(partition, [...(parts.get(partition) ?? []), mine])
+      }
+    }
+    return parts
+  }
+
   /** Takes what is ours. @throws KafkaError `NOT_OWNED`, `FENCED`; ChannelsError as the channels do. */
   take(question: unknown): Promise<Receipts> {
     const asked = question as SendQuestion
@@ -190,6 +249,8 @@ export class SharedSends {
     const { channel, inputs } = call
     if (call.name === 'sendBasket') return [channels.sendBasket(channel, call.inputs, options)]
     const bounded = { ...options, timeoutMs: ENGINE_MS }
+    if (call.name === 'release')
+      return [await channels.releaseAndWait(channel, call.inputs, bounded)]
     return [await channels.sendAllAndWait(channel, inputs as readonly unknown[], call.key, bounded)]
   }
 
@@ -217,12 +278,17 @@ export class SharedSends {
     key: string | undefined,
     { check }: SendOptions,
   ): Promise<number[]> {
-    const { channels, by, partitionOf } = this.#options
-    const attribute = by[channel] as string
-    const records = channels.complete(channel, inputs, key)
+    const records = this.#options.channels.complete(channel, inputs, key)
     for (const record of records) check?.(record, channel, key)
+    return this.#ownersOf(channel, records)
+  }
+
+  /** The partition of each record. @throws ChannelsError `INVALID_RECORD`. */
+  #ownersOf(channel: string, records: readonly unknown[]): Promise<number[]> {
+    const { by, partitionOf } = this.#options
+    const attribute = by[channel] as string
     return Promise.all(
-      records.map((record) => {
+      records.map(async (record) => {
         const owner = attributeOf(record, attribute)
         if (owner !== undefined) return partitionOf(owner)
         throw new ChannelsError(

@@ -21,7 +21,8 @@ const Order = struct('Order', {
 })
 const Quote = struct('Quote', { symbol: z.string(), price: z.number() })
 const channels = defineChannels({
-  orders: channel(Order, { send: true }),
+  orders: channel(Order, { send: true, stage: true }),
+  lots: channel(z.array(Order), { stage: true }),
   doubled: channel(Order, { state: { by: 'symbol' } }),
   quotes: dynamicBasket(Quote, { send: true }),
   notes: channel(z.object({ text: z.string() }), { send: true }),
@@ -37,6 +38,7 @@ const doubling = defineModule(channels, 'doubling', (c) => {
     }),
   )
   c.addSendChannel('notes')
+  c.getChannel('lots')
 })
 
 const auth: Authenticator = {
@@ -71,7 +73,7 @@ async function start(
   const module = cluster<Channels>({
     brokers: [broker],
     groupId,
-    by: { orders: 'symbol', quotes: 'symbol' },
+    by: { orders: 'symbol', lots: 'symbol', quotes: 'symbol' },
     subscribe: { orders: { [topic]: '' } },
     exactlyOnce: true,
     sessionTimeoutMs: 6_000,
@@ -116,9 +118,15 @@ interface Answer {
   readonly position: string
 }
 
-async function ask({ url }: Member, path: string, body?: unknown, who?: string): Promise<Answer> {
+async function ask(
+  { url }: Member,
+  path: string,
+  body?: unknown,
+  who?: string,
+  method: string = body === undefined ? 'GET' : 'POST',
+): Promise<Answer> {
   const response = await fetch(`${url}/api/v1/${path}`, {
-    method: body === undefined ? 'GET' : 'POST',
+    method,
     headers: {
       'Content-Type': 'application/json',
       ...(who === undefined ? {} : { 'x-api-key': who }),
@@ -301,6 +309,46 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     const two = await ask(first, 'send/orders?messageId=m1', once)
     expect(two.body).toEqual(one.body)
     expect(two.position).toBe(one.position)
+  })
+
+  test('releases what is staged at any of them where its key is owned', async () => {
+    const staged = async (channel: string, records: readonly object[]): Promise<string> => {
+      const opened = await ask(third, `stage/${channel}`, undefined, undefined, 'POST')
+      const [id] = Object.keys(opened.body as object)
+      for (const record of records) await ask(third, `stage/${channel}?id=${id}`, record)
+      return id as string
+    }
+    const release = (channel: string, id: string) =>
+      ask(third, `stage/${channel}?id=${id}`, undefined, undefined, 'PATCH')
+    const held = symbols.map((symbol, i) => ({ id: `staged-${i}`, symbol, quantity: 300 + i }))
+    const id = await staged('orders', held)
+    const { status, body } = await release('orders', id)
+    expect({ status, body }).toMatchObject({ status: 200, body: { [id]: held } })
+    expect((await ask(third, `stage/orders?id=${id}`)).body).toEqual([])
+    expect((await release('orders', id)).body).toEqual({})
+    for (const member of members) {
+      const all = await ask(member, 'state/doubled?sort=symbol')
+      expect(all.body).toMatchObject(
+        symbols.map((symbol, i) => ({ symbol, quantity: 2 * (300 + i) })),
+      )
+      // Each is worked on by one gateway, its owner.
+      for (const { symbol } of member.gateway.channels.query('doubled')) {
+        expect(member.module.ownerOf(symbol)?.id).toBe(member.module.id)
+      }
+    }
+    const one = { symbol: 's03', quantity: 1 }
+    const lot = await staged('lots', [one, { ...one, quantity: 2 }])
+    expect((await release('lots', lot)).status).toBe(200)
+    expect(await ask(first, 'last/lots')).toMatchObject({ body: [one, { ...one, quantity: 2 }] })
+    const several = await staged(
+      'lots',
+      symbols.map((symbol) => ({ symbol, quantity: 1 })),
+    )
+    expect(await release('lots', several)).toMatchObject({
+      status: 400,
+      body: { code: 'BAD_REQUEST' },
+    })
+    expect((await ask(third, `stage/lots?id=${several}`)).body).toEqual([several])
   })
 
   test('has the keys of a basket from wherever they are', async () => {
@@ -522,8 +570,23 @@ describe.skipIf(brokers === undefined)('a cluster whose gateways come and go', (
       symbols.map((symbol) => ask(here, 'send/orders', { symbol, quantity: 1 })),
     )
     expect([...new Set(sends.map(({ status }) => status))].sort()).toEqual([200, 503])
+    for (const symbol of symbols) await ask(here, 'stage/orders', { symbol, quantity: 9 })
+    const release = () => ask(here, 'stage/orders', undefined, undefined, 'PATCH')
+    const refused = await release()
+    expect(refused).toMatchObject({ status: 503, body: { code: 'OWNER_AWAY' } })
+    expect(JSON.stringify(refused.body)).toContain('http://127.0.0.1:1')
+    const left = await ask(here, 'stage/orders', undefined, undefined, 'PUT')
+    const leftSymbols = Object.values(left.body as Record<string, { symbol: string }[]>)
+      .flat()
+      .map(({ symbol }) => symbol)
+    expect(leftSymbols).toEqual(
+      symbols.filter((symbol) => here.module.ownerOf(symbol)?.id === away.module.id),
+    )
     await stop(away)
     await settled([here])
     expect(await ask(here, 'state/doubled')).toMatchObject({ status: 200 })
+    expect((await release()).status).toBe(200)
+    const all = await ask(here, 'state/doubled?sort=symbol')
+    expect(all.body).toMatchObject(symbols.map((symbol) => ({ symbol, quantity: 18 })))
   })
 })

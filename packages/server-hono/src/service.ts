@@ -71,7 +71,7 @@ export interface PlainChannels
     name: string,
     ids?: readonly string[],
     options?: Pick<StageOptions, 'origin'>,
-  ): StageAnswer<unknown>
+  ): Soon<StageAnswer<unknown>>
   stageList(name: string, id?: string): readonly string[]
   stageLookup(name: string, id?: string): StageAnswer<unknown>
 }
@@ -113,6 +113,7 @@ const SHARED = [
   'sendAllAndWait',
   'sendBasket',
   'sendBatch',
+  'stageRelease',
 ] as const satisfies readonly (keyof SharedChannels)[]
 
 /** What is served under which name. */

@@ -46,12 +46,12 @@ export function serveStage(app: Hono<GatewayEnv>, service: Service): void {
         const id = record === undefined ? undefined : recordIdOf(record)
         return answer(c, access.channelsFor(identity).stageRemove(info.name, id, idsOf(c)))
       },
-      PATCH: (c, info, identity) => {
+      PATCH: async (c, info, identity) => {
         mayStage(identity, info)
         requireScope(identity, 'send', info.name)
         const ids = idsOf(c)
         const channels = access.channelsFor(identity)
-        return answer(c, channels.stageRelease(info.name, ids, { origin: identity.name }))
+        return answer(c, await channels.stageRelease(info.name, ids, { origin: identity.name }))
       },
       GET: (c, info, identity) => {
         requireScope(identity, 'read', info.name)

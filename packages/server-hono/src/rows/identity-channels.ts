@@ -152,13 +152,13 @@ export class FilteredChannels implements IdentityChannels {
     return this.#visible(name, answer)
   }
 
-  stageRelease(
+  async stageRelease(
     name: string,
     ids?: readonly string[],
     options?: Pick<StageOptions, 'origin'>,
-  ): StageAnswer<unknown> {
+  ): Promise<StageAnswer<unknown>> {
     this.#requireAll('send', name, ids)
-    const answer = this.#channels.stageRelease(name, ids, options)
+    const answer = await this.#channels.stageRelease(name, ids, options)
     this.#done('release', name, undefined, Object.values(answer).flat())
     return this.#visible(name, answer)
   }
