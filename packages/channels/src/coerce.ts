@@ -53,6 +53,51 @@ function coercionOf(
   }
 }
 
+/** What has nothing inside. */
+const LEAVES: ReadonlySet<string> = new Set([
+  'any',
+  'bigint',
+  'boolean',
+  'custom',
+  'date',
+  'enum',
+  'literal',
+  'null',
+  'number',
+  'string',
+  'template_literal',
+  'undefined',
+  'unknown',
+])
+
+/**
+ * Whether what a schema takes without coercion, it takes the same with it. Not so where coercion comes before a choice: of a
+ * union between structs, of `catch` between the input and its replacement, of zod's own `coerce`. Ends only for a schema
+ * that does not contain itself.
+ */
+export function isDecided(schema: z.core.$ZodType): boolean {
+  const { def } = schema._zod as { def: z.core.$ZodTypes['_zod']['def'] }
+  if (LEAVES.has(def.type)) return !('coerce' in def && def.coerce === true)
+  switch (def.type) {
+    case 'optional':
+    case 'nullable':
+    case 'default':
+    case 'nonoptional':
+    case 'readonly':
+      return isDecided(def.innerType)
+    case 'array':
+      return isDecided(def.element)
+    case 'record':
+      return isDecided(def.keyType) && isDecided(def.valueType)
+    case 'object':
+      return Object.values(def.shape).every(isDecided)
+    case 'union':
+      return def.options.every((option) => LEAVES.has(option._zod.def.type) && isDecided(option))
+    default:
+      return false
+  }
+}
+
 /** Of objects; one that contains itself meets its own, which is still being made. */
 const objectCoercions = new WeakMap<z.core.$ZodType, { coercion: Coercion | undefined | null }>()
 

@@ -56,6 +56,14 @@ export function isoText(time: Timestamp): string {
   return lastText
 }
 
+const ISO_TEXT =
+  /^\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$/
+
+/** Whether a text is, of itself, a time as structs carry it. Leap days are not known: of them it says no. */
+export function isIsoText(text: string): boolean {
+  return ISO_TEXT.test(text)
+}
+
 const mints = new WeakMap<Graph, Mint>()
 
 /** Says which mint the nodes of a graph use. */

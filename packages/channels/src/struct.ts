@@ -1,8 +1,9 @@
 import { type NodeContext, timestampOf } from '@gw/core'
 import { z } from 'zod'
 import { type Coercion, fieldCoercion, isPlain } from './coerce.js'
+import { type CompleteReader, completeReaderOf } from './complete-reader.js'
 import { ChannelsError } from './errors.js'
-import { isoText, mintFor, presentMint } from './mint.js'
+import { isIsoText, isoText, mintFor, presentMint } from './mint.js'
 
 /** The two fields that every struct has, first in its records. */
 export interface StructFields {
@@ -134,8 +135,17 @@ const StructSchema: z.core.$constructor<AnyStruct, StructDef> = z.core.$construc
   z.ZodObject.init(schema as never, def as never)
   const { parse } = schema._zod
   let coercion: Coercion | undefined | null = null
+  let read: CompleteReader | undefined
   schema._zod.parse = (payload, context) => {
     if (context.direction !== 'backward' && isPlain(payload.value)) {
+      if (context.jitless !== true && context.async !== true && context.skipChecks !== true) {
+        read ??= completeReaderOf(schema._zod.def, isTimestampSchema)
+        const record = read(payload.value)
+        if (record !== undefined) {
+          payload.value = record
+          return payload
+        }
+      }
       if (coercion === null) coercion = fieldCoercion(schema._zod.def.shape, isStruct)
       const own = coerceOwn(payload.value)
       payload.value = coercion === undefined ? own : coercion(own)
@@ -204,6 +214,7 @@ function structFields(): StructFields {
     .min(1)
     .default(() => presentMint().id())
   const text = z.string().check((payload) => {
+    if (isIsoText(payload.value)) return
     try {
       payload.value = isoText(timestampOf(payload.value))
     } catch {

@@ -1,4 +1,5 @@
 import { Graph, graphOutput, isoOf, node, seconds, simulate, timer } from '@gw/core'
+import fc from 'fast-check'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import { isStruct, struct } from '../src/index.js'
@@ -71,6 +72,87 @@ describe('a record', () => {
     expect(
       Order.safeParse({ symbol: 'A', quantity: 1, colour: 'red' }).error?.issues,
     ).toMatchObject([{ code: 'unrecognized_keys', keys: ['colour'] }])
+  })
+})
+
+describe('a complete record', () => {
+  const Leg = struct('Leg', { price: z.number(), side: z.enum(['buy', 'sell']) })
+  const Named = struct('Named', { price: z.string() })
+  const structs = {
+    plain: Order,
+    refined: Order.refine(({ quantity, price }) => quantity > (price ?? 0)),
+    partial: Order.partial(),
+    identified: Order.safeExtend({ id: z.uuid() }),
+    nested: struct('Nested', { leg: Leg, legs: z.array(Leg).max(2) }),
+    chosen: struct('Chosen', { of: z.union([Leg, Named]), text: z.union([z.string(), z.null()]) }),
+    caught: struct('Caught', { price: z.number().catch(0), open: z.boolean() }),
+    coerced: struct('Coerced', { open: z.coerce.boolean(), at: z.date().optional() }),
+    mapped: struct('Mapped', { prices: z.record(z.string(), z.number()), any: z.unknown() }),
+  }
+  const id = fc.constantFrom<unknown>('7', '', 7, '018f3d0e-7b5c-7c9a-8b1e-3f6a5d4c2b1a')
+  const timestamp = fc.constantFrom<unknown>(
+    '2024-01-01T12:00:00.000000Z',
+    '2024-02-29T12:00:00.000000Z',
+    '2023-02-29T12:00:00.000000Z',
+    '2024-04-31T12:00:00.000000Z',
+    '2024-01-01T12:00:00Z',
+    '2024-01-01T24:00:00.000000Z',
+    'noon',
+  )
+  const leg = fc.record({
+    id,
+    timestamp,
+    price: fc.constantFrom<unknown>(1, '1', 'x'),
+    side: fc.constantFrom('buy', 'sell', 'none'),
+  })
+  const input = fc.record(
+    {
+      id,
+      timestamp,
+      symbol: fc.constantFrom<unknown>('A', 1),
+      quantity: fc.constantFrom<unknown>(1, 2, 0, 1.5, '3'),
+      price: fc.constantFrom<unknown>(1, null, '1', 'x', Number.NaN),
+      note: fc.constantFrom<unknown>('n', undefined),
+      tags: fc.constantFrom<unknown>([], ['a'], [1], 'a'),
+      leg,
+      legs: fc.array(leg, { maxLength: 3 }),
+      of: fc.oneof(
+        leg,
+        fc.constant({ id: '1', timestamp: '2024-01-01T12:00:00.000000Z', price: '12' }),
+      ),
+      text: fc.constantFrom<unknown>('t', null, 1),
+      open: fc.constantFrom<unknown>(true, 'false', 1, 'no'),
+      at: fc.constantFrom<unknown>(new Date(0), '2024-01-01'),
+      prices: fc.constantFrom<unknown>({}, { a: 1 }, { a: '1' }, { a: 'x' }),
+      any: fc.constantFrom<unknown>(1, { a: '1' }),
+    },
+    { requiredKeys: [] },
+  )
+
+  test('reads as zod reads it, field by field', () => {
+    const names = fc.constantFrom(...Object.keys(structs))
+    fc.assert(
+      fc.property(names, input, fc.boolean(), (name, all, isStrict) => {
+        const schema = structs[name as keyof typeof structs] as unknown as z.ZodObject
+        const given = Object.entries(all).filter(([key]) => !isStrict || key in schema.shape)
+        const once = {
+          id: '1',
+          timestamp: '2024-01-01T12:00:00.000000Z',
+          ...Object.fromEntries(given),
+        }
+        const read = schema.safeParse(once)
+        const expected = schema.safeParse(once, { jitless: true })
+        expect(read.error?.issues).toEqual(expected.error?.issues)
+        expect(Object.entries(read.data ?? {})).toEqual(Object.entries(expected.data ?? {}))
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test('is a new object, as any other that is read', () => {
+    const given = Order.parse({ symbol: 'A', quantity: 1 })
+    expect(Order.parse(given)).toEqual(given)
+    expect(Order.parse(given)).not.toBe(given)
   })
 })
 

@@ -156,6 +156,8 @@ class RealtimeRun implements Run {
       } else {
         return this.#wakeAt(Math.min(next, engine.end))
       }
+      // After a lone push, as most are, the clocks need not be read to see that nothing is left.
+      if (this.#hasNothingLeft) return this.#wakeAt(END_OF_TIME)
       if (performance.now() > deadline) {
         if (engine.hasPushed && !pushServed && !engine.stopRequested) {
           engine.runPushCycle(
@@ -166,6 +168,18 @@ class RealtimeRun implements Run {
         return
       }
     }
+  }
+
+  /** Whether there is nothing to run now, nor later unless something is pushed. */
+  get #hasNothingLeft(): boolean {
+    const { agenda, end, failure, hasPushed, stopRequested } = this.#engine
+    return (
+      !hasPushed &&
+      agenda.nextTime === Number.POSITIVE_INFINITY &&
+      end >= END_OF_TIME &&
+      !stopRequested &&
+      failure === undefined
+    )
   }
 
   #wakeAt(time: Timestamp): void {
