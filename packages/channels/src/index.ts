@@ -66,7 +66,7 @@ export { originOf } from './origin.js'
 export { planQuery, type QueryLimits, type QueryPlan } from './query.js'
 export type { SharedChannels } from './shared-channels.js'
 export type { StagingAction, StagingEvent, StagingRequest } from './staging.js'
-export type { StateView } from './state.js'
+export type { StateChange, StateRecord, StateView } from './state.js'
 export {
   isStruct,
   type MakeInput,

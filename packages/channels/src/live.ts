@@ -25,6 +25,7 @@ import type { DeadLetters } from './dead-letters.js'
 import type { GatewayDescription } from './description.js'
 import type { Module } from './module.js'
 import type { StagingEvent } from './staging.js'
+import type { StateChange } from './state.js'
 
 /** What `last` and `next` answer: of a whole basket, the records by key. */
 export type AnswerOf<C extends AnyChannels, K extends keyof C> = TypesOf<
@@ -131,9 +132,11 @@ export interface StateInfo {
   readonly name: string
   readonly channel: string
   readonly by: readonly string[]
-  /** Records kept of each key, of all keys, and the one key of a basket that is kept: as the contract says. */
+  /** Records kept of each key, where that is not one. */
   readonly keep?: number | 'all'
-  readonly maxRecords?: number
+  /** Records kept in all. */
+  readonly maxRecords: number
+  /** The one key of a basket that is kept. */
   readonly key?: string
 }
 
@@ -216,6 +219,13 @@ export interface LiveChannels<C extends AnyChannels> {
   restoreState(state: string, records: Iterable<unknown>, basketKey?: string): void
   /** Takes all records of some keys out of a state; a key is the values of `by`. @throws ChannelsError `NO_STATE`. */
   forgetState(state: string, keys: Iterable<readonly unknown[]>): void
+  /** A text that is another after each {@link restoreState} and {@link forgetState}, and in each run. @throws ChannelsError `NO_STATE`. */
+  stateRevision(state: string): string
+  /**
+   * Calls `listener`, which must not throw, for each change of a state, within the cycle that makes it.
+   * @returns what ends it. @throws ChannelsError `NO_STATE`.
+   */
+  watchState(state: string, listener: (change: StateChange) => void): () => void
 
   /**
    * Validates, completes and sends a record; an idle engine has run its cycle when this returns.

@@ -24,7 +24,7 @@ import type { Mint } from './mint.js'
 import { recordSchemaOf } from './paths.js'
 import { endedError, type Sender } from './sender.js'
 import { shown } from './shown.js'
-import type { StateStore } from './state.js'
+import { MAX_RECORDS, type StateChange, type StateStore } from './state.js'
 import { structsOf } from './struct.js'
 import { TickSubscription } from './subscription.js'
 import type { Tick } from './tick.js'
@@ -68,12 +68,12 @@ export class ReadingChannels {
   get states(): readonly StateInfo[] {
     return [...this.run.wiring.states.values()]
       .filter(({ channel }) => channel.isProvided)
-      .map(({ name, channel, options: { by, keep, maxRecords, key } }) => ({
+      .map(({ name, channel, options: { by, keep, maxRecords = MAX_RECORDS, key } }) => ({
         name,
         channel: channel.name,
         by: pathsOf(by),
         ...(keep === undefined ? {} : { keep }),
-        ...(maxRecords === undefined ? {} : { maxRecords }),
+        maxRecords,
         ...(key === undefined ? {} : { key }),
       }))
   }
@@ -147,16 +147,24 @@ export class ReadingChannels {
   restoreState(name: string, records: Iterable<unknown>, basketKey?: string): void {
     const { store } = this.#state(name)
     checkIterable('the records of restoreState', records, name)
-    for (const record of records) store.add(record, basketKey)
+    store.restore(records, basketKey)
   }
 
   forgetState(name: string, keys: Iterable<readonly unknown[]>): void {
     const { store } = this.#state(name)
     checkIterable('the keys of forgetState', keys, name)
-    for (const key of keys) {
-      checkIterable('a key of forgetState', key, name)
-      store.remove(...key)
-    }
+    const all = [...keys]
+    for (const key of all) checkIterable('a key of forgetState', key, name)
+    store.forget(all)
+  }
+
+  stateRevision(name: string): string {
+    const { store, channel } = this.#state(name)
+    return `${channel.log?.epoch}.${store.revision}`
+  }
+
+  watchState(name: string, listener: (change: StateChange) => void): () => void {
+    return this.#state(name).store.listen(listener)
   }
 
   lookup(id: string, name?: string, isVisible?: RecordFilter): unknown {

@@ -35,6 +35,8 @@ export interface SharedChannels
   /** Records of a state, sorted, cut and projected as if one gateway had them all. */
   query(state: string, query?: Query, isVisible?: RecordFilter): Promise<readonly unknown[]>
   count(state: string, query?: Query, isVisible?: RecordFilter): Promise<number>
+  /** As of {@link LiveChannels}, of all gateways: another after records have moved from one to another. */
+  stateRevision(state: string): Promise<string>
   lookup(id: string, channel?: string, isVisible?: RecordFilter): Promise<unknown>
   /** Sends each record to the gateway that owns its key; only those of one owner are taken together. */
   sendBasket(

@@ -32,6 +32,24 @@ export interface StateView<T> extends Iterable<T> {
 /** Whether somebody may see a record; the key is that of the basket that it ticked on. */
 type Visibility = (record: unknown, basketKey: string | undefined) => boolean
 
+/** Records that a state keeps where its contract does not say. */
+export const MAX_RECORDS = 1_000_000
+
+/** A record of a state; of a basket, with the key on which it ticked, where that is known. */
+export interface StateRecord {
+  readonly record: unknown
+  readonly key: string | undefined
+}
+
+/** A record that ticked and came into a state; none where records were put in or taken out otherwise. */
+export interface StateChange {
+  readonly came: StateRecord | undefined
+  /** What it took the place of: a record of its key. */
+  readonly replaced?: StateRecord | undefined
+  /** What went out since more were there than are kept in all. */
+  readonly evicted?: StateRecord | undefined
+}
+
 /** Where the records of one key are: at one place, or, where more than one is kept, at several, oldest first. */
 type Places = number | Fifo
 
@@ -60,6 +78,11 @@ export class StateStore<T> implements StateView<T> {
   #indexList: readonly AttributeIndex[] = []
   #size = 0
   #evicted = 0
+  #revision = 0
+  readonly #listeners = new Set<(change: StateChange) => void>()
+  /** What went out when the last record came, while somebody listens. */
+  #replaced: StateRecord | undefined
+  #evictedRecord: StateRecord | undefined
 
   constructor(options: StateOptions, schema: z.core.$ZodType, limits?: QueryLimits) {
     this.#schema = schema
@@ -68,7 +91,7 @@ export class StateStore<T> implements StateView<T> {
     this.#readers = this.#by.map(readerOf)
     this.#keys = new KeyTree(this.#readers)
     this.#keyOrder = new KeyOrder(this.#readers, (places) => this.#newestAt(places))
-    const { keep = 1, maxRecords = 1_000_000 } = options
+    const { keep = 1, maxRecords = MAX_RECORDS } = options
     this.#keep = keep === 'all' ? Number.POSITIVE_INFINITY : keep
     this.#maxRecords = maxRecords
     for (const path of pathsOf(options.index)) this.#addIndex(path)
@@ -83,14 +106,58 @@ export class StateStore<T> implements StateView<T> {
     return this.#evicted
   }
 
+  /** Times that records were put in or taken out otherwise than by {@link add}. */
+  get revision(): number {
+    return this.#revision
+  }
+
   /** Takes a record in; of a basket, with the key on which it ticked. */
   add(record: T, basketKey?: string): void {
+    if (this.#listeners.size === 0) return this.#add(record, basketKey)
+    this.#replaced = this.#evictedRecord = undefined
+    this.#add(record, basketKey)
+    const [replaced, evicted] = [this.#replaced, this.#evictedRecord]
+    this.#tell({ came: { record, key: basketKey }, replaced, evicted })
+  }
+
+  /** Puts records in that did not tick. */
+  restore(records: Iterable<T>, basketKey?: string): void {
+    for (const record of records) this.#add(record, basketKey)
+    this.#revised()
+  }
+
+  /** Takes out all records of some keys. */
+  forget(keys: Iterable<readonly unknown[]>): void {
+    for (const key of keys) this.remove(...key)
+    this.#revised()
+  }
+
+  /** Calls `listener`, which must not throw, for changes from now on. @returns what ends it. */
+  listen(listener: (change: StateChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #add(record: T, basketKey: string | undefined): void {
     const place = this.#take(record)
-    if (basketKey !== undefined) {
-      this.#basketKeys ??= []
-      this.#basketKeys[place] = basketKey
-    }
+    if (basketKey !== undefined) this.#basketKeys ??= []
+    if (this.#basketKeys !== undefined) this.#basketKeys[place] = basketKey
     if (this.#size > this.#maxRecords) this.#evict()
+  }
+
+  #revised(): void {
+    this.#revision++
+    this.#tell({ came: undefined })
+  }
+
+  #tell(change: StateChange): void {
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  /** What is at a place, for those who listen. */
+  #leaving(place: number): StateRecord | undefined {
+    if (this.#listeners.size === 0) return undefined
+    return { record: this.#records[place], key: this.#basketKeys?.[place] }
   }
 
   [Symbol.iterator](): Iterator<T> {
@@ -168,6 +235,7 @@ export class StateStore<T> implements StateView<T> {
   }
 
   #replace(place: number, record: T): number {
+    this.#replaced = this.#leaving(place)
     this.#records[place] = record
     this.#arrivals.moveToEnd(place)
     for (const index of this.#indexList) index.replace(place, record)
@@ -178,6 +246,7 @@ export class StateStore<T> implements StateView<T> {
   #evict(): void {
     const place = this.#arrivals.oldest
     const record = this.#records[place]
+    this.#evictedRecord = this.#leaving(place)
     const places = this.#keys.find(record) as Places
     // Of a key, too, the first one is the one that came first.
     if (typeof places !== 'number') places.shift()

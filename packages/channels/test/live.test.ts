@@ -138,7 +138,9 @@ describe('reading', () => {
     expect(info.living).toMatchObject({ dynamic: true, keys: [] })
     live.send('living', { value: 1 }, 'x')
     expect(live.info.find(({ name }) => name === 'living')?.keys).toEqual(['x'])
-    expect(live.states).toEqual([{ name: 'orders', channel: 'orders', by: ['symbol'] }])
+    expect(live.states).toEqual([
+      { name: 'orders', channel: 'orders', by: ['symbol'], maxRecords: 1_000_000 },
+    ])
   })
 })
 

@@ -32,6 +32,8 @@ interface UntypedWatchOptions extends CallOptions {
   readonly where?: object
   readonly select?: readonly string[]
   readonly mode?: DeliveryMode
+  /** Brings the events of a state, too; `true` is that of the channel. Not part of the client's types: used by `liveState`. */
+  readonly state?: string | true
   readonly onError?: (error: GatewayClientError) => void
 }
 
@@ -106,7 +108,7 @@ export function channelClient(
 
   const begin = (
     key: string | undefined,
-    { from, where, select, mode }: UntypedWatchOptions,
+    { from, where, select, mode, state }: UntypedWatchOptions,
   ): Begin => {
     const spec = {
       channel: name,
@@ -115,6 +117,7 @@ export function channelClient(
       select: someOf(select),
       mode,
       from,
+      state: state === true ? name : state,
     }
     const check = spec.select === undefined ? validate : undefined
     return (sink) => session.subscribe(spec, check?.sink(name, mode, sink) ?? sink)

@@ -39,6 +39,12 @@ export interface RemovedEvent<Key extends string = string> {
   readonly key: Key
 }
 
+/** The state of which a reader keeps a copy has this version: a copy of another has to be made anew. Not part of the client's types. */
+export interface StateEvent {
+  readonly type: 'state'
+  readonly version: string
+}
+
 /** What a subscription brings. */
 export type SubscriptionEvent<T = unknown, Key extends string = string> =
   | DataEvent<T, Key>

@@ -3,7 +3,7 @@ import { backoffMs } from './backoff.js'
 import type { UntypedChannelClient } from './channel-client.js'
 import type { Typed } from './channel-types.js'
 import { GatewayClientError } from './errors.js'
-import type { SubscriptionEvent } from './events.js'
+import type { StateEvent, SubscriptionEvent } from './events.js'
 import { type LiveStore, liveStore, type StoreFiller } from './live-store.js'
 import type { ElementOf, PathOf } from './projection.js'
 import { isPassing } from './rest.js'
@@ -65,9 +65,15 @@ function fillState(
   /** Ticks that came while the state is loaded; `undefined` when it is there. */
   let waiting: WaitingTick[] | undefined = first
 
+  /** Version of the state, where the server tells it. */
+  let version: string | undefined
+  /** What is loaded may be of an earlier version. */
+  let isOld = false
+
   /** Loads the state, and then takes in the ticks that `own` has gathered meanwhile. */
   const load = async (own: WaitingTick[]): Promise<void> => {
     waiting = own
+    isOld = false
     for (let failures = 0; waiting === own; failures++) {
       try {
         const { signal } = ended
@@ -81,6 +87,7 @@ function fillState(
         waiting = undefined
         filler.changed()
         filler.setStatus('live')
+        if (isOld) reload()
       } catch (error) {
         if (waiting !== own || ended.signal.aborted) return
         if (!(error instanceof GatewayClientError) || !isPassing(error)) return fail(error)
@@ -92,10 +99,19 @@ function fillState(
     close()
     filler.fail(error as GatewayClientError)
   }
-  const onEvent = (event: SubscriptionEvent): void => {
+  const reload = (): void => {
+    filler.setStatus('stale')
+    void load([])
+  }
+  const onEvent = (event: SubscriptionEvent | StateEvent): void => {
     if (event.type === 'gap') {
-      filler.setStatus('stale')
-      void load([])
+      reload()
+    } else if (event.type === 'state') {
+      const isOther = version !== undefined && version !== event.version
+      version = event.version
+      // What is being loaded is shown first, so that one change after the other does not keep it from coming.
+      if (isOther && waiting === undefined) reload()
+      else isOld ||= isOther
     } else if (event.type === 'data') {
       if (waiting === undefined) {
         records.put(event.value, event.key)
@@ -107,7 +123,7 @@ function fillState(
       }
     }
   }
-  const watch = channel.watch(onEvent, { onError: fail })
+  const watch = channel.watch(onEvent, { state: state ?? true, onError: fail })
   const close = (): void => {
     waiting = undefined
     ended.abort()

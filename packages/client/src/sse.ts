@@ -194,12 +194,13 @@ class EventStreamSocket implements WebSocketLike {
   }
 }
 
-function parametersOf({ from, where, select, mode }: SubscribeMessage): URLSearchParams {
+function parametersOf({ from, where, select, mode, state }: SubscribeMessage): URLSearchParams {
   const parameters = new URLSearchParams()
   if (from !== undefined) parameters.set('from', fromText(from))
   if (where !== undefined) parameters.set('where', JSON.stringify(where))
   if (select !== undefined) parameters.set('select', select.join())
   if (mode !== undefined) parameters.set('mode', mode)
+  if (state !== undefined) parameters.set('state', state)
   return parameters
 }
 

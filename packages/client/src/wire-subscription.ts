@@ -9,6 +9,7 @@ import type {
   ProgressMessage,
   RemovedMessage,
   SnapshotEndMessage,
+  StateMessage,
   SubscribeMessage,
 } from '@gw/protocol'
 import type { GatewayClientError } from './errors.js'
@@ -22,6 +23,8 @@ export interface SubscriptionSpec {
   readonly select?: readonly string[] | undefined
   readonly mode?: DeliveryMode | undefined
   readonly from?: From | undefined
+  /** The state that the reader keeps a copy of. */
+  readonly state?: string | undefined
 }
 
 /** Who reads a subscription. */
@@ -38,6 +41,7 @@ export type SubscriptionMessage =
   | SnapshotEndMessage
   | GapMessage
   | RemovedMessage
+  | StateMessage
   | ProgressMessage
 
 /**
@@ -70,21 +74,10 @@ export class WireSubscription {
 
   /** What to say on a new connection. */
   message(): SubscribeMessage {
-    const from = this.#position ?? this.spec.from
-    const { channel, key, where, select, mode } = this.spec
-    const { id } = this
+    const { id, spec } = this
+    const from = this.#position ?? spec.from
     // JSON leaves out what is undefined.
-    return {
-      action: 'subscribe',
-      id,
-      channel,
-      key,
-      from,
-      where,
-      select,
-      mode,
-      positions: true,
-    } as SubscribeMessage
+    return { action: 'subscribe', ...spec, id, from, positions: true } as SubscribeMessage
   }
 
   onAcknowledged(acknowledgement: Acknowledgement): void {
@@ -111,7 +104,9 @@ export class WireSubscription {
 
   onMessage(message: SubscriptionMessage): void {
     if ('data' in message) this.#onData(message)
-    else if ('progress' in message) this.#advance(message.progress)
+    else if ('stateVersion' in message) {
+      this.#emit({ type: 'state', version: message.stateVersion } as never)
+    } else if ('progress' in message) this.#advance(message.progress)
     else if ('gap' in message) {
       const { from, to, reason } = message.gap
       // What is missing is not asked for again.

@@ -35,6 +35,7 @@ export interface ClusterChannelsOptions {
 export class ClusterChannels implements SharedChannels {
   readonly query: SharedQueries['query']
   readonly count: SharedQueries['count']
+  readonly stateRevision: SharedQueries['stateRevision']
   readonly lookup: SharedQueries['lookup']
   readonly sendAllAndWait: SharedSends['sendAllAndWait']
   readonly sendBasket: SharedSends['sendBasket']
@@ -48,6 +49,7 @@ export class ClusterChannels implements SharedChannels {
     const { queries, sends } = options
     this.query = queries.query.bind(queries)
     this.count = queries.count.bind(queries)
+    this.stateRevision = queries.stateRevision.bind(queries)
     this.lookup = queries.lookup.bind(queries)
     this.sendAllAndWait = sends.sendAllAndWait.bind(sends)
     this.sendBasket = sends.sendBasket.bind(sends)

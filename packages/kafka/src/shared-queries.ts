@@ -32,11 +32,14 @@ export class SharedQueries {
   }
 
   /** What this gateway answers to another that asks. */
-  readonly answers: Readonly<Record<'query' | 'count' | 'lookup', (question: never) => unknown>> = {
+  readonly answers: Readonly<
+    Record<'query' | 'count' | 'stateRevision' | 'lookup', (question: never) => unknown>
+  > = {
     query: ({ state, query, withKeys }: { state: string; query: Query; withKeys: boolean }) =>
       this.#recordsHere(state, query, withKeys),
     count: ({ state, query }: { state: string; query: Query }) =>
       this.#options.channels.count(state as never, query),
+    stateRevision: ({ state }: { state: string }) => this.#options.channels.stateRevision(state),
     lookup: ({ id, channel }: { id: string; channel?: string }) => this.#foundHere(id, channel),
   }
 
@@ -75,6 +78,16 @@ export class SharedQueries {
       channels.count(state as never, asked),
     )
     return parts.reduce((sum, { answer }) => sum + answer, 0)
+  }
+
+  async stateRevision(state: string): Promise<string> {
+    const { channels, calls } = this.#options
+    if (this.#sharedState(state) === undefined) return channels.stateRevision(state)
+    const parts = await calls.everywhere('stateRevision', { state }, () =>
+      channels.stateRevision(state),
+    )
+    const texts = parts.map(({ id, answer }) => `${id} ${answer}`)
+    return texts.sort().join()
   }
 
   /** The newest record of an id, by its time where it has one. */

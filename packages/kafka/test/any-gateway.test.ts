@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { channel, defineChannels, defineModule, dynamicBasket, Gateway, struct } from '@gw/channels'
 import { createClient } from '@gw/client'
+import { liveState } from '@gw/client/live-state'
 import { node } from '@gw/core'
 import { type ClusterModule, type ClusterOptions, cluster } from '@gw/kafka'
 import type { Authenticator, AuthFilter } from '@gw/protocol'
@@ -519,6 +520,9 @@ describe.skipIf(brokers === undefined)('a cluster whose gateways come and go', (
     const [first, second, third] = members as [Member, Member, Member]
     const client = clientOf(third)
     const heard = new Set<number>()
+    const copy = liveState(client.doubled)
+    await copy.ready
+    const before = await third.module.shared?.stateRevision('doubled')
     const subscription = client.doubled.subscribe()
     void (async () => {
       for await (const { quantity } of subscription) heard.add(quantity)
@@ -544,6 +548,11 @@ describe.skipIf(brokers === undefined)('a cluster whose gateways come and go', (
     await expect
       .poll(() => sent.filter((quantity) => !heard.has(quantity)), { timeout: 20_000 })
       .toEqual([])
+    // What moved was put in without a tick, so copies are made anew.
+    expect(await third.module.shared?.stateRevision('doubled')).not.toBe(before)
+    const kept = await client.doubled.query()
+    await expect.poll(() => copy.getSnapshot(), { timeout: 20_000 }).toEqual(kept)
+    copy.close()
     client.$close()
   })
 

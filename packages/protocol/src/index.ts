@@ -60,6 +60,7 @@ export type {
   SendMessage,
   ServerMessage,
   SnapshotEndMessage,
+  StateMessage,
   SubscribeMessage,
   UnsubscribeMessage,
 } from './messages.js'

@@ -25,6 +25,8 @@ export interface SubscribeMessage {
   readonly select?: readonly string[]
   readonly mode?: DeliveryMode
   readonly positions?: boolean
+  /** Name of a state of the channel, of which the reader keeps a copy: {@link StateMessage}s tell when that is not enough. */
+  readonly state?: string
 }
 
 export interface UnsubscribeMessage {
@@ -64,6 +66,7 @@ export type ServerMessage =
   | SnapshotEndMessage
   | GapMessage
   | RemovedMessage
+  | StateMessage
   | ProgressMessage
 
 export interface Acknowledgement {
@@ -129,6 +132,16 @@ export interface RemovedMessage {
   readonly channel: string
   readonly key: string
   readonly removed: true
+}
+
+/**
+ * First, and again whenever the state that was named has changed otherwise than the ticks tell: records were put in or taken out
+ * without a tick, or some may be seen no more. A copy of another version is to be made anew.
+ */
+export interface StateMessage {
+  readonly sub: MessageId
+  readonly channel: string
+  readonly stateVersion: string
 }
 
 export interface ProgressMessage {

@@ -38,7 +38,7 @@ export const STATE_HEADER = {
   BY: 'X-Gateway-State-By',
   /** Records that are kept of each key, where that is not one: a number, or `all`. */
   KEEP: 'X-Gateway-State-Keep',
-  /** Records that are kept in all, where the contract says so: the one that came first goes out. */
+  /** Records that are kept in all: the one that came first goes out. */
   MAX_RECORDS: 'X-Gateway-State-Max-Records',
   /** Of a basket: the one key whose ticks are kept, where there is one; as in a URL. */
   KEY: 'X-Gateway-State-Key',

@@ -32,7 +32,10 @@ export interface Limits {
   readonly nextTimeoutMs: number
   /** Between two pings to a WebSocket; one that has not answered by the next is cut off. @defaultValue 25_000 */
   readonly pingIntervalMs: number
-  /** Between two `progress` messages of a subscription that had nothing else. @defaultValue 5_000 */
+  /**
+   * Between two `progress` messages of a subscription that had nothing else, and between two looks whether the rule of rows hides
+   * or shows more of a copied state than before. @defaultValue 5_000
+   */
   readonly progressIntervalMs: number
   /** How long a reader may take nothing at all before it is cut off. @defaultValue 30_000 */
   readonly stallTimeoutMs: number

@@ -41,6 +41,7 @@ export interface PlainChannels
     | 'nextTicks'
     | 'sendAllAndWait'
     | 'watch'
+    | 'watchState'
   > {
   /** Awaited before ticks are read or watched that may happen elsewhere; absent where one gateway has the channels. */
   readonly hear?: SharedChannels['hear']
@@ -54,6 +55,7 @@ export interface PlainChannels
     options?: SendOptions,
   ): Soon<readonly SendReceipt<unknown>[]>
   lookup(id: string, name?: string, isVisible?: RecordFilter): Soon<unknown>
+  stateRevision(state: string): Soon<string>
   query(state: string, query?: Query, isVisible?: RecordFilter): Soon<readonly unknown[]>
   count(state: string, query?: Query, isVisible?: RecordFilter): Soon<number>
   stageAdd(
@@ -109,6 +111,7 @@ const SHARED = [
   'watch',
   'query',
   'count',
+  'stateRevision',
   'lookup',
   'sendAllAndWait',
   'sendBasket',

@@ -109,6 +109,7 @@ class WebServerModule implements WebServer {
           .filter(({ recordSchema }) => recordSchema === (DeadLetter as unknown))
           .map(({ name }) => name),
       ),
+      isBasket: (name) => served.channels.exactly(name)?.kind === 'basket',
       isList: (name) => served.channels.exactly(name)?.schema.def.type === 'array',
       log: settings.log,
     })

@@ -45,6 +45,11 @@ export class CuttingProxy {
     for (const socket of this.#sockets) this.#held.add(socket)
   }
 
+  /** Cuts all connections that there are. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     await new Promise((resolve) => this.#server.close(resolve))

@@ -89,6 +89,10 @@ function askedMessages(infos: readonly ChannelInfo[], schemas: Schemas): Message
     select: { type: 'array', items: TEXT },
     mode: { enum: ['nonCollapsing', 'lastValue', 'burst'] },
     positions: { type: 'boolean' },
+    state: {
+      ...TEXT,
+      description: 'A state of the channel of which a copy is kept: its versions are told too.',
+    },
   })
   const unsubscribe = message('Ends a subscription.', { action: { const: 'unsubscribe' }, ...edge })
   const batch = message(
@@ -196,6 +200,11 @@ function noteMessages(of: JsonSchema): Messages {
       'key',
       'removed',
     ]),
+    state: message(
+      'The version of the state that was named: a copy of another is to be made anew.',
+      { ...of, stateVersion: TEXT },
+      ['channel', 'stateVersion'],
+    ),
   }
 }
 

@@ -82,7 +82,9 @@ function startOf(
   const record = service.served.channels.exactly(channel)?.recordSchema
   if (record === undefined) throw notFoundError()
   const { where, select } = queryOfParameters(new URL(c.req.url).searchParams, record)
-  const opening = openSubscription(service, identity, { channel, key, from, where, select })
+  const state = c.req.query('state')
+  const request = { channel, key, from, where, select, state }
+  const opening = openSubscription(service, identity, request)
   return () => ({
     line: opening.feed.line(wire, mode),
     before: beforeOf(opening, from, key, wire, mode),

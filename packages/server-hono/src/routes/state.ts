@@ -29,17 +29,21 @@ export function serveState(app: Hono<GatewayEnv>, service: Service): void {
           query.count === true
             ? await channels.count(state.name, query)
             : await channels.query(state.name, query)
-        describe(c, state)
+        describe(c, state, service.channels.hear === undefined)
         return respond(c, { body: JSON.stringify(result), kind: 'list', position })
       },
     },
   })
 }
 
-/** Tells what a copy of the state needs to know. */
-function describe(c: GatewayContext, { by, keep = 1, maxRecords, key }: StateInfo): void {
+/** Tells what a copy of the state needs to know. Where several gateways have a state, each has its own bound. */
+function describe(
+  c: GatewayContext,
+  { by, keep = 1, maxRecords, key }: StateInfo,
+  isHere: boolean,
+): void {
   c.header(STATE_HEADER.BY, by.join(','))
   if (keep !== 1) c.header(STATE_HEADER.KEEP, String(keep))
-  if (maxRecords !== undefined) c.header(STATE_HEADER.MAX_RECORDS, String(maxRecords))
+  if (isHere) c.header(STATE_HEADER.MAX_RECORDS, String(maxRecords))
   if (key !== undefined) c.header(STATE_HEADER.KEY, encodeURIComponent(key))
 }

@@ -17,7 +17,7 @@ import type { Rows } from './rows.js'
 /** The calls that touch rows. */
 export type IdentityChannels = Omit<
   PlainChannels,
-  'info' | 'states' | 'fields' | 'watch' | 'recentTicks' | 'hear'
+  'info' | 'states' | 'fields' | 'watch' | 'recentTicks' | 'hear' | 'stateRevision' | 'watchState'
 >
 
 /** The channels as one identity finds them: rows that it may not see are not there, and those that it may not send are refused. */

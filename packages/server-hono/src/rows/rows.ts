@@ -21,6 +21,7 @@ export interface RowRules {
   readonly deadLetters: ReadonlySet<string>
   /** Whether ticks of a channel are lists of rows. */
   isList(channel: string): boolean
+  isBasket(channel: string): boolean
   readonly log: Logger
 }
 
@@ -58,10 +59,20 @@ export class Rows {
   /** Whether a row may be read where it is: by the scopes, and by the filter. */
   isVisible(row: unknown, channel: string, key: string | undefined): boolean {
     return (
-      isAllowed(this.identity, 'read', channel, key) &&
+      this.#mayRead(channel, key) &&
       this.passes('read', row, channel, key) &&
       (!this.#rules.deadLetters.has(channel) || this.#mayReadInputs(row as DeadLetter))
     )
+  }
+
+  /** A row of a basket whose key is not known is for who sees all keys. */
+  #mayRead(channel: string, key: string | undefined): boolean {
+    if (key !== undefined || !this.#rules.isBasket(channel)) {
+      return isAllowed(this.identity, 'read', channel, key)
+    }
+    const { scopes } = this.identity
+    const whole = scopes?.filter(({ keys }) => keys === undefined || keys.includes('*'))
+    return isAllowed({ ...this.identity, ...(whole && { scopes: whole }) }, 'read', channel)
   }
 
   /** Rows that stand in a dead letter are no more to be seen than where they ticked. */

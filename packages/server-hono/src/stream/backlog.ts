@@ -42,7 +42,8 @@ export class Backlog implements Receiver {
   add(line: Line, note: Note, frame: Buffer | undefined): void {
     if (note.type === 'progress') return
     const isFull = this.#gaps.size > 0 || this.bytes >= this.#maxBytes
-    if (!isFull || this.#outbox.replaces(line, note)) {
+    // Of states it is told once a second at most, and nothing else would tell of it.
+    if (!isFull || note.type === 'state' || this.#outbox.replaces(line, note)) {
       this.#outbox.add(line, note, frame)
       return
     }

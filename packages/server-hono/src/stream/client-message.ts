@@ -56,6 +56,7 @@ export function clientMessage({ id, members }: RawMessage): ClientMessage {
         ...optional('select', members.select, selectOf),
         ...optional('mode', members.mode, modeOf),
         ...(members.positions === true ? { positions: true } : {}),
+        ...optional('state', members.state, textOf('state')),
       }
     case 'unsubscribe':
       return { action, ...named, ...edgeOf(members) }

@@ -147,8 +147,8 @@ export class Connection {
       throw new WebServerError('BAD_REQUEST', `the subscription ${name} is there already`)
     }
     this.#checkCount()
-    const { channel, key, from = 'now', where, select, mode = 'nonCollapsing' } = message
-    const request = { channel, key, from, where, select }
+    const { channel, key, from = 'now', where, select, state, mode = 'nonCollapsing' } = message
+    const request = { channel, key, from, where, select, state }
     const opening = openSubscription(this.#service, this.identity, request)
     const { position, recovered, info } = opening
     const wire = gatewayWire(channel, id, message.positions === true)

@@ -1,6 +1,7 @@
 import type { ChannelTick } from '@gw/channels'
 import type { DeliveryMode, From, Position } from '@gw/protocol'
 import type { PlainChannels } from '../service.js'
+import type { CopyWatch } from './copy-watch.js'
 import { Line, type Source } from './line.js'
 import type { Taps } from './taps.js'
 import type { View } from './view.js'
@@ -24,6 +25,7 @@ export class Feed implements Source {
   readonly #channels: PlainChannels
   readonly #taps: Taps
   readonly #isWholeBasket: boolean
+  readonly #copy: CopyWatch | undefined
   readonly #onIdle: () => void
   readonly #lines = new Map<string, Line>()
   #stop: (() => void) | undefined
@@ -36,6 +38,7 @@ export class Feed implements Source {
     key: string | undefined,
     isBasket: boolean,
     view: View | undefined,
+    copy: CopyWatch | undefined,
     onIdle: () => void,
   ) {
     this.#channels = channels
@@ -44,6 +47,7 @@ export class Feed implements Source {
     this.key = key
     this.#isWholeBasket = isBasket && key === undefined
     this.view = view
+    this.#copy = copy
     this.#onIdle = onIdle
   }
 
@@ -61,6 +65,16 @@ export class Feed implements Source {
   /** Where the last tick is; of a whole basket, the sum over its keys. */
   get position(): Position | undefined {
     return this.#position
+  }
+
+  /** Version of the state that readers keep a copy of, where they do. */
+  get stateVersion(): string | undefined {
+    return this.#copy?.version
+  }
+
+  /** @returns whether there was something to look at */
+  checkCopy(): boolean {
+    return this.#copy?.check() ?? false
   }
 
   /**
@@ -99,6 +113,7 @@ export class Feed implements Source {
   open(): void {
     if (this.#stop !== undefined) return
     this.#stop = this.#taps.tap(this.channel, this.key, (tick, place) => this.#onTick(tick, place))
+    this.#copy?.open((version) => this.#tell({ type: 'state', version }))
   }
 
   /** Forgets a line that nobody takes any more, and stops the watch with the last of them. */
@@ -107,6 +122,7 @@ export class Feed implements Source {
     if (this.#lines.size > 0) return
     this.#stop?.()
     this.#stop = undefined
+    this.#copy?.close()
     this.#onIdle()
   }
 
@@ -114,7 +130,11 @@ export class Feed implements Source {
     const place = this.#placeOf(tick, ofBasket, false)
     this.#position = place
     const note = this.#noteOf(tick, false, place)
-    if (note === undefined) return
+    if (note !== undefined) this.#tell(note)
+    this.#copy?.ticked(tick)
+  }
+
+  #tell(note: Note): void {
     for (const line of this.#lines.values()) line.tell(note)
   }
 

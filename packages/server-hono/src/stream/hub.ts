@@ -2,6 +2,7 @@ import { CLOSE_CODE } from '@gw/protocol'
 import type { SlowConsumerPolicy } from '../options.js'
 import type { PlainChannels } from '../service.js'
 import { Backlog } from './backlog.js'
+import { type CopiedState, CopyWatch } from './copy-watch.js'
 import { Feed } from './feed.js'
 import { Group } from './group.js'
 import { Heartbeat } from './heartbeat.js'
@@ -12,6 +13,8 @@ import type { View } from './view.js'
 
 /** A session with more lines than this shares its bytes with nobody. */
 const MAX_SHARED_LINES = 8
+/** Rest after looking at a copy, in times of what that took. */
+const CHECK_REST = 49
 
 /** Bounds of the hub. */
 export interface HubOptions {
@@ -36,6 +39,8 @@ export class Hub {
   readonly #private = new Set<Group>()
   #due: Group[] = []
   #immediate: NodeJS.Immediate | undefined
+  #isChecking = false
+  #isClosed = false
 
   constructor(channels: PlainChannels, options: HubOptions) {
     this.#channels = channels
@@ -44,11 +49,18 @@ export class Hub {
   }
 
   /** The feed of a channel, or of one key of a basket, through a view. */
-  feed(channel: string, key: string | undefined, isBasket: boolean, view?: View): Feed {
-    const id = JSON.stringify([channel, key, view?.id])
+  feed(
+    channel: string,
+    key: string | undefined,
+    isBasket: boolean,
+    view?: View,
+    copied?: CopiedState,
+  ): Feed {
+    const id = JSON.stringify([channel, key, view?.id, copied?.state.name])
     let feed = this.#feeds.get(id)
     if (feed === undefined) {
-      feed = new Feed(this.#channels, this.#taps, channel, key, isBasket, view, () => {
+      const copy = copied && new CopyWatch(this.#channels, copied)
+      feed = new Feed(this.#channels, this.#taps, channel, key, isBasket, view, copy, () => {
         this.#feeds.delete(id)
       })
       this.#feeds.set(id, feed)
@@ -109,8 +121,22 @@ export class Hub {
     })
   }
 
+  /** Looks, one copy of a state after the other, whether rules have changed their minds; it takes a fiftieth of the time at most. */
+  async checkCopies(): Promise<void> {
+    if (this.#isChecking) return
+    this.#isChecking = true
+    for (const feed of [...this.#feeds.values()]) {
+      const beganMs = performance.now()
+      if (this.#isClosed || !feed.checkCopy()) continue
+      const restMs = (performance.now() - beganMs) * CHECK_REST
+      await new Promise((resolve) => setTimeout(resolve, restMs).unref())
+    }
+    this.#isChecking = false
+  }
+
   /** Ends all flushing; feeds end with their sessions. */
   close(): void {
+    this.#isClosed = true
     clearImmediate(this.#immediate)
     this.#immediate = undefined
     this.#due = []

@@ -49,6 +49,7 @@ export class StreamServer {
       setInterval(() => this.#endExpired(), EXPIRY_CHECK_MS).unref(),
       setInterval(() => void this.#endRefused(), limits.pingIntervalMs).unref(),
       setInterval(() => this.#tellProgress(), limits.progressIntervalMs).unref(),
+      setInterval(() => void service.hub.checkCopies(), limits.progressIntervalMs).unref(),
     ]
     this.#stopRevocations = authenticators.flatMap((authenticator) => {
       const stop = authenticator.onRevoked?.((name, credential) =>

@@ -1,4 +1,4 @@
-import type { ChannelInfo } from '@gw/channels'
+import type { ChannelInfo, StateInfo } from '@gw/channels'
 import {
   type DeliveryMode,
   type Filter,
@@ -24,6 +24,8 @@ export interface SubscriptionRequest {
   readonly from: From
   readonly where: Filter | undefined
   readonly select: readonly string[] | undefined
+  /** Name of a state of the channel, of which changes that do not tick are told too. */
+  readonly state?: string | undefined
 }
 
 /** A subscription that can be made: its feed, and what comes first. */
@@ -77,7 +79,8 @@ export function openSubscription(
   const { access } = service
   const rows = access.seesAllOf(info, key) ? undefined : access.rowsOf(identity)
   const view = viewOf(info, key, rows, request.where, request.select)
-  const feed = hub.feed(info.name, key, info.kind === 'basket', view)
+  const state = request.state === undefined ? undefined : stateOf(service, info, request.state)
+  const feed = hub.feed(info.name, key, info.kind === 'basket', view, state && { state, rows })
   const beginning = feed.beginning(request.from)
   return {
     info,
@@ -85,6 +88,8 @@ export function openSubscription(
     position: beginning.position,
     recovered: beginning.recovered,
     *before(wire, mode) {
+      const version = feed.stateVersion
+      if (version !== undefined) yield wire.encode({ type: 'state', version }) as Buffer
       const outbox = new Outbox()
       const line = new Line(feed, wire, mode)
       for (const note of beginning.notes) {
@@ -96,6 +101,12 @@ export function openSubscription(
       if (rest !== undefined) yield rest
     },
   }
+}
+
+function stateOf({ served }: Service, info: ChannelInfo, name: string): StateInfo {
+  const state = served.states.exactly(name)
+  if (state?.channel === info.name) return state
+  throw new WebServerError('NO_STATE', `${info.name} has no state ${JSON.stringify(name)}`)
 }
 
 const PIECE_BYTES = 64 * 1024

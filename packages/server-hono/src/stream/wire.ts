@@ -26,6 +26,7 @@ export type Note =
       readonly key: string
       readonly position: Position | undefined
     }
+  | { readonly type: 'state'; readonly version: string }
   | { readonly type: 'progress'; readonly position: Position }
 
 /** How notes of one subscription become bytes. */
@@ -97,6 +98,8 @@ function gatewayText(
         return `${head}${keyMember(note.key)},"gap":{"from":${note.from},"to":${note.to},"reason":"${note.reason}"}}`
       case 'removed':
         return `${head}${keyMember(note.key)},"removed":true}`
+      case 'state':
+        return `${head},"stateVersion":${JSON.stringify(note.version)}}`
       case 'progress':
         return `{${subMember}"progress":${JSON.stringify(note.position)}}`
     }
