@@ -333,7 +333,9 @@ export class ChannelLog {
       keyLog.offset--
       this.total--
       this.#takeInFlight(value)?.seen(keyLog.position)
-      throw error
+      throw error instanceof RangeError
+        ? this.#notJson('an object that contains itself, or nests too deep', { cause: error })
+        : error
     }
   }
 
@@ -346,10 +348,15 @@ export class ChannelLog {
       this.#nullable.set(dotted, isNullable)
     }
     if (isNullable) return
-    throw new ChannelsError(
-      'NOT_JSON',
-      `channel "${this.name}" ticked what JSON cannot carry${dotted === '' ? '' : ` at "${dotted}"`}: declare the field nullable, or do not tick NaN and infinities`,
-      { channel: this.name },
+    throw this.#notJson(
+      `what JSON cannot carry${dotted === '' ? '' : ` at "${dotted}"`}: declare the field nullable, or do not tick NaN and infinities`,
     )
+  }
+
+  #notJson(what: string, details: { readonly cause?: unknown } = {}): ChannelsError {
+    return new ChannelsError('NOT_JSON', `channel "${this.name}" ticked ${what}`, {
+      channel: this.name,
+      ...details,
+    })
   }
 }

@@ -109,8 +109,13 @@ function problemsOfChannel(
   name: string,
   { kind, schema, keys, options }: ChannelDefinition,
 ): string[] {
-  const problems = notJson(schema).map(({ path, type }) => {
-    const what = type === 'undefined' ? 'may be undefined' : `is a ${type}`
+  const problems = notJson(schema).map(({ path, type, value }) => {
+    const what =
+      type === 'undefined'
+        ? 'may be undefined'
+        : value === undefined
+          ? `is a ${type}`
+          : `is ${value} by default`
     return `"${name}"${path === '' ? '' : `, field ${path},`} ${what}, which JSON cannot carry`
   })
   for (const [option, value] of Object.entries(options)) {

@@ -1,4 +1,7 @@
 import type { z } from 'zod'
+import { oddValuesIn } from './odd-values.js'
+import { acceptsNullAt } from './paths.js'
+import { isFilledIn } from './struct.js'
 
 type Def = z.core.$ZodTypes['_zod']['def']
 
@@ -8,7 +11,12 @@ export interface NotJson {
   readonly path: string
   /** What is there. */
   readonly type: string
+  /** Of a default: what it is. */
+  readonly value?: string
 }
+
+/** What the function of a `catch` is called with. */
+const NOTHING_CAUGHT = { value: undefined, issues: [], error: { issues: [] }, input: undefined }
 
 const REFUSED = new Set([
   'bigint',
@@ -31,6 +39,31 @@ export function notJson(schema: z.core.$ZodType): readonly NotJson[] {
   const found: NotJson[] = []
   visit(schema, '', false, found, new Set())
   return found
+}
+
+/** What a schema gives out where nothing, or nothing good, is given. */
+function checkDefault(
+  schema: z.core.$ZodType,
+  inner: z.core.$ZodType,
+  path: string,
+  value: () => unknown,
+  found: NotJson[],
+): void {
+  if (isFilledIn(schema)) return
+  let given: unknown
+  try {
+    given = value()
+  } catch {
+    // A function may not be ready to be called before the run.
+    return
+  }
+  if (given === undefined) return
+  for (const odd of oddValuesIn(given)) {
+    const steps = odd.path.map((step) => (typeof step === 'number' ? '[]' : step))
+    if (odd.isNumber && acceptsNullAt(inner, steps)) continue
+    const whole = [path, ...steps].filter((step) => step !== '').join('.')
+    found.push({ path: whole, type: 'default', value: odd.what })
+  }
 }
 
 function visit(
@@ -63,13 +96,17 @@ function visit(
   }
   switch (def.type) {
     case 'default':
+      checkDefault(schema, def.innerType, path, () => def.defaultValue, found)
+      return go(def.innerType, '', true)
     case 'nonoptional':
       return go(def.innerType, '', true)
     case 'optional':
     case 'nullable':
     case 'prefault':
     case 'readonly':
+      return go(def.innerType)
     case 'catch':
+      checkDefault(schema, def.innerType, path, () => def.catchValue(NOTHING_CAUGHT), found)
       return go(def.innerType)
     case 'array':
       return go(def.element, '[]')

@@ -207,6 +207,13 @@ export function isTimestampSchema(schema: z.core.$ZodType): boolean {
   return timestampSchemas.has(schema)
 }
 
+const filledIn = new WeakSet<z.core.$ZodType>()
+
+/** Whether a schema is that of a struct's id or timestamp, whose defaults are those of the run. */
+export function isFilledIn(schema: z.core.$ZodType): boolean {
+  return filledIn.has(schema)
+}
+
 /** New schemas for each struct: what zod keeps about a schema is not to be shared. */
 function structFields(): StructFields {
   const id = z
@@ -228,6 +235,7 @@ function structFields(): StructFields {
   })
   timestampSchemas.add(text)
   const timestamp = text.default(() => presentMint().timestamp())
+  for (const own of [id, timestamp]) filledIn.add(own)
   // The default of a function would be called, and an id of nobody's put into the API's description.
   id._zod.toJSONSchema = () => ({ type: 'string' })
   timestamp._zod.toJSONSchema = () => ({ type: 'string', format: 'date-time' })

@@ -2,6 +2,8 @@ import type { FieldError } from '@gw/protocol'
 import type { z } from 'zod'
 import { ChannelsError } from './errors.js'
 import { type Mint, withMint } from './mint.js'
+import { oddValuesIn } from './odd-values.js'
+import { acceptsNullAt } from './paths.js'
 
 type Path = readonly (string | number)[]
 
@@ -34,9 +36,10 @@ export class Validation {
         )
       }
     })
-    if (result.success) return result.data
+    const issues = result.success ? oddIssues(schema, result.data) : result.error.issues
+    if (result.success && issues.length === 0) return result.data
     this.#channel = channel
-    for (const issue of result.error.issues) {
+    for (const issue of issues) {
       this.#issues.push({ ...issue, path: [...path, ...issue.path] })
     }
     return undefined
@@ -58,6 +61,22 @@ export class Validation {
       issues: this.#issues,
     })
   }
+}
+
+/** What JSON cannot carry although the schema takes it: what is in the graph is what goes out. */
+function oddIssues(schema: z.ZodType, value: unknown): readonly z.core.$ZodIssue[] {
+  return oddValuesIn(value)
+    .filter(({ path, isNumber }) => !(isNumber && acceptsNullAt(schema, path.map(stepOf))))
+    .map(({ path, what }) => ({
+      code: 'custom',
+      path: [...path],
+      message: `JSON cannot carry ${what}`,
+      input: undefined,
+    }))
+}
+
+function stepOf(step: string | number): string {
+  return typeof step === 'number' ? '[]' : step
 }
 
 function fieldErrors(issue: z.core.$ZodIssue): readonly FieldError[] {

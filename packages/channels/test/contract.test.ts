@@ -71,6 +71,20 @@ describe('a contract is refused for', () => {
       () => defineChannels({ a: channel(z.record(z.string(), z.instanceof(Date))) }),
       /field \*, is a custom/,
     ],
+    ...(
+      [
+        ['NaN', struct('S', { x: z.number().default(Number.NaN) }), /field x, is NaN by default/],
+        ['an infinity', z.number().default(() => Infinity), /"a" is Infinity by default/],
+        ['NaN deep in a list', z.array(z.number()).default([1, Number.NaN]), /\[\], is NaN by def/],
+        ['a date that may be anything', z.any().default(new Date()), /is a Date by default/],
+        ['NaN in place of what is wrong', z.number().catch(Number.NaN), /is NaN by default/],
+      ] as const
+    ).map(([what, schema, message]): [string, () => unknown, RegExp] => [
+      `a default that is ${what}`,
+      () => defineChannels({ a: channel(schema as z.ZodType) }),
+      message,
+    ]),
+    ['a field that is a map', () => field(z.any(), new Map()), /is a Map, which JSON cannot/],
     [
       'a state by an unknown attribute',
       () => defineChannels({ a: channel(record, { state: { by: 'y' as never } }) }),
@@ -153,6 +167,14 @@ describe('a contract takes', () => {
       anything: channel(z.unknown()),
       cleaned: channel(z.preprocess((value) => value, z.string())),
       dates: channel(z.object({ at: z.iso.datetime(), on: z.iso.date().nullable() })),
+      unknown: channel(z.object({ x: z.number().nullable().default(Number.NaN) })),
+      later: channel(
+        z.object({
+          x: z.number().default(() => {
+            throw new Error('not before the run')
+          }),
+        }),
+      ),
     })
   })
 

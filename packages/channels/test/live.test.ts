@@ -267,6 +267,103 @@ describe('sending', () => {
     expect(live.last('orders')).toMatchObject({ quantity: 7 })
   })
 
+  test('of what JSON cannot carry is refused, where the schema does not look too', async () => {
+    const Note = struct('Note', { body: z.any(), level: z.number().nullable().default(null) })
+    const anything = defineChannels({
+      any: channel(z.unknown(), { send: true, stage: true }),
+      notes: channel(Note, { send: true }),
+    })
+    const gateway = new Gateway({ channels: anything, logger: quiet })
+    open.push(gateway as never)
+    await gateway.start()
+    const { channels: live } = gateway
+    const self: { self?: unknown; too?: unknown } = {}
+    self.self = self
+    self.too = self
+    const odd: readonly (readonly [unknown, RegExp])[] = [
+      [1n, /a bigint/],
+      [Symbol('s'), /a symbol/],
+      [() => 1, /a function/],
+      [new Date(), /a Date/],
+      [new Map(), /a Map/],
+      [new Uint8Array(2), /a Uint8Array/],
+      [[1, [undefined]], /1\.0: JSON cannot carry undefined/],
+      [{ toJSON: () => 1 }, /a JSON of its own/],
+      [self, /contains itself/],
+    ]
+    for (const [value, message] of odd) {
+      const refusal = expect.objectContaining({
+        code: 'INVALID_RECORD',
+        message: expect.stringMatching(message),
+      })
+      expect(() => live.send('any', value)).toThrow(refusal)
+      expect(() => live.stageAdd('any', value)).toThrow(refusal)
+      expect(() => live.sendAll('notes', [{ body: 1 }, { body: value }])).toThrow(refusal)
+    }
+    expect(() => live.send('any', undefined)).toThrow('JSON cannot carry undefined')
+    expect(gateway.health.live).toBe(true)
+    expect(live.positionOf('notes').offset).toBe(0)
+    // A number that goes out as null where null may be.
+    live.send('any', { x: Number.NaN })
+    expect(live.lastTicks('any')[0]?.json).toBe('[{"x":null}]')
+  })
+
+  test('what a module ticks that JSON cannot carry is an error of the module, naming the channel and the field', async () => {
+    const self: { self?: unknown } = {}
+    self.self = self
+    const odd: readonly (readonly [unknown, RegExp])[] = [
+      [{ value: Number.NaN }, /"out" ticked what JSON cannot carry at "value"/],
+      [{ value: 1n }, /"out" ticked what JSON cannot carry at "value"/],
+      [self, /"out" ticked an object that contains itself/],
+    ]
+    const contract = defineChannels({
+      in: channel(z.int(), { send: true }),
+      out: channel(z.looseObject({ value: z.number() })),
+      nullable: channel(z.object({ value: z.number().nullable() })),
+    })
+    const errors: unknown[] = []
+    const maker = loose(
+      'maker',
+      (c) => {
+        c.setChannel(
+          'out',
+          map(c.getChannel('in') as Edge<number>, (i) => odd[i]?.[0] ?? { value: i }),
+        )
+        c.setChannel(
+          'nullable',
+          map(c.getChannel('in') as Edge<number>, () => ({ value: Number.NaN })),
+        )
+      },
+      { onError: 'skip' },
+    )
+    const gateway = new Gateway({
+      channels: contract,
+      modules: [maker] as Module<(typeof contract)['channels']>[],
+      logger: { ...quiet, error: (details) => errors.push((details as { err: unknown }).err) },
+    })
+    open.push(gateway as never)
+    await gateway.start()
+    const { channels: live } = gateway
+    odd.forEach((_, i) => {
+      live.send('in', i)
+    })
+    live.send('in', 9)
+    expect(errors).toEqual(
+      odd.map(([, message]) =>
+        expect.objectContaining({
+          cause: expect.objectContaining({
+            code: 'NOT_JSON',
+            channel: 'out',
+            message: expect.stringMatching(message),
+          }),
+        }),
+      ),
+    )
+    expect(live.last('out')).toEqual({ value: 9 })
+    expect(live.positionOf('out').offset).toBe(1)
+    expect(live.lastTicks('nullable')[0]?.json).toBe('[{"value":null}]')
+  })
+
   test('of what is no list, no object or no key is refused in words', async () => {
     const { channels: live } = (await started()) as { channels: Any }
     const refused: [() => unknown, string, RegExp][] = [
