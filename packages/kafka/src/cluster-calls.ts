@@ -45,6 +45,11 @@ export class ClusterCalls {
     this.#options = options
   }
 
+  /** This gateway. */
+  get id(): string {
+    return this.#options.id
+  }
+
   /** The gateways beside this one. */
   get others(): readonly ClusterMember[] {
     const { id, members } = this.#options
@@ -52,14 +57,14 @@ export class ClusterCalls {
   }
 
   /**
-   * Does something where a partition is; when that changes meanwhile, there.
+   * Does something where a partition is; when that changes meanwhile, there. `ask` makes the question to a gateway of that id.
    * @throws ChannelsError `OWNER_AWAY`; as what is done there.
    */
   atOwner(
     partition: number,
     name: string,
-    question: unknown,
-    here: () => Promise<unknown>,
+    ask: (id: string) => unknown,
+    here: (question: unknown) => Promise<unknown>,
   ): Promise<unknown> {
     const { id, members, peers } = this.#options
     return this.#again(async () => {
@@ -67,8 +72,9 @@ export class ClusterCalls {
       if (owner === undefined) {
         throw new KafkaError('NOT_OWNED', `nobody has partition ${partition} now`, { partition })
       }
+      const question = ask(owner.id)
       if (owner.id !== id) return peers.ask(owner.address, name, question)
-      return bounded(here(), peers.timeoutMs, `partition ${partition}`)
+      return bounded(here(question), peers.timeoutMs, `partition ${partition}`)
     })
   }
 

@@ -105,6 +105,23 @@ export class ClusterChannels implements SharedChannels {
     await peers.ask(other.address, 'atLeast', question, timeoutMs + peers.timeoutMs)
   }
 
+  /**
+   * How far a gateway had come at a position: at one that was told here, else the position itself is taken for one of its own.
+   * @throws ChannelsError `POSITION_MISMATCH` when more has come in since, `BAD_REQUEST`; KafkaError `NOT_OWNED` when it is not known.
+   */
+  placeAt(channel: string, key: string | undefined, position: Position, id: string): Position {
+    if (position.epoch === NOWHERE.epoch) {
+      throw new ChannelsError(
+        'BAD_REQUEST',
+        `nobody has read "${channel}" here, so the answer of a state says no position of it: expect that of a "last", a subscription or a send`,
+        { channel },
+      )
+    }
+    const heard = this.#heard.get(channel)
+    if (heard === undefined || !isOf(position, heard.ticks.epoch)) return position
+    return heard.placeAt(position, key, id)
+  }
+
   nextTicks(
     channel: string,
     key: string | undefined,
@@ -188,7 +205,13 @@ export class ClusterChannels implements SharedChannels {
         throw new ChannelsError('UNKNOWN_CHANNEL', `no channel is named ${channel}`, { channel })
       }
       heard = new HeardChannel(
-        { channels, info, peers, onListenerFailed: (error) => onListenerFailed(channel, error) },
+        {
+          id: calls.id,
+          channels,
+          info,
+          peers,
+          onListenerFailed: (error) => onListenerFailed(channel, error),
+        },
         calls.others,
       )
       this.#heard.set(channel, heard)

@@ -314,7 +314,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     await this.#countPartitions()
     const question: GetQuestion = { store, key }
     const here = async (): Promise<unknown> => ({ value: await this.#getHere(question) })
-    const answer = await calls.atOwner(this.#partitionOf(key), 'get', question, here)
+    const answer = await calls.atOwner(this.#partitionOf(key), 'get', () => question, here)
     return (answer as { readonly value?: unknown }).value
   }
 

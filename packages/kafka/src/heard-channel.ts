@@ -8,12 +8,15 @@ import {
 } from '@gw/channels'
 import type { AnyChannels, Position } from '@gw/protocol'
 import type { ClusterMember } from './cluster-members.js'
+import { KafkaError } from './errors.js'
 import type { Peers } from './peers.js'
 import { type Begin, TickStream } from './tick-stream.js'
 
 const HISTORY = { maxTicks: 10_000, maxBytes: 8 * 2 ** 20 }
 
 export interface HeardChannelOptions {
+  /** This gateway among those of the cluster. */
+  readonly id: string
   readonly channels: LiveChannels<AnyChannels>
   readonly info: ChannelInfo
   readonly peers: Peers
@@ -58,6 +61,26 @@ export class HeardChannel {
     this.#open(members, 'start')
     this.#begin()
     this.#check()
+  }
+
+  /**
+   * How far a gateway had come on the channel, or on a key, at a position that was told here.
+   * @throws ChannelsError `POSITION_MISMATCH` when more has come in since; KafkaError `NOT_OWNED` while its ticks do not come in.
+   */
+  placeAt(position: Position, key: string | undefined, id: string): Position {
+    const { channels, info } = this.#options
+    const now = this.ticks.positionOf(key)
+    if (now.epoch !== position.epoch || now.offset !== position.offset) {
+      throw new ChannelsError(
+        'POSITION_MISMATCH',
+        `"${info.name}" is at ${now.epoch}:${now.offset}, not at ${position.epoch}:${position.offset}: read it again and decide anew`,
+        { channel: info.name },
+      )
+    }
+    if (id === this.#options.id) return channels.positionOf(info.name, key)
+    const place = this.#streams.get(id)?.placeOf(key)
+    if (place !== undefined) return place
+    throw new KafkaError('NOT_OWNED', `the ticks of "${info.name}" of ${id} do not come in yet`)
   }
 
   /** Fulfilled when all has come in that had happened at these places of other gateways. @throws ChannelsError `OWNER_AWAY`. */

@@ -82,6 +82,7 @@ export function shareChannels({
     calls,
     by: by as Readonly<Record<string, string>>,
     partitionOf,
+    placeAt: (channel, key, position, whose) => shared.placeAt(channel, key, position, whose),
     inUnit: async (partition, work) => {
       const { units, task } = partitions.task(partition)
       await units.run(task, work)

@@ -50,6 +50,13 @@ export interface SharedSendsOptions {
   /** By channel, the attribute that says to whom a record belongs. */
   readonly by: Readonly<Record<string, string | undefined>>
   readonly partitionOf: (key: string) => Promise<number>
+  /** How far a gateway had come at a position that was told here. */
+  readonly placeAt: (
+    channel: string,
+    key: string | undefined,
+    position: Position,
+    id: string,
+  ) => Position
   /** Does something as a unit of work on a partition that is ours. @throws KafkaError `NOT_OWNED`, `FENCED`. */
   readonly inUnit: (partition: number, work: () => Promise<void>) => Promise<void>
 }
@@ -75,10 +82,12 @@ export class SharedSends {
     options: SendOptions & WaitOptions = {},
   ): Promise<SendReceipt<unknown>> {
     const { channels } = this.#options
-    if (!this.#hasOwners(channel)) return channels.sendAllAndWait(channel, inputs, key, options)
+    const here = async (): Promise<SendReceipt<unknown>> =>
+      channels.sendAllAndWait(channel, inputs, key, this.#expectingHere(channel, key, options))
+    if (!this.#hasOwners(channel)) return here()
     const owned = await this.#owned(channel, inputs, key, options)
     const groups = placesByOwner(owned)
-    if (groups.size === 0) return channels.sendAllAndWait(channel, inputs, key, options)
+    if (groups.size === 0) return here()
     if (groups.size > 1 && options.expect !== undefined) throw severalOwners('"expect"')
     const records: unknown[] = []
     const sent = await Promise.all(
@@ -105,7 +114,7 @@ export class SharedSends {
     const { channels } = this.#options
     const keys = Object.keys(inputs)
     if (!this.#hasOwners(channel) || keys.length === 0) {
-      return channels.sendBasket(channel, inputs, options)
+      return channels.sendBasket(channel, inputs, this.#expectingHere(channel, undefined, options))
     }
     const owned: number[] = []
     for (const key of keys) {
@@ -258,17 +267,33 @@ export class SharedSends {
     const { messageId, origin, expect } = options
     const place =
       call.name === 'sendBatch' ? call.sends.map(({ channel }) => channel) : call.channel
-    const question: SendQuestion = {
+    const id = JSON.stringify([messageId ?? this.#newId(), partition, call.name, place, origin])
+    const ask = (owner: string): SendQuestion => ({
       partition,
       call,
-      id: JSON.stringify([messageId ?? this.#newId(), partition, call.name, place, origin]),
+      id,
       ...(origin === undefined ? {} : { origin }),
-      ...(expect === undefined ? {} : { expect }),
-    }
-    const answer = await this.#options.calls.atOwner(partition, 'send', question, () =>
+      ...(expect === undefined ? {} : { expect: this.#expected(call, expect, owner) }),
+    })
+    const answer = await this.#options.calls.atOwner(partition, 'send', ask, (question) =>
       this.take(question),
     )
     return answer as Receipts
+  }
+
+  /** What a position says of a gateway's part of the channel, or of the key, that a call is to. */
+  #expected(call: Call, expect: Position, id: string): Position {
+    if (call.name === 'sendBatch') return expect
+    const key = call.name === 'sendAll' ? call.key : undefined
+    return this.#options.placeAt(call.channel, key, expect, id)
+  }
+
+  /** The options of a send that is this gateway's own. */
+  #expectingHere<O extends SendOptions>(channel: string, key: string | undefined, options: O): O {
+    const { expect } = options
+    if (expect === undefined) return options
+    const { calls, placeAt } = this.#options
+    return { ...options, expect: placeAt(channel, key, expect, calls.id) }
   }
 
   /** The partition of each record: all are valid, and may be sent. @throws ChannelsError `INVALID_RECORD`; what `check` throws. */

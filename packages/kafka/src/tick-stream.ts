@@ -25,6 +25,9 @@ type TickLine = readonly [
   time: number,
   isRemoved: boolean,
   isList: boolean,
+  /** Of a key of a basket, where it is there. */
+  epoch?: string,
+  offset?: number,
 ]
 
 /** Answers a {@link TickStream} of another gateway. @returns what ends it. */
@@ -44,15 +47,10 @@ export function sendTicks(
   return () => watch.stop()
 }
 
-function lineOf({ key, value, time, removed, json }: ChannelTick): string {
+function lineOf({ key, value, time, removed, json, position }: ChannelTick): string {
   const isList = Array.isArray(value)
-  return `[${JSON.stringify(key ?? null)},${json},${time},${removed},${isList}]`
-}
-
-function tickOf(line: string): GatheredTick {
-  const [key, values, time, removed, isList] = JSON.parse(line) as TickLine
-  const value = isList ? values : (values as readonly unknown[])[0]
-  return { key: key ?? undefined, value, time: time as GatheredTick['time'], removed }
+  const place = key === undefined ? '' : `,"${position.epoch}",${position.offset}`
+  return `[${JSON.stringify(key ?? null)},${json},${time},${removed},${isList}${place}]`
 }
 
 export interface TickStreamOptions {
@@ -73,6 +71,8 @@ export interface TickStreamOptions {
 export class TickStream {
   /** How far it has come. */
   place: Position | undefined
+  /** Of a basket, how far each key has come. */
+  readonly #places = new Map<string, Position>()
   readonly #options: TickStreamOptions
   readonly #stop = new AbortController()
 
@@ -83,6 +83,13 @@ export class TickStream {
 
   close(): void {
     this.#stop.abort()
+  }
+
+  /** How far a key of a basket has come, or all of the channel; `undefined` while it is not known. */
+  placeOf(key: string | undefined): Position | undefined {
+    const { place } = this
+    if (key === undefined || place === undefined) return place
+    return this.#places.get(key) ?? { epoch: place.epoch, offset: 0 }
   }
 
   async #run(): Promise<void> {
@@ -113,11 +120,11 @@ export class TickStream {
       if (head === undefined) {
         head = JSON.parse(line) as StreamHead
         onHead()
-      } else if (first.length < head.initial) first.push(tickOf(line))
+      } else if (first.length < head.initial) first.push(this.#tickOf(line))
       else {
         const { place } = this
         if (place !== undefined) this.place = { ...place, offset: place.offset + 1 }
-        this.#options.onTick(tickOf(line))
+        this.#options.onTick(this.#tickOf(line))
         this.#options.onPlace?.()
         return
       }
@@ -126,6 +133,16 @@ export class TickStream {
       first = []
       head = { ...head, initial: 0 }
     }
+  }
+
+  #tickOf(line: string): GatheredTick {
+    const [key, values, time, removed, isList, epoch, offset] = JSON.parse(line) as TickLine
+    if (key !== null && epoch !== undefined && offset !== undefined) {
+      if (removed) this.#places.delete(key)
+      else this.#places.set(key, { epoch, offset })
+    }
+    const value = isList ? values : (values as readonly unknown[])[0]
+    return { key: key ?? undefined, value, time: time as GatheredTick['time'], removed }
   }
 
   #begun({ epoch, offset, recovered }: StreamHead, ticks: readonly GatheredTick[]): void {

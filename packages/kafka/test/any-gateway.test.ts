@@ -304,6 +304,50 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     expect(expecting.status).toBe(400)
   })
 
+  test('sends where a position still holds that was read, heard or answered, and nowhere else', async () => {
+    const read = async (member: Member, path: string): Promise<string> =>
+      (await ask(member, path)).position
+    const send = (member: Member, path: string, expected: string, record: object) =>
+      ask(member, `send/${path}?expect=${expected}`, record)
+    const mismatch = { status: 409, body: { code: 'POSITION_MISMATCH' } }
+    for (const symbol of symbols.slice(0, 8)) {
+      const order = { symbol, quantity: 1 }
+      const position = await read(second, 'last/orders')
+      const sent = await send(second, 'orders', position, order)
+      expect(sent.status).toBe(200)
+      expect(await send(second, 'orders', position, order)).toMatchObject(mismatch)
+      // Anybody takes what a send has answered, until its owner has moved on.
+      expect((await send(third, 'orders', sent.position, order)).status).toBe(200)
+      expect(await send(first, 'orders', sent.position, order)).toMatchObject(mismatch)
+      // Something that happened to the same key elsewhere.
+      const before = await read(second, 'last/orders')
+      await ask(third, 'send/orders', order)
+      expect(await send(second, 'orders', before, order)).toMatchObject(mismatch)
+    }
+    for (const symbol of symbols.slice(0, 6)) {
+      const quote = { symbol, price: 1 }
+      await ask(first, `send/quotes/${symbol}`, quote)
+      await ask(third, `send/quotes/${symbol}`, quote)
+      const position = await read(second, `last/quotes/${symbol}`)
+      // Other keys are none of its business.
+      await ask(third, 'send/quotes/s07', { symbol: 's07', price: 7 })
+      await read(second, 'last/quotes')
+      expect((await send(second, `quotes/${symbol}`, position, quote)).status).toBe(200)
+      expect(await send(second, `quotes/${symbol}`, position, quote)).toMatchObject(mismatch)
+    }
+    const whole = await read(second, 'last/quotes')
+    const quotes = { s05: { symbol: 's05', price: 1 } }
+    expect((await send(second, 'quotes', whole, quotes)).status).toBe(200)
+    expect(await send(second, 'quotes', whole, quotes)).toMatchObject(mismatch)
+    const note = await read(third, 'last/notes')
+    expect((await send(third, 'notes', note, { text: 'new' })).status).toBe(200)
+    expect(await send(third, 'notes', note, { text: 'newer' })).toMatchObject(mismatch)
+    expect(await send(third, 'notes', 'none:0', { text: 'none' })).toMatchObject({
+      status: 400,
+      body: { code: 'BAD_REQUEST' },
+    })
+  })
+
   test('sends a message that comes twice once', async () => {
     const once = { symbol: 's07', quantity: 70 }
     const one = await ask(first, 'send/orders?messageId=m1', once)
