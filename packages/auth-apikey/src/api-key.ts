@@ -1,8 +1,7 @@
-import type { Authenticator, AuthResult, Credentials, Identity } from '@gw/protocol'
+import type { Authenticator, AuthResult, Credentials, FailureLimits, Identity } from '@gw/protocol'
 import { Attempts, type FailedAttempt, type Origin } from './attempts.js'
 import { presentedKeys, TOKEN } from './carriers.js'
 import { configuredKey, type NamedKey } from './configured-key.js'
-import type { FailureLimits } from './failures.js'
 import { generateKey, keyId } from './key-format.js'
 import { KeyRing, type RefusalReason, refusalOf } from './key-ring.js'
 import { hashKey, type KeyStore, type StoredKey } from './key-store.js'
@@ -100,7 +99,7 @@ class ApiKeyAuthenticator implements Authenticator {
       if (look.key !== undefined) return { ok: true, identity: look.identity, isByCookie: true }
       looks.push(look)
     }
-    return refusal(looks, () => this.#count(looks, credentials))
+    return refusal(looks, (isUndecided) => this.#count(looks, credentials, isUndecided))
   }
 
   onRevoked(listener: RevocationListener): () => void {
@@ -135,7 +134,7 @@ class ApiKeyAuthenticator implements Authenticator {
   #look(presented: string, origin: Origin): Look {
     const nowMs = Date.now()
     const hash = hashKey(presented)
-    const waitMs = this.#attempts.waitMs(presented, origin, nowMs)
+    const waitMs = this.#attempts.waitForMs(presented, origin, nowMs)
     if (waitMs > 0 && !this.#attempts.wasRight(hash)) return { waitMs }
     const { key, identity, reason } = this.#ring.check(hash, keyId(presented), nowMs)
     if (key !== undefined) {
@@ -146,9 +145,11 @@ class ApiKeyAuthenticator implements Authenticator {
     return waitMs > 0 ? { waitMs } : { presented, reason }
   }
 
-  #count(looks: readonly Look[], origin: Origin): void {
+  #count(looks: readonly Look[], origin: Origin, isUndecided?: boolean): void {
     for (const look of looks) {
-      if ('reason' in look) this.#attempts.failed(look.presented, look.reason, origin, Date.now())
+      if ('reason' in look) {
+        this.#attempts.failed(look.presented, look.reason, origin, isUndecided)
+      }
     }
   }
 
@@ -190,7 +191,7 @@ const LIMITED = {
 } as const
 
 /** Says no without saying why. */
-function refusal(looks: readonly Look[], onRefused: () => void): AuthResult {
+function refusal(looks: readonly Look[], onRefused: (isUndecided?: boolean) => void): AuthResult {
   const retryAfterMs = Math.max(0, ...looks.map((look) => ('waitMs' in look ? look.waitMs : 0)))
   return { ...(retryAfterMs === 0 ? REFUSED : { ...LIMITED, retryAfterMs }), onRefused }
 }

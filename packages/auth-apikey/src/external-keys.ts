@@ -1,7 +1,6 @@
-import type { Authenticator, AuthResult, Credentials, Identity } from '@gw/protocol'
+import type { Authenticator, AuthResult, Credentials, FailureLimits, Identity } from '@gw/protocol'
 import { Attempts, type FailedAttempt } from './attempts.js'
 import { presentedKeys, TOKEN } from './carriers.js'
-import type { FailureLimits } from './failures.js'
 import { hashKey } from './key-store.js'
 import { isSessionCookie } from './sessions.js'
 import { validatedIdentity } from './validated-identity.js'
@@ -109,7 +108,7 @@ class ExternalKeysAuthenticator implements Authenticator {
     let retryAfterMs = 0
     for (const key of keys) {
       const hash = hashKey(key)
-      const waitMs = this.#attempts.waitMs(key, credentials, Date.now())
+      const waitMs = this.#attempts.waitForMs(key, credentials, Date.now())
       const mayWait = !this.#attempts.wasRight(hash)
       if (mayWait) retryAfterMs = Math.max(retryAfterMs, waitMs)
       if (mayWait && waitMs > 0) continue
@@ -128,8 +127,8 @@ class ExternalKeysAuthenticator implements Authenticator {
       }
     }
     if (failure !== undefined) throw failure
-    const onRefused = (): void => {
-      for (const key of wrong) this.#attempts.failed(key, 'unknown', credentials, Date.now())
+    const onRefused = (isUndecided?: boolean): void => {
+      for (const key of wrong) this.#attempts.failed(key, 'unknown', credentials, isUndecided)
     }
     return { ...(retryAfterMs > 0 ? { ...LIMITED, retryAfterMs } : REFUSED), onRefused }
   }

@@ -3,7 +3,13 @@ import type { AddressInfo } from 'node:net'
 import type { Authenticator, AuthResult, Credentials, Identity } from '@gw/protocol'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { externalKeys, httpValidator, type KeyValidator } from '../src/index.js'
+import {
+  apiKey,
+  externalKeys,
+  generateKey,
+  httpValidator,
+  type KeyValidator,
+} from '../src/index.js'
 import { serve as serveGateway } from './support/serve.js'
 import { closing, openSocket } from './support/ways.js'
 
@@ -152,6 +158,54 @@ test('a socket is closed when its key is good no more, and one of another key is
   expect(await closing(b)).toBe(4401)
   expect(a.readyState).toBe(WebSocket.OPEN)
   a.terminate()
+})
+
+test('a wait ends when its key is good no more, and one of another key does not', async () => {
+  const known = new Set(['a', 'b'])
+  const validate: KeyValidator = (key) => (known.has(key) ? { name: 'ann' } : null)
+  const auth = externalKeys({ validate, cacheSeconds: 0, onFailure })
+  const { url, gateway } = await serveGateway({ auth, limits: { pingIntervalMs: 50 } })
+  const wait = async (key: string, path: string) => {
+    const response = await fetch(`${url}/api/v1/${path}`, { headers: { 'X-API-Key': key } })
+    return { status: response.status, ...((await response.json()) as object) }
+  }
+  const next = 'next/rows'
+  const { epoch } = gateway.channels.positionOf('rows')
+  const reached = `last/rows?atLeast=${epoch}:1`
+  const of = [wait('a', next), wait('b', next), wait('b', reached)] as const
+  known.delete('b')
+  expect(await of[1]).toMatchObject({ status: 403, code: 'UNAUTHORIZED' })
+  expect(await of[2]).toMatchObject({ status: 403, code: 'UNAUTHORIZED' })
+  gateway.channels.send('rows', { owner: 'ann' })
+  expect(await of[0]).toMatchObject({ status: 200 })
+})
+
+test('while another authenticator is down, its keys are not counted as wrong ones', async () => {
+  let isDown = true
+  const external = externalKeys({
+    validate: (key) => {
+      if (isDown) throw new Error('down')
+      return key === 'theirs' ? { name: 'ann' } : null
+    },
+    onFailure,
+  })
+  const failures = { perMinute: 2 }
+  const auth = [apiKey({ key: 'ours', failures, onFailure }), external]
+  const { url } = await serveGateway({ auth })
+  const code = async (key: string): Promise<string | number> => {
+    const response = await fetch(`${url}/api/v1/last/rows`, { headers: { 'X-API-Key': key } })
+    return response.ok ? 200 : ((await response.json()) as { code: string }).code
+  }
+  for (let n = 0; n < 4; n++) expect(await code('theirs')).toBe('AUTH_UNAVAILABLE')
+  expect(onFailure).not.toHaveBeenCalled()
+  expect(await code('ours')).toBe(200)
+  // Of a key that can only be ours nobody else is asked.
+  const { key } = generateKey()
+  await code(key)
+  await code(key)
+  isDown = false
+  expect(await code('theirs')).toBe(200)
+  expect(await code('nobodys')).toBe('TOO_MANY_REQUESTS')
 })
 
 describe('a service', () => {

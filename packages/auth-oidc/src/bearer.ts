@@ -45,9 +45,9 @@ export class BearerTokens {
     this.#provider = provider
   }
 
-  /** Who a token stands for, when it was good a moment ago. */
-  remembered(token: string): Identity | undefined {
-    const known = this.#remembered.get(hash(token))
+  /** Who the token of a hash stands for, when it was good a moment ago. */
+  remembered(hash: string): Identity | undefined {
+    const known = this.#remembered.get(hash)
     return known !== undefined && known.untilMs > Date.now() ? known.identity : undefined
   }
 
@@ -65,7 +65,7 @@ export class BearerTokens {
       })
       requireAccessToken(payload, protectedHeader)
       this.#checkClock(payload)
-      return this.#remember(token, payload)
+      return this.#remember(hashToken(token), payload)
     } catch (error) {
       throw outcomeOf(error)
     }
@@ -90,7 +90,7 @@ export class BearerTokens {
     }
   }
 
-  #remember(token: string, payload: JWTPayload): Identity {
+  #remember(hash: string, payload: JWTPayload): Identity {
     const expiresAtMs = (payload.exp as number) * 1_000
     const credential = payload.sid ?? payload.jti
     const identity = identityOf(payload, this.#settings, {
@@ -99,7 +99,7 @@ export class BearerTokens {
       expiresAtMs: expiresAtMs + this.#settings.clockToleranceSeconds * 1_000,
     })
     const untilMs = Math.min(Date.now() + REMEMBERED_MS, identity.expiresAtMs as number)
-    this.#remembered.set(hash(token), { identity, untilMs })
+    this.#remembered.set(hash, { identity, untilMs })
     if (this.#remembered.size > MAX_REMEMBERED) {
       this.#remembered.delete(this.#remembered.keys().next().value as string)
     }
@@ -146,6 +146,6 @@ export function outcomeOf(error: unknown): Error {
 }
 
 /** Tokens are not kept, only what tells them apart. */
-function hash(token: string): string {
+export function hashToken(token: string): string {
   return createHash('sha256').update(token).digest('base64url')
 }

@@ -1,6 +1,13 @@
-import type { Authenticator, AuthPage, AuthResult, Credentials, Identity } from '@gw/protocol'
+import {
+  type Authenticator,
+  type AuthPage,
+  type AuthResult,
+  type Credentials,
+  FailedAttempts,
+  type Identity,
+} from '@gw/protocol'
 import { backChannelPage, type Logout } from './back-channel.js'
-import { BearerTokens, bearerToken, TokenRefused } from './bearer.js'
+import { BearerTokens, bearerToken, hashToken, TokenRefused } from './bearer.js'
 import { LOGIN_PATH, Login, SESSION_COOKIE } from './login.js'
 import { type OidcOptions, type OidcSettings, settingsOf } from './options.js'
 import { Provider, ProviderUnavailable } from './provider.js'
@@ -27,12 +34,14 @@ class OidcAuthenticator implements Authenticator {
   readonly #settings: OidcSettings
   readonly #tokens: BearerTokens
   readonly #sessions = new Sessions()
+  readonly #attempts: FailedAttempts
   readonly #listeners = new Set<RevocationListener>()
 
   constructor(settings: OidcSettings) {
     const provider = new Provider(settings)
     this.#settings = settings
     this.#tokens = new BearerTokens(settings, provider)
+    this.#attempts = new FailedAttempts(settings.failures)
     const { login } = settings
     if (login === undefined) return
     this.pages = [
@@ -49,8 +58,11 @@ class OidcAuthenticator implements Authenticator {
   authenticate(credentials: Credentials): AuthResult | Promise<AuthResult> {
     const token = bearerToken(credentials.header('authorization'))
     if (token !== undefined) {
-      const known = this.#tokens.remembered(token)
-      return known === undefined ? this.#verify(token, credentials) : { ok: true, identity: known }
+      const hash = hashToken(token)
+      const known = this.#tokens.remembered(hash)
+      return known === undefined
+        ? this.#verify(token, hash, credentials)
+        : { ok: true, identity: known }
     }
     const cookie = credentials.cookie(SESSION_COOKIE)
     const session = cookie === undefined ? undefined : this.#sessions.find(cookie)
@@ -68,14 +80,29 @@ class OidcAuthenticator implements Authenticator {
     if (session !== undefined) this.#revoke(session)
   }
 
-  async #verify(token: string, { address, path }: Credentials): Promise<AuthResult> {
+  async #verify(token: string, hash: string, { address, path }: Credentials): Promise<AuthResult> {
+    const retryAfterMs = this.#attempts.waitMs({ address }, Date.now())
+    const mustWait = retryAfterMs > 0
+    if (mustWait && !this.#attempts.wasRight(hash)) return { ...LIMITED, retryAfterMs }
     try {
-      return { ok: true, identity: await this.#tokens.verify(token) }
+      const identity = await this.#tokens.verify(token)
+      this.#attempts.succeeded(hash)
+      return { ok: true, identity }
     } catch (error) {
-      if (!(error instanceof TokenRefused || error instanceof ProviderUnavailable)) throw error
-      const reason = causesOf(error)
-      const onRefused = (): void => this.#settings.onFailure({ address, path, reason })
-      return { ...(error instanceof TokenRefused ? REFUSED : UNAVAILABLE), onRefused }
+      const tell = (reason: string): void => this.#settings.onFailure({ address, path, reason })
+      if (error instanceof ProviderUnavailable) {
+        // Nobody knows yet whether the token is good.
+        return { ...UNAVAILABLE, onRefused: () => tell(causesOf(error)) }
+      }
+      if (!(error instanceof TokenRefused)) throw error
+      this.#attempts.forget(hash)
+      if (mustWait) return { ...LIMITED, retryAfterMs }
+      const onRefused = (isUndecided?: boolean): void => {
+        tell(causesOf(error))
+        if (isUndecided === true) return
+        if (this.#attempts.count({ address }, Date.now())) tell('too many attempts')
+      }
+      return { ...REFUSED, onRefused }
     }
   }
 
@@ -110,6 +137,12 @@ class OidcAuthenticator implements Authenticator {
 }
 
 const REFUSED = { ok: false, code: 'UNAUTHORIZED', detail: 'unauthorized' } as const
+
+const LIMITED = {
+  ok: false,
+  code: 'TOO_MANY_REQUESTS',
+  detail: 'too many failed attempts: try again later',
+} as const
 
 const UNAVAILABLE = {
   ok: false,

@@ -1,4 +1,4 @@
-import { parseScope, type Scope } from '@gw/protocol'
+import { type FailureLimits, parseScope, type Scope } from '@gw/protocol'
 import { OidcError } from './errors.js'
 
 /** A scope, or the text that spells it: `read`, `read,send:orders*`, `read:prices:AAPL`. */
@@ -49,6 +49,8 @@ export interface OidcOptions {
   readonly timeoutMs?: number
   /** Lets people log in with their browsers: authorization code flow with PKCE. @defaultValue tokens only */
   readonly login?: OidcLoginOptions
+  /** Bounds of failed attempts, by address. @defaultValue 60 wrong tokens a minute */
+  readonly failures?: FailureLimits
   /** Hears of failed attempts. @defaultValue a line on standard error, at most 60 a minute */
   readonly onFailure?: (attempt: FailedToken) => void
 }
@@ -65,6 +67,7 @@ export interface OidcSettings {
   readonly clockToleranceSeconds: number
   readonly timeoutMs: number
   readonly login: OidcLoginOptions | undefined
+  readonly failures: FailureLimits | undefined
   readonly onFailure: (attempt: FailedToken) => void
 }
 
@@ -86,6 +89,7 @@ export function settingsOf(options: OidcOptions): OidcSettings {
     clockToleranceSeconds: options.clockToleranceSeconds ?? 60,
     timeoutMs: options.timeoutMs ?? 5_000,
     login,
+    failures: options.failures,
     onFailure: options.onFailure ?? failureLog(),
   }
   if (audience.length === 0 || !audience.every(isText)) {

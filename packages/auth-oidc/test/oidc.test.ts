@@ -1,3 +1,4 @@
+import { apiKey } from '@gw/auth-apikey'
 import { channel, defineChannels, Gateway, type Module } from '@gw/channels'
 import { type WebServerOptions, webServer } from '@gw/server-hono'
 import { base64url, SignJWT } from 'jose'
@@ -159,6 +160,24 @@ describe('an access token', () => {
   })
 })
 
+test('wrong tokens are limited by address; those that were good lately are looked at all the same', async () => {
+  const { ask } = await serve({ failures: { perMinute: 1 } })
+  const good = await provider.sign({})
+  expect(await ask(good)).toMatchObject({ status: 200 })
+  expect(await ask(await provider.sign({ aud: 'urn:other' }))).toMatchObject(unauthorized)
+  const limited = { status: 429, code: 'TOO_MANY_REQUESTS' }
+  expect(await ask(await provider.sign({ aud: 'urn:more' }))).toMatchObject(limited)
+  // Not looked at, so a good one that nobody has seen waits, too.
+  expect(await ask(await provider.sign({ jti: 'new' }))).toMatchObject(limited)
+  expect(failures.map(({ reason }) => reason).at(-1)).toBe('too many attempts')
+  expect(failures).toHaveLength(2)
+  expect(await ask(good)).toMatchObject({ status: 200 })
+  // Also when it is remembered no more, and is verified anew.
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 31_000 })
+  onTestFinished(() => void vi.useRealTimers())
+  expect(await ask(good)).toMatchObject({ status: 200 })
+})
+
 describe('a provider that is down', () => {
   test('does not keep the gateway from starting; who comes meanwhile is told to try again', async () => {
     provider.down()
@@ -187,6 +206,19 @@ describe('a provider that is down', () => {
     const { ask } = await serve({}, { auth: [auth(), other], log })
     expect(await ask(await provider.sign({}))).toMatchObject({ status: 200 })
     expect(failures).toEqual([])
+  })
+
+  test('counts no token against an address, whoever else is asked', async () => {
+    const perMinute = 2
+    const keys = apiKey({ key: 'secret', failures: { perMinute }, onFailure: () => undefined })
+    const { ask } = await serve({}, { auth: [keys, auth({ failures: { perMinute } })] })
+    provider.down()
+    const token = await provider.sign({})
+    for (let n = 0; n < 4; n++) {
+      expect(await ask(token)).toMatchObject({ status: 503, code: 'AUTH_UNAVAILABLE' })
+    }
+    provider.back()
+    await vi.waitFor(async () => expect(await ask(token)).toMatchObject({ status: 200 }), 5_000)
   })
 
   test('that never answers is given up on in time', async () => {

@@ -57,8 +57,11 @@ export type AuthResult =
       readonly code: ErrorCode
       readonly detail: string
       readonly retryAfterMs?: number
-      /** Called when no alternative lets the request in either: failed attempts are counted and logged then. */
-      readonly onRefused?: () => void
+      /**
+       * Called when no alternative lets the request in either: failed attempts are counted and logged then. `isUndecided` when one of
+       * them could not say whether it would: then what may have been for that one is no failed attempt.
+       */
+      readonly onRefused?: (isUndecided?: boolean) => void
     }
 
 /** Opens the stream once, as its query parameter `ticket`, where no header can be set: answer of `POST auth/ticket`. */
@@ -89,7 +92,7 @@ export interface Authenticator {
    */
   onRevoked?(listener: (identityName: string, credential?: string) => void): () => void
   /**
-   * Whether an identity that it has let in may stay; asked now and then of those with open sockets. For who cannot tell by
+   * Whether an identity that it has let in may stay; asked now and then of those with open sockets and requests that wait. For who cannot tell by
    * `onRevoked`; of identities that another has let in it says yes.
    */
   isStillGood?(identity: Identity): boolean | Promise<boolean>

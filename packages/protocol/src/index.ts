@@ -44,6 +44,7 @@ export {
   type FieldError,
   shouldReconnect,
 } from './errors.js'
+export { type AttemptOrigin, FailedAttempts, type FailureLimits } from './failed-attempts.js'
 export type {
   Acknowledgement,
   BatchMessage,

@@ -18,6 +18,7 @@ import type { Controls } from './controls.js'
 import { WebServerError } from './errors.js'
 import type { RateLimits } from './http/rate-limits.js'
 import type { RequestCounts } from './http/request-counts.js'
+import type { StillGood } from './http/still-good.js'
 import type { Tickets } from './http/tickets.js'
 import { Names } from './names.js'
 import type { Settings } from './options.js'
@@ -155,6 +156,7 @@ export interface Service {
   readonly controls: Controls | undefined
   readonly waits: Waits
   readonly tickets: Tickets
+  readonly stillGood: StillGood
   readonly rates: RateLimits | undefined
   readonly requests: RequestCounts
 }

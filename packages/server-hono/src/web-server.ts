@@ -16,6 +16,7 @@ import { RateLimits } from './http/rate-limits.js'
 import { refuseSocket } from './http/refuse-socket.js'
 import { RequestCounts } from './http/request-counts.js'
 import { requestListener } from './http/request-listener.js'
+import { StillGood } from './http/still-good.js'
 import { Tickets } from './http/tickets.js'
 import { metricsOf } from './metrics.js'
 import { type Settings, settingsOf, type WebServerOptions } from './options.js'
@@ -124,6 +125,11 @@ class WebServerModule implements WebServer {
       controls: this.#controls,
       waits: new Waits(settings.limits.maxWaits),
       tickets: new Tickets(),
+      stillGood: new StillGood(
+        settings.authenticators,
+        settings.limits.pingIntervalMs,
+        settings.log,
+      ),
       rates: settings.rateLimit && new RateLimits(settings.rateLimit),
       requests: new RequestCounts(),
     }

@@ -134,7 +134,8 @@ function fromPage(asked: Asked, credentials: Credentials, result: AuthResult): A
 }
 
 function refused(refusals: readonly Refusal[]): AuthResult {
-  for (const { onRefused } of refusals) onRefused?.()
+  const isUndecided = refusals.some(({ code }) => code === 'AUTH_UNAVAILABLE')
+  for (const { onRefused } of refusals) onRefused?.(isUndecided)
   return refusals.find(({ code }) => code !== 'UNAUTHORIZED') ?? (refusals[0] as Refusal)
 }
 

@@ -139,9 +139,8 @@ async function waiting<T>(
   stopped: AbortSignal,
   wait: (bounds: { timeoutMs: number; signal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
-  const { limits, authenticators } = service.settings
-  const timeoutMs = Math.min(timeoutOf(c), limits.nextTimeoutMs)
-  return whileValid(authenticators, identity, [goneSignal(c), stopped], (signal) =>
+  const timeoutMs = Math.min(timeoutOf(c), service.settings.limits.nextTimeoutMs)
+  return whileValid(service, identity, [goneSignal(c), stopped], (signal) =>
     wait({ timeoutMs, signal }),
   )
 }

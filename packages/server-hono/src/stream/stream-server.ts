@@ -38,7 +38,6 @@ export class StreamServer {
   #slice = 0
   #nextSlice = 0
   #isClosing = false
-  #isAsking = false
 
   constructor(service: Service) {
     this.#service = service
@@ -47,7 +46,6 @@ export class StreamServer {
     this.#timers = [
       setInterval(() => this.#keepAlive(), limits.pingIntervalMs / PING_SLICES).unref(),
       setInterval(() => this.#endExpired(), EXPIRY_CHECK_MS).unref(),
-      setInterval(() => void this.#endRefused(), limits.pingIntervalMs).unref(),
       setInterval(() => this.#tellProgress(), limits.progressIntervalMs).unref(),
       setInterval(() => void service.hub.checkCopies(), limits.progressIntervalMs).unref(),
     ]
@@ -91,7 +89,11 @@ export class StreamServer {
     sink.onSignOfLife(() => {
       member.isAlive = true
     })
+    const forget = this.#service.stillGood.watch(identity, () => {
+      session.close(CLOSE_CODE.KEY_EXPIRED, 'the key is good no more')
+    })
     sink.onClosed(() => {
+      forget()
       this.#members.delete(member)
       session.dispose()
     })
@@ -135,6 +137,7 @@ export class StreamServer {
     this.#isClosing = true
     for (const timer of this.#timers) clearInterval(timer)
     for (const stop of this.#stopRevocations) stop()
+    this.#service.stillGood.close()
     if (this.#members.size === 0) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
@@ -235,34 +238,6 @@ export class StreamServer {
       if (identity.expiresAtMs !== undefined && identity.expiresAtMs <= nowMs) {
         session.close(CLOSE_CODE.KEY_EXPIRED, 'the key has expired')
       }
-    }
-  }
-
-  /** Asks those who cannot tell of revocations by themselves whether whoever they let in may stay. */
-  async #endRefused(): Promise<void> {
-    const { authenticators, log } = this.#service.settings
-    const askable = authenticators.filter(({ isStillGood }) => isStillGood !== undefined)
-    if (askable.length === 0 || this.#isAsking) return
-    this.#isAsking = true
-    const identities = new Set([...this.#members].map(({ identity }) => identity))
-    for (const identity of identities) {
-      for (const authenticator of askable) {
-        try {
-          if ((await authenticator.isStillGood?.(identity)) === false) {
-            this.#end(identity, 'the key is good no more')
-          }
-        } catch (error) {
-          // Whoever was let in stays while nobody can say otherwise.
-          log.warn({ err: error }, `the authenticator ${authenticator.name} could not be asked`)
-        }
-      }
-    }
-    this.#isAsking = false
-  }
-
-  #end(ended: Identity, reason: string): void {
-    for (const { identity, session } of this.#members) {
-      if (identity === ended) session.close(CLOSE_CODE.KEY_EXPIRED, reason)
     }
   }
 
