@@ -503,6 +503,94 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     controller.abort()
   })
 
+  test('a socket that comes back after a cut: where it was it misses nothing, elsewhere it is told', async () => {
+    interface Heard {
+      readonly quantity: number
+      readonly isSnapshot: boolean
+    }
+    /** Hears until `isEnough`, then the connection is cut. */
+    const hear = async (
+      { url }: Member,
+      from: unknown,
+      isEnough: (heard: readonly Heard[]) => boolean,
+    ) => {
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/api/v1/stream`)
+      const heard: Heard[] = []
+      let place: unknown
+      let recovered: boolean | undefined
+      await new Promise<void>((resolve, reject) => {
+        socket.on('error', reject)
+        socket.on('close', () => resolve())
+        socket.on('open', () =>
+          socket.send(
+            JSON.stringify({
+              action: 'subscribe',
+              id: 1,
+              channel: 'orders',
+              positions: true,
+              from,
+            }),
+          ),
+        )
+        socket.on('message', (text) => {
+          const { ok, data, snapshot, snapshotEnd, epoch, offset, ...rest } = JSON.parse(
+            String(text),
+          )
+          if (ok === false) reject(new Error(String(text)))
+          if (ok === true) recovered = rest.recovered
+          if (data !== undefined) {
+            heard.push({ quantity: data[0].quantity, isSnapshot: snapshot === true })
+          }
+          if ((ok === true && recovered !== false) || data !== undefined || snapshotEnd === true) {
+            if (snapshot !== true) place = { epoch, offset }
+          }
+          if (place !== undefined && isEnough(heard)) socket.terminate()
+        })
+      })
+      return { heard, place, recovered }
+    }
+    let last = 9_000
+    let isOver = false
+    const sending = (async () => {
+      for (let i = 0; !isOver; i++) {
+        const order = { symbol: symbols[i % symbols.length], quantity: last + 1 }
+        await ask(members[i % 3] as Member, 'send/orders', order)
+        last++
+      }
+    })()
+    const atLeast = (count: number) => (heard: readonly Heard[]) => heard.length >= count
+    let { heard, place } = await hear(second, 'now', atLeast(5))
+    for (let cut = 0; cut < 4; cut++) {
+      const before = last
+      await expect.poll(() => last).toBeGreaterThan(before + 5)
+      const again = await hear(second, place, atLeast(10))
+      expect(again.recovered).toBe(true)
+      heard = [...heard, ...again.heard]
+      place = again.place
+    }
+    // Those of different owners may come in another order.
+    const sorted = (some: readonly Heard[]) =>
+      some.map(({ quantity }) => quantity).sort((a, b) => a - b)
+    const expectWhole = (some: readonly Heard[]) => {
+      const [began = 0] = sorted(some)
+      expect(sorted(some)).toEqual(some.map((_, i) => began + i))
+    }
+    expectWhole(heard)
+    const elsewhere = await hear(third, place, atLeast(6))
+    expect(elsewhere.recovered).toBe(false)
+    expect(elsewhere.heard.map(({ isSnapshot }) => isSnapshot)).toEqual([
+      true,
+      ...Array.from({ length: elsewhere.heard.length - 1 }, () => false),
+    ])
+    expectWhole(elsewhere.heard)
+    // From now on it is at home there.
+    const back = await hear(third, elsewhere.place, atLeast(3))
+    expect(back.recovered).toBe(true)
+    expectWhole([...elsewhere.heard, ...back.heard])
+    isOver = true
+    await sending
+  })
+
   test('answers for itself what nobody owns', async () => {
     await ask(first, 'send/notes', { text: 'here' })
     expect(await ask(first, 'last/notes')).toMatchObject({ body: [{ text: 'here' }] })
