@@ -58,7 +58,7 @@ export interface KafkaRecord {
   readonly partition?: number
 }
 
-/** A record that was read. */
+/** A record that was read. Its parts may be decoded when they are asked for: take from it what is needed, and no copy. */
 export interface ReceivedRecord {
   readonly topic: string
   readonly partition: number

@@ -4,11 +4,12 @@ import { KafkaError, messageOf } from './errors.js'
 import type { Assignment, ConsumerOptions, GroupMember, KafkaConsumer } from './kafka-client.js'
 import { ensureTopics, withAdmin } from './kafkajs-admin.js'
 import { kafkajsAssigner, memberOf } from './kafkajs-assigner.js'
-import { receivedFrom } from './kafkajs-records.js'
+import { KafkajsRecord } from './kafkajs-records.js'
 import { OffsetCommits } from './offset-commits.js'
 
-/** Records that are handed on, and committed, together. */
+/** Records that are handed on together; at the end of a fetch they are committed, of a long one meanwhile too. */
 const CHUNK = 2_000
+const COMMIT_MS = 100
 const CHUNK_OF_TRANSACTION = 10_000
 /** kafkajs can hang here; the connection is given up then. */
 const DISCONNECT_MS = 5_000
@@ -243,7 +244,10 @@ export class KafkajsConsumer implements KafkaConsumer {
     const commits =
       this.#options.commits === 'transactor'
         ? undefined
-        : new OffsetCommits((offset) => consumer.commitOffsets([{ topic, partition, offset }]))
+        : new OffsetCommits(
+            (offset) => consumer.commitOffsets([{ topic, partition, offset }]),
+            COMMIT_MS,
+          )
     await this.#begun
     try {
       for (let at = 0; at < messages.length; at += size) {
@@ -251,7 +255,7 @@ export class KafkajsConsumer implements KafkaConsumer {
         if (this.#isPaused(topic, partition)) return
         const chunk = messages.slice(at, at + size)
         await this.#options.onRecords(
-          chunk.map((message) => receivedFrom(topic, partition, message)),
+          chunk.map((message) => new KafkajsRecord(topic, partition, message)),
           alive,
         )
         const last = (chunk[chunk.length - 1] as KafkaMessage).offset

@@ -4,7 +4,7 @@ import { Backoff, within } from './backoff.js'
 import { messageOf } from './errors.js'
 import type { KafkaReader, PartitionAssignor, ReaderOptions } from './kafka-client.js'
 import { kafkajsAssigner } from './kafkajs-assigner.js'
-import { receivedFrom } from './kafkajs-records.js'
+import { KafkajsRecord } from './kafkajs-records.js'
 
 const DISCONNECT_MS = 5_000
 /** Without any sign of life for so long, a reader counts as stopped without a word. */
@@ -140,7 +140,7 @@ export class KafkajsReader implements KafkaReader {
         const { topic, partition, messages } = batch
         onTaking(true)
         try {
-          await onRecords(messages.map((message) => receivedFrom(topic, partition, message)))
+          await onRecords(messages.map((message) => new KafkajsRecord(topic, partition, message)))
         } finally {
           onTaking(false)
         }

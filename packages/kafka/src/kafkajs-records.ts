@@ -16,19 +16,36 @@ export function messageFor({ key, value, headers, partition }: KafkaRecord): Mes
   }
 }
 
-export function receivedFrom(
-  topic: string,
-  partition: number,
-  message: KafkaMessage,
-): ReceivedRecord {
-  return {
-    topic,
-    partition,
-    offset: message.offset,
-    key: message.key?.toString() ?? null,
-    value: message.value,
-    headers: headersOf(message.headers),
-    timestampMs: Number(message.timestamp),
+/** A record as kafkajs gives it; what nobody asks for is not decoded. */
+export class KafkajsRecord implements ReceivedRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly #message: KafkaMessage
+
+  constructor(topic: string, partition: number, message: KafkaMessage) {
+    this.topic = topic
+    this.partition = partition
+    this.#message = message
+  }
+
+  get offset(): string {
+    return this.#message.offset
+  }
+
+  get key(): string | null {
+    return this.#message.key?.toString() ?? null
+  }
+
+  get value(): Buffer | null {
+    return this.#message.value
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return headersOf(this.#message.headers)
+  }
+
+  get timestampMs(): number {
+    return Number(this.#message.timestamp)
   }
 }
 

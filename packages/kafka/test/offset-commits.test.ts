@@ -7,7 +7,7 @@ test('one commit is under way at a time, the next has the newest offset, and the
   const commits = new OffsetCommits((next) => {
     begun.push(next)
     return new Promise((resolve) => release.push(resolve))
-  })
+  }, 0)
   let isSettled = false
   for (const next of ['1', '2', '3']) commits.add(next)
   const settled = commits.settled().then(() => {
@@ -24,8 +24,28 @@ test('one commit is under way at a time, the next has the newest offset, and the
 })
 
 test('a commit that fails stops what comes after it', async () => {
-  const commits = new OffsetCommits(() => Promise.reject(new Error('rebalancing')))
+  let begun = 0
+  const commits = new OffsetCommits(() => {
+    begun++
+    return Promise.reject(new Error('rebalancing'))
+  }, 0)
   commits.add('1')
+  commits.add('2')
   await expect(commits.settled()).rejects.toThrow('rebalancing')
-  expect(() => commits.add('2')).toThrow('rebalancing')
+  await expect(commits.settled()).rejects.toThrow('rebalancing')
+  expect(begun).toBe(1)
+  expect(() => commits.add('3')).toThrow('rebalancing')
+})
+
+test('what comes soon after a commit waits for the end', async () => {
+  const begun: string[] = []
+  const commits = new OffsetCommits((next) => {
+    begun.push(next)
+    return Promise.resolve()
+  }, 60_000)
+  for (const next of ['1', '2', '3']) commits.add(next)
+  expect(begun).toEqual([])
+  await commits.settled()
+  await commits.settled()
+  expect(begun).toEqual(['3'])
 })
