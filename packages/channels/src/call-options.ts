@@ -25,7 +25,19 @@ const FUNCTION: Rule = {
   code: 'INVALID_OPTION',
 }
 
-const RULES = {
+type OptionName =
+  | 'messageId'
+  | 'expect'
+  | 'atLeast'
+  | 'origin'
+  | 'check'
+  | 'matches'
+  | 'timeoutMs'
+  | 'signal'
+  | 'maxBuffered'
+  | 'mode'
+
+const RULES: Readonly<Record<OptionName, Rule>> = {
   messageId: {
     holds: (value) =>
       typeof value === 'string' && value !== '' && value.length <= LONGEST_MESSAGE_ID,
@@ -57,9 +69,7 @@ const RULES = {
     what: 'nonCollapsing, lastValue or burst',
     code: 'INVALID_OPTION',
   },
-} as const satisfies Record<string, Rule>
-
-type OptionName = keyof typeof RULES
+}
 
 /**
  * Checks the options of a call from outside; `undefined` is none of them.
