@@ -1,4 +1,11 @@
-import type { Authenticator, AuthResult, Credentials, FailureLimits, Identity } from '@gw/protocol'
+import type {
+  Authenticator,
+  AuthResult,
+  Credentials,
+  FailureLimits,
+  Identity,
+  SessionEvent,
+} from '@gw/protocol'
 import { Attempts, type FailedAttempt, type Origin } from './attempts.js'
 import { presentedKeys, TOKEN } from './carriers.js'
 import { configuredKey, type NamedKey } from './configured-key.js'
@@ -59,6 +66,7 @@ class ApiKeyAuthenticator implements Authenticator {
   readonly #sessions: Sessions
   readonly #attempts: Attempts
   readonly #listeners = new Set<RevocationListener>()
+  readonly #sessionListeners = new Set<(event: SessionEvent) => void>()
   #ring: KeyRing
 
   constructor(options: ApiKeyOptions) {
@@ -107,6 +115,11 @@ class ApiKeyAuthenticator implements Authenticator {
     return () => this.#listeners.delete(listener)
   }
 
+  onSession(listener: (event: SessionEvent) => void): () => void {
+    this.#sessionListeners.add(listener)
+    return () => this.#sessionListeners.delete(listener)
+  }
+
   announce(): readonly string[] {
     const key = this.#generated
     this.#generated = undefined
@@ -124,11 +137,15 @@ class ApiKeyAuthenticator implements Authenticator {
       return undefined
     }
     const { maxAgeSeconds } = this.#sessions
-    return { cookie: this.#sessions.begin(look.key), maxAgeSeconds }
+    const cookie = this.#sessions.begin(look.key)
+    this.#tellSession('login', this.#sessionOf(cookie))
+    return { cookie, maxAgeSeconds }
   }
 
   logout(cookie: string): void {
+    const session = this.#sessionOf(cookie)
     this.#sessions.end(cookie)
+    this.#tellSession('logout', session)
   }
 
   #look(presented: string, origin: Origin): Look {
@@ -175,6 +192,11 @@ class ApiKeyAuthenticator implements Authenticator {
       this.#tell(key.name, key.id)
       for (const { credential } of this.#sessions.ofKey(key.id)) this.#tell(key.name, credential)
     }
+  }
+
+  #tellSession(action: SessionEvent['action'], session: AuthResult | undefined): void {
+    if (session?.ok !== true) return
+    for (const listener of this.#sessionListeners) listener({ action, identity: session.identity })
   }
 
   #tell(name: string, credential: string): void {

@@ -126,6 +126,29 @@ describe('the login page', () => {
     expect([await statusOf(second), await statusOf(third)]).toEqual([200, 200])
   })
 
+  test('tells the audit channel who has logged in and out, by the name of the session', async () => {
+    const { login, url, heard } = await served()
+    const logout = (Cookie: string) =>
+      ask(url, 'GET', '/api/v1/auth/logout', { headers: { Cookie } })
+    const first = cookieIn((await login({ token: key })).headers)
+    const second = cookieIn((await login({ token: key }, { Cookie: first })).headers)
+    await login({ token: 'wrong' })
+    await logout(second)
+    await logout(second)
+    const [a, b] = (heard as { credential: string }[]).map(({ credential }) => credential)
+    expect(a).not.toBe(b)
+    const identity = 'api-key'
+    expect(heard).toMatchObject([
+      { action: 'login', identity, credential: a },
+      { action: 'login', identity, credential: b },
+      { action: 'logout', identity, credential: a },
+      { action: 'refused', code: 'UNAUTHORIZED' },
+      { action: 'logout', identity, credential: b },
+      { action: 'refused', code: 'UNAUTHORIZED' },
+    ])
+    expect(JSON.stringify(heard)).not.toContain(second.slice('token='.length))
+  })
+
   test('takes keys from a URL only where they may stand there', async () => {
     const open = await served()
     const query = `token=${key}`

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type AuthPage, pathOf } from '@gw/protocol'
+import { type AuthPage, type Identity, pathOf } from '@gw/protocol'
 import {
   AuthorizationResponseError,
   authorizationCodeGrant,
@@ -51,6 +51,7 @@ export class Login {
   readonly #provider: Provider
   readonly #sessions: Sessions
   readonly #logout: (cookie: string) => void
+  readonly #onLogin: (identity: Identity) => void
   readonly #pending = new Map<string, PendingLogin>()
 
   constructor(
@@ -59,12 +60,14 @@ export class Login {
     provider: Provider,
     sessions: Sessions,
     logout: (cookie: string) => void,
+    onLogin: (identity: Identity) => void,
   ) {
     this.#settings = settings
     this.#options = options
     this.#provider = provider
     this.#sessions = sessions
     this.#logout = logout
+    this.#onLogin = onLogin
     this.pages = [
       {
         method: 'GET',
@@ -133,6 +136,7 @@ export class Login {
     const before = cookieOf(request, SESSION_COOKIE)
     if (before !== undefined) this.#logout(before)
     const value = this.#sessions.begin({ identity, subject: idToken.sub, sid })
+    this.#onLogin(identity)
     return redirect(pending.next, [
       this.#cookie(request, { name: SESSION_COOKIE, value, maxAgeSeconds }),
       this.#cookie(request, {

@@ -5,6 +5,7 @@ import {
   type Credentials,
   FailedAttempts,
   type Identity,
+  type SessionEvent,
 } from '@gw/protocol'
 import { backChannelPage, type Logout } from './back-channel.js'
 import { BearerTokens, bearerToken, hashToken, TokenRefused } from './bearer.js'
@@ -36,6 +37,7 @@ class OidcAuthenticator implements Authenticator {
   readonly #sessions = new Sessions()
   readonly #attempts: FailedAttempts
   readonly #listeners = new Set<RevocationListener>()
+  readonly #sessionListeners = new Set<(event: SessionEvent) => void>()
 
   constructor(settings: OidcSettings) {
     const provider = new Provider(settings)
@@ -45,8 +47,14 @@ class OidcAuthenticator implements Authenticator {
     const { login } = settings
     if (login === undefined) return
     this.pages = [
-      ...new Login(settings, login, provider, this.#sessions, (cookie) => this.logout(cookie))
-        .pages,
+      ...new Login(
+        settings,
+        login,
+        provider,
+        this.#sessions,
+        (cookie) => this.logout(cookie),
+        (identity) => this.#tellSession({ action: 'login', identity }),
+      ).pages,
       backChannelPage(settings, provider, login.clientId, (logout) => this.#logout(logout)),
     ]
     this.loginLink = {
@@ -73,6 +81,11 @@ class OidcAuthenticator implements Authenticator {
   onRevoked(listener: RevocationListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  onSession(listener: (event: SessionEvent) => void): () => void {
+    this.#sessionListeners.add(listener)
+    return () => this.#sessionListeners.delete(listener)
   }
 
   logout(cookie: string): void {
@@ -129,6 +142,11 @@ class OidcAuthenticator implements Authenticator {
 
   #revoke({ identity }: Session): void {
     this.#tell(identity.name, identity.credential)
+    this.#tellSession({ action: 'logout', identity })
+  }
+
+  #tellSession(event: SessionEvent): void {
+    for (const listener of this.#sessionListeners) listener(event)
   }
 
   #tell(name: string, credential: string | undefined): void {

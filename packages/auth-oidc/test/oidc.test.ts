@@ -1,5 +1,5 @@
 import { apiKey } from '@gw/auth-apikey'
-import { channel, defineChannels, Gateway, type Module } from '@gw/channels'
+import { auditChannel, channel, defineChannels, Gateway, type Module } from '@gw/channels'
 import { type WebServerOptions, webServer } from '@gw/server-hono'
 import { base64url, SignJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -12,6 +12,7 @@ import { AUDIENCE, CLIENT, type SigningKey, signingKey, TestProvider } from './s
 const channels = defineChannels({
   total: channel(z.number(), { send: true }),
   secret: channel(z.number(), { send: true }),
+  audit: auditChannel(),
 })
 
 let first: SigningKey
@@ -329,7 +330,9 @@ describe('logging in with a browser', () => {
   })
 
   test('ends with the logout, and with it the sockets of the session', async () => {
-    const { url } = await serve(options)
+    const { url, gateway } = await serve(options)
+    const heard: unknown[] = []
+    gateway.channels.watch('audit', undefined, ({ value }) => heard.push(value))
     const browser = new Browser()
     await loggedIn(browser, url, 'ann')
     const Cookie = `gw_session=${browser.cookie(url, 'gw_session')}`
@@ -341,6 +344,14 @@ describe('logging in with a browser', () => {
     expect(browser.cookie(url, 'gw_session')).toBeUndefined()
     const again = await fetch(`${url}/api/v1/last/total`, { headers: { Cookie } })
     expect(again.status).toBe(403)
+    const { credential } = heard[0] as { credential: string }
+    const session = { identity: 'ann', credential }
+    expect(heard).toMatchObject([
+      { ...session, action: 'login' },
+      { ...session, action: 'logout' },
+      { action: 'refused' },
+    ])
+    expect(Cookie).not.toContain(credential)
   })
 
   test('anew ends the session that the browser had before', async () => {

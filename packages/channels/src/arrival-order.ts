@@ -42,6 +42,11 @@ export class ArrivalOrder {
     this.append(place)
   }
 
+  /** All places, the oldest first. */
+  *[Symbol.iterator](): IterableIterator<number> {
+    for (let at = this.#oldest; at !== -1; at = this.#links[2 * at + 1] as number) yield at
+  }
+
   #grow(place: number): void {
     const grown = new Int32Array(Math.max(2 * this.#links.length, 2 * (place + 1)))
     grown.set(this.#links)

@@ -9,6 +9,8 @@ type AuditShape = {
     unstage: 'unstage'
     release: 'release'
     control: 'control'
+    login: 'login'
+    logout: 'logout'
     refused: 'refused'
   }>
   readonly identity: z.ZodOptional<z.ZodString>
@@ -24,7 +26,7 @@ type AuditShape = {
 /** What somebody outside has done, or was refused. */
 export const AuditRecord: Struct<AuditShape> = struct('AuditRecord', {
   /** What was done; `refused` when it was not allowed. */
-  action: z.enum(['send', 'stage', 'unstage', 'release', 'control', 'refused']),
+  action: z.enum(['send', 'stage', 'unstage', 'release', 'control', 'login', 'logout', 'refused']),
   /** Who it was; absent where nobody was recognised. */
   identity: z.string().optional(),
   /** With which of several credentials: its id, never the credential itself. */

@@ -204,6 +204,8 @@ export interface LiveChannels<C extends AnyChannels> {
     query?: TypedQuery<StateRecordOf<C, S>> | Query,
     isVisible?: RecordFilter,
   ): readonly StateRecordOf<C, S>[]
+  /** All records of a state in the order in which they came: the first goes out first, when there are more than are kept. @throws ChannelsError `NO_STATE`. */
+  arrivals(state: string, isVisible?: RecordFilter): readonly unknown[]
   /** Number of records of a state that match. */
   count<S extends StateName<C>>(
     state: S,

@@ -138,6 +138,11 @@ export class ReadingChannels {
     return store.query(query, isVisible && ((record, key) => isVisible(record, channel.name, key)))
   }
 
+  arrivals(name: string, isVisible?: RecordFilter): readonly unknown[] {
+    const { store, channel } = this.#state(name)
+    return store.arrivals(isVisible && ((record, key) => isVisible(record, channel.name, key)))
+  }
+
   count(name: string, query?: Query, isVisible?: RecordFilter): number {
     if (isVisible !== undefined) checkFunction('isVisible', isVisible, name)
     const { store, channel } = this.#state(name)

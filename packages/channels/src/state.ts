@@ -196,6 +196,16 @@ export class StateStore<T> implements StateView<T> {
     return project === undefined ? page : (page.map(project) as T[])
   }
 
+  /** All records in the order in which they came, which is that in which they go out. */
+  arrivals(isVisible?: Visibility): readonly T[] {
+    const found: T[] = []
+    for (const place of this.#arrivals) {
+      const record = this.#records[place] as T
+      if (isVisible?.(record, this.#basketKeys?.[place]) !== false) found.push(record)
+    }
+    return found
+  }
+
   count(query: Query | TypedQuery<T> = {}, isVisible?: Visibility): number {
     const plan = planQuery(query, this.#schema, this.#limits)
     return this.#matchingPlaces(plan, isVisible)?.length ?? this.#size

@@ -16,7 +16,7 @@ import { jsonOf, type Rest, type RestAnswer } from './rest.js'
 import { type Session, targetOf } from './session.js'
 import { stageClient, type UntypedStageClient } from './stage-client.js'
 import {
-  type Begin,
+  type Beginning,
   readSubscription,
   type Subscription,
   type Watch,
@@ -106,10 +106,10 @@ export function channelClient(
     return rest.get(path, options, { ...others, ...more, select: someOf(select), where: filter })
   }
 
-  const begin = (
+  const beginning = (
     key: string | undefined,
     { from, where, select, mode, state }: UntypedWatchOptions,
-  ): Begin => {
+  ): Beginning => {
     const spec = {
       channel: name,
       key,
@@ -120,7 +120,11 @@ export function channelClient(
       state: state === true ? name : state,
     }
     const check = spec.select === undefined ? validate : undefined
-    return (sink) => session.subscribe(spec, check?.sink(name, mode, sink) ?? sink)
+    return {
+      request: requestOf('subscribe', key),
+      connection: session.connection,
+      begin: (sink) => session.subscribe(spec, check?.sink(name, mode, sink) ?? sink),
+    }
   }
 
   const channel: UntypedChannelClient = {
@@ -186,14 +190,14 @@ export function channelClient(
 
     subscribe(...args) {
       const [key, options = {}] = keyFirst(args)
-      return readSubscription(begin(key, options), requestOf('subscribe', key), options, key)
+      return readSubscription(beginning(key, options), options, key)
     },
 
     watch(...args: readonly unknown[]) {
       const [key, listener, options = {}] = (
         typeof args[0] === 'string' ? args : [undefined, ...args]
       ) as [string | undefined, UntypedListener, UntypedWatchOptions?]
-      return watchSubscription(begin(key, options), requestOf('subscribe', key), listener, options)
+      return watchSubscription(beginning(key, options), listener, options)
     },
   }
   return channel

@@ -1,3 +1,4 @@
+import type { ClientConnection } from './connection.js'
 import { GatewayClientError, type RequestInfo } from './errors.js'
 
 /** How long a call may take, and who may end it. */
@@ -16,8 +17,8 @@ export function watchDeadline(
   { signal, timeoutMs = MAX_TIMER_MS + 1 }: CallOptions,
   request: RequestInfo,
   onEnd: (error: GatewayClientError) => void,
-  /** Why there may have been no answer. */
-  why?: () => GatewayClientError | undefined,
+  /** What an answer may be waiting for. */
+  connection?: Pick<ClientConnection, 'state' | 'error'>,
 ): () => void {
   const end = (error: GatewayClientError): void => {
     release()
@@ -26,8 +27,9 @@ export function watchDeadline(
   const onAbort = (): void =>
     end(new GatewayClientError('ABORTED', 'aborted', { request, cause: signal?.reason }))
   const onTimeout = (): void => {
-    const text = `no answer within ${timeoutMs} ms`
-    end(new GatewayClientError('TIMEOUT', text, { request, cause: why?.() }))
+    const phase = connection === undefined ? '' : `, ${connection.state}`
+    const text = `no answer within ${timeoutMs} ms${phase}`
+    end(new GatewayClientError('TIMEOUT', text, { request, cause: connection?.error }))
   }
   const timer = timeoutMs <= MAX_TIMER_MS ? setTimeout(onTimeout, timeoutMs) : undefined
   const release = (): void => {

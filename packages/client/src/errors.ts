@@ -48,16 +48,16 @@ type PassingErrorCode =
 
 class ErrorOf<Code extends GatewayClientErrorCode> extends Error {
   override readonly name = 'GatewayClientError'
-  readonly code: Code
+  declare readonly code: Code
   /** HTTP status of the answer, where there was one. */
-  readonly status: number | undefined
+  declare readonly status: number | undefined
   /** What the server said, as it said it. */
-  readonly detail: unknown
+  declare readonly detail: unknown
   /** What is wrong with a record, field by field. */
-  readonly errors: Code extends RecordErrorCode ? readonly FieldError[] : undefined
+  declare readonly errors: Code extends RecordErrorCode ? readonly FieldError[] : undefined
   /** How long to wait before another try, where the server said so. */
-  readonly retryAfterMs: Code extends PassingErrorCode ? number | undefined : undefined
-  readonly request: RequestInfo | undefined
+  declare readonly retryAfterMs: Code extends PassingErrorCode ? number | undefined : undefined
+  declare readonly request: RequestInfo | undefined
 
   constructor(code: Code, message: string, details: GatewayClientErrorDetails = {}) {
     const { request } = details

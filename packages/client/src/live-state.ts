@@ -28,6 +28,9 @@ interface WaitingTick {
   readonly position?: Position | undefined
 }
 
+/** A bounded state lets the record go that came first, which nothing in the records tells. */
+const IN_ARRIVAL_ORDER = { order: 'arrival' } as object
+
 /** Ticks that may wait while the state is loaded; one more, and it is loaded anew. */
 const MAX_WAITING = 10_000
 
@@ -78,7 +81,7 @@ function fillState(
       try {
         const { signal } = ended
         const named = state === undefined ? {} : { state }
-        const at = await channel.stateAt({}, { ...named, signal })
+        const at = await channel.stateAt(IN_ARRIVAL_ORDER, { ...named, signal })
         if (waiting !== own) return
         records.reset(rulesOf(at.headers, options.by), at.records)
         for (const { value, key, position } of own) {
@@ -196,14 +199,13 @@ class KeyedRecords {
   readonly #items = new Set<Item>()
   #isSorted = true
 
-  /** Begins anew with the records of a state, of which only those of a struct tell when they came. */
+  /** Begins anew with the records of a state, in the order in which they came. */
   reset(rules: StateRules, records: readonly unknown[]): void {
     this.#rules = rules
     this.#paths = rules.by.map((path) => path.split('.'))
     this.#entries.clear()
     this.#items.clear()
-    const isBounded = rules.maxRecords < Number.POSITIVE_INFINITY
-    for (const record of isBounded ? [...records].sort(byArrival) : records) this.#put(record)
+    for (const record of records) this.#put(record)
   }
 
   /** Takes what ticked, of a basket on a key: a record, or the records of a list. */
@@ -248,11 +250,6 @@ class KeyedRecords {
       .flat()
       .map(({ record }) => record)
   }
-}
-
-/** Structs carry the time of their making, and ids that grow. */
-function byArrival(a: unknown, b: unknown): number {
-  return compareKeys([at(a, ['timestamp']), at(a, ['id'])], [at(b, ['timestamp']), at(b, ['id'])])
 }
 
 function at(record: unknown, path: readonly string[]): unknown {

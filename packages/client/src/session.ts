@@ -79,7 +79,7 @@ export class Session implements ConnectionUser {
         }
       const fail = settled(reject)
       this.#pending.set(id, { text, request, resolve: settled(resolve), reject: fail })
-      release = watchDeadline(options, request, fail, () => this.connection.error)
+      release = watchDeadline(options, request, fail, this.connection)
       if (!this.#pending.has(id)) return // its signal was aborted before
       this.#updateNeed()
       if (this.connection.state === 'live') this.connection.send(text)
@@ -114,7 +114,7 @@ export class Session implements ConnectionUser {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.connection.close(new GatewayClientError('CLOSED', 'the client was closed'))
+    this.connection.close(closedError())
   }
 
   #leave(subscription: WireSubscription, sink: SubscriptionSink, shareKey: string): void {
@@ -199,15 +199,16 @@ export class Session implements ConnectionUser {
   }
 
   onClosed(error: GatewayClientError): void {
+    const waiting = [...this.#pending.values()]
     const subscriptions = [...this.#subscriptions.values()]
     this.#subscriptions.clear()
     this.#shared.clear()
-    for (const send of [...this.#pending.values()]) send.reject(error)
+    for (const send of waiting) send.reject(error)
     for (const subscription of subscriptions) subscription.fail(error)
   }
 }
 
-function closedError(request: RequestInfo): GatewayClientError {
+function closedError(request?: RequestInfo): GatewayClientError {
   return new GatewayClientError('CLOSED', 'the client was closed', { request })
 }
 

@@ -1,6 +1,7 @@
 import type { DeliveryMode, From, Path, Where } from '@gw/protocol'
 import { type BufferOptions, type EventBuffer, eventBuffer } from './buffer.js'
 import { callSafely } from './call-safely.js'
+import type { ClientConnection } from './connection.js'
 import { type CallOptions, watchDeadline } from './deadline.js'
 import { GatewayClientError, type RequestInfo } from './errors.js'
 import type { SubscriptionEvent } from './events.js'
@@ -70,19 +71,24 @@ export interface Watch extends Disposable {
   close(): void
 }
 
-/** Begins a subscription for a sink. @returns what ends it */
-export type Begin = (sink: SubscriptionSink) => () => void
+/** A subscription that can be begun, for a sink. */
+export interface Beginning {
+  readonly request: RequestInfo
+  /** What it runs over. */
+  readonly connection: ClientConnection
+  /** @returns what ends it */
+  begin(sink: SubscriptionSink): () => void
+}
 
 /** A subscription that is read as an iterable; of a whole basket, with the keys that the server names. */
 export function readSubscription(
-  begin: Begin,
-  request: RequestInfo,
+  beginning: Beginning,
   options: BufferOptions & CallOptions & { readonly mode?: DeliveryMode },
   ofKey: string | undefined,
 ): Subscription<unknown, unknown, string> {
   const buffer = eventBuffer(options)
   let gaps = 0
-  const run = start(begin, request, options, buffer.push, buffer.end)
+  const run = start(beginning, options, buffer.push, buffer.end)
   const close = (): undefined => {
     buffer.clear()
     run.close()
@@ -132,13 +138,12 @@ export function readSubscription(
 
 /** A subscription that calls back, at once and in order. */
 export function watchSubscription(
-  begin: Begin,
-  request: RequestInfo,
+  beginning: Beginning,
   listener: (event: SubscriptionEvent) => void,
   options: CallOptions & { readonly onError?: (error: GatewayClientError) => void },
 ): Watch {
   const onEvent = (event: SubscriptionEvent): void => callSafely(listener, event)
-  const run = start(begin, request, options, onEvent, (error) => {
+  const run = start(beginning, options, onEvent, (error) => {
     if (error !== undefined) options.onError?.(error)
   })
   return { ready: run.ready, close: run.close, [Symbol.dispose]: run.close }
@@ -150,8 +155,7 @@ interface Run {
 }
 
 function start(
-  begin: Begin,
-  request: RequestInfo,
+  { begin, request, connection }: Beginning,
   { signal, timeoutMs }: CallOptions,
   onEvent: (event: SubscriptionEvent) => void,
   onEnd: (error: GatewayClientError | undefined) => void,
@@ -182,7 +186,7 @@ function start(
     fulfil()
   }
   leave = begin({ onReady, onEvent, onError: end })
-  releaseTime = watchDeadline({ timeoutMs }, request, end)
+  releaseTime = watchDeadline({ timeoutMs }, request, end, connection)
   releaseSignal = watchDeadline({ signal }, request, end)
   return {
     ready,

@@ -53,6 +53,10 @@ const trade = fc.record({
   symbol: fc.constantFrom('a', 'b', 'c', 'd'),
   side: fc.option(fc.record({ name: fc.constantFrom('buy', 'sell') }), { nil: undefined }),
   quantity: fc.integer({ min: 0, max: 9 }),
+  // Records that were made elsewhere bring times of their own: they count as of when they came.
+  timestamp: fc.option(fc.constantFrom('2020-01-01T00:00:00Z', '2030-01-01T00:00:00Z'), {
+    nil: undefined,
+  }),
 })
 const step = fc.oneof(
   trade.map((it) => () => client.trades.send(it)),

@@ -142,6 +142,7 @@ describe('subscriptions', () => {
     const subscription = client.total.subscribe({ timeoutMs: 5 })
     await expect(subscription.ready).rejects.toMatchObject({
       code: 'TIMEOUT',
+      message: expect.stringMatching(/within 5 ms, (connecting|live)$/),
       request: { action: 'subscribe', target: 'total' },
     })
     await expect(take(subscription, 1)).rejects.toMatchObject({ code: 'TIMEOUT' })
@@ -486,9 +487,11 @@ describe('sends', () => {
 
   test('end with their time or signal', async () => {
     const client = connect()
+    await client.orders.send(order(0))
     gateway.isSilent = true
     await expect(client.orders.send(order(1), { timeoutMs: 1 })).rejects.toMatchObject({
       code: 'TIMEOUT',
+      message: expect.stringContaining('within 1 ms, live'),
       request: { action: 'send', target: 'orders' },
     })
     const signal = AbortSignal.abort()
@@ -603,14 +606,17 @@ describe('the connection', () => {
     expect(client.$connection.state).toBe('closed')
   })
 
-  test('that is not made is why a send was not answered in time', async () => {
+  test('that is not made is why a send, or a subscription, was not answered in time', async () => {
     const client = connect()
     await gateway[Symbol.asyncDispose]()
     const cause = { code: 'CONNECTION_FAILED', cause: { cause: { code: 'ECONNREFUSED' } } }
     client.total.subscribe()
     await vi.waitFor(() => expect(client.$connection.error).toBeDefined(), 10_000)
     const sent = client.orders.send(order(1), { timeoutMs: 1 })
-    await expect(sent).rejects.toMatchObject({ code: 'TIMEOUT', cause })
+    const message = expect.stringContaining('within 1 ms, connecting')
+    await expect(sent).rejects.toMatchObject({ code: 'TIMEOUT', message, cause })
+    const { ready } = client.orders.subscribe({ timeoutMs: 1 })
+    await expect(ready).rejects.toMatchObject({ code: 'TIMEOUT', message, cause })
     gateway = await FakeGateway.start()
   })
 

@@ -70,6 +70,12 @@ export interface SocketTicket {
   readonly expiresInSeconds: number
 }
 
+/** Somebody has begun or ended a session with a browser; the identity's credential names the session. */
+export interface SessionEvent {
+  readonly action: 'login' | 'logout'
+  readonly identity: Identity
+}
+
 /** A page that everybody may open: what a login elsewhere needs. */
 export interface AuthPage {
   readonly method: 'GET' | 'POST'
@@ -108,6 +114,8 @@ export interface Authenticator {
   ): { readonly cookie: string; readonly maxAgeSeconds: number } | undefined
   /** Whether a key may stand in a URL, so that `login` is given those from there too. @defaultValue true */
   readonly allowsKeyInUrl?: boolean
+  /** Calls `listener` when somebody has logged in or out. @returns what ends it. */
+  onSession?(listener: (event: SessionEvent) => void): () => void
   /** Ends the session of a cookie, and tells {@link onRevoked} so. */
   logout?(cookie: string): void
   /** Name of the session cookie, where `login` is offered. */

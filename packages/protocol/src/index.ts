@@ -11,6 +11,7 @@ export {
   type RowIdentity,
   type RowOperation,
   type Scope,
+  type SessionEvent,
   type SocketTicket,
 } from './auth.js'
 export type {

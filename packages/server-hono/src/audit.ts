@@ -1,6 +1,6 @@
 import { AuditRecord, type Channels, type Logger } from '@gw/channels'
 import { node, push } from '@gw/core'
-import type { AnyChannels, ErrorCode, Identity } from '@gw/protocol'
+import type { AnyChannels, ErrorCode, Identity, SessionEvent } from '@gw/protocol'
 
 /** What is told of; the id and the time come from the engine. */
 type Entry = Omit<AuditRecord, 'id' | 'timestamp' | 'records'> & {
@@ -17,6 +17,8 @@ export interface Audit {
     key?: string,
     records?: readonly string[],
   ): void
+  /** Tells that somebody has logged in or out with a browser. */
+  session(event: SessionEvent): void
   /** Tells of a refusal, where it is one of who may do what. */
   refused(
     code: ErrorCode,
@@ -79,6 +81,7 @@ export function connectAudit(channels: Channels<AnyChannels>, log: Logger): Audi
         ...(key === undefined ? {} : { key }),
         ...(ids === undefined ? {} : { records: ids }),
       }),
+    session: ({ action, identity }) => tell({ ...who(identity), action }),
     refused: (code, identity, { address, path }) => {
       if (!REFUSALS.has(code) || (identity === undefined && isTooMuch())) return
       tell({

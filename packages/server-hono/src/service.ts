@@ -43,6 +43,7 @@ export interface PlainChannels
     | 'sendAllAndWait'
     | 'watch'
     | 'watchState'
+    | 'arrivals'
   > {
   /** Awaited before ticks are read or watched that may happen elsewhere; absent where one gateway has the channels. */
   readonly hear?: SharedChannels['hear']

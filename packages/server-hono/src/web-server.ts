@@ -68,6 +68,7 @@ class WebServerModule implements WebServer {
   #streams: StreamServer | undefined
   #hub: Hub | undefined
   #waits: Waits | undefined
+  readonly #stopSessions: (() => void)[] = []
 
   constructor(settings: Settings) {
     this.#settings = settings
@@ -140,6 +141,10 @@ class WebServerModule implements WebServer {
     this.#hub = hub
     this.#waits = service.waits
     this.#streams = streams
+    for (const authenticator of settings.authenticators) {
+      const stop = authenticator.onSession?.((event) => this.#audit?.session(event))
+      if (stop !== undefined) this.#stopSessions.push(stop)
+    }
     const listener = requestListener(app)
     // The hot path answers at once, from what this gateway has itself.
     const isPlain = settings.middleware.length === 0 && channels.hear === undefined
@@ -175,6 +180,7 @@ class WebServerModule implements WebServer {
   async stop(): Promise<void> {
     const { stopTimeoutMs } = this.#settings.limits
     this.#waits?.end()
+    for (const stop of this.#stopSessions.splice(0)) stop()
     const listeners = this.#listeners.splice(0)
     await Promise.all([
       this.#streams?.close(stopTimeoutMs),

@@ -118,6 +118,7 @@ const QUERY = [
   }),
   parameter('select', 'Paths to keep, with commas between.', { type: 'string' }),
   parameter('count', 'Answers the number of records.', { enum: ['0', '1'] }),
+  parameter('order', 'All records, alone, in the order in which they came.', { enum: ['arrival'] }),
 ]
 
 function addChannel(paths: Paths, schemas: Schemas, info: ChannelInfo): void {

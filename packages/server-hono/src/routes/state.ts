@@ -1,6 +1,7 @@
 import type { ChannelInfo, StateInfo } from '@gw/channels'
-import { API_PATH, STATE_HEADER } from '@gw/protocol'
+import { API_PATH, type Query, STATE_HEADER } from '@gw/protocol'
 import type { Hono } from 'hono'
+import { WebServerError } from '../errors.js'
 import type { GatewayContext, GatewayEnv } from '../http/context.js'
 import { notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
 import { requireScope } from '../http/identity.js'
@@ -25,15 +26,28 @@ export function serveState(app: Hono<GatewayEnv>, service: Service): void {
         const query = queryOfParameters(parameters, channel.recordSchema)
         const channels = access.channelsFor(identity)
         const position = channels.positionOf(channel.name)
+        // Where several gateways have a state, nobody knows in which order all of it came.
+        const isHere = service.channels.hear === undefined
+        const inArrivalOrder = isByArrival(parameters, query) && isHere
         const result =
           query.count === true
             ? await channels.count(state.name, query)
-            : await channels.query(state.name, query)
-        describe(c, state, service.channels.hear === undefined)
+            : inArrivalOrder
+              ? channels.arrivals(state.name)
+              : await channels.query(state.name, query)
+        describe(c, state, isHere)
         return respond(c, { body: JSON.stringify(result), kind: 'list', position })
       },
     },
   })
+}
+
+/** Whether all records are asked for in the order in which they came. */
+function isByArrival(parameters: URLSearchParams, query: Query): boolean {
+  const order = parameters.get('order')
+  if (order === null) return false
+  if (order === 'arrival' && Object.keys(query).length === 0) return true
+  throw new WebServerError('INVALID_QUERY', 'order is arrival, and stands alone')
 }
 
 /** Tells what a copy of the state needs to know. Where several gateways have a state, each has its own bound. */

@@ -64,6 +64,10 @@ export class FilteredChannels implements IdentityChannels {
     return this.#channels.query(state, query, this.#mayRead)
   }
 
+  arrivals(state: string): readonly unknown[] {
+    return this.#channels.arrivals(state, this.#mayRead)
+  }
+
   count(state: string, query?: Query): Soon<number> {
     return this.#channels.count(state, query, this.#mayRead)
   }

@@ -237,7 +237,7 @@ export class Connection {
     if (info === undefined) {
       throw new WebServerError('UNKNOWN_CHANNEL', `no channel is named ${channel}`)
     }
-    if (data === undefined || data === null) {
+    if (data === undefined) {
       throw new WebServerError('BAD_REQUEST', 'a send has data: a record, or a list of records')
     }
     if (key !== undefined && info.kind !== 'basket') {
