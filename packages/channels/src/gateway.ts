@@ -21,7 +21,7 @@ import type { Health, LiveChannels, LiveGateway } from './live.js'
 import { consoleLogger, type Logger } from './logger.js'
 import { newIdBase } from './mint.js'
 import type { Module } from './module.js'
-import { ModuleLifecycle } from './module-lifecycle.js'
+import { ModuleLifecycle, until } from './module-lifecycle.js'
 import { selectModules } from './select-modules.js'
 
 type Phase = 'idle' | 'starting' | 'running' | 'stopping'
@@ -118,7 +118,8 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   /**
    * Stops the modules, in reverse order, then the engine: what was sent is through, the present cycle is finished, and what
    * modules write is written. Within the time-out; twice is once.
-   * @throws ChannelsError `MODULE_FAILED`, `MODULE_TIMEOUT` of the first module concerned, when everything else is closed.
+   * @throws ChannelsError `MODULE_FAILED`, `MODULE_TIMEOUT` of the first module concerned, or GraphError `NODE_FAILED` of a node
+   * that could not close what it writes to, when everything else is closed.
    */
   stop(): Promise<void> {
     if (this.#stopping !== undefined) return this.#stopping
@@ -281,6 +282,8 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
   #failed(run: GatewayRun, cause: unknown): void {
     const error = run.explain(cause)
     run.end({ error })
+    // What a run that was left alone says at last is no failure of the one after it.
+    if (run !== this.#run) return
     this.#isReady = false
     // A failed start is told by start() itself.
     if (this.#phase === 'running') this.#logger.error({ err: error }, 'the gateway has failed')
@@ -358,8 +361,17 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
         await new Promise<void>((resolve) => setTimeout(resolve))
       }
     }
-    await this.#engine?.stop().catch((error: unknown) => {
-      if (run?.ended === undefined) errors.push(run?.explain(error) ?? error)
+    const endedBefore = run?.ended
+    const late = new ChannelsError(
+      'MODULE_TIMEOUT',
+      'an adapter of the graph was not closed in time, and was left alone',
+    )
+    await until(deadline, () => this.#engine?.stop(), late).catch((cause: unknown) => {
+      // What ended the run before has been told; what could not be closed has not.
+      if (endedBefore !== undefined) return
+      const error = run?.explain(cause) ?? cause
+      this.#logger.error({ err: error }, 'the run could not be ended as it should')
+      errors.push(error)
     })
     run?.end({})
     errors.push(...(await this.#lifecycle.flush(deadline)))

@@ -115,6 +115,16 @@ export class ModuleLifecycle {
   }
 }
 
+/** Waits for some work, not beyond a deadline but for a moment. @throws `late` when that takes too long. */
+export async function until(
+  deadline: number,
+  work: () => Promise<unknown> | undefined,
+  late: ChannelsError,
+): Promise<void> {
+  const leftMs = Math.max(GRACE_MS, deadline - performance.now())
+  await bounded(async () => void (await work()), leftMs, late).inTime
+}
+
 /**
  * Begins some work: `inTime` is fulfilled as it is, or rejected, with the work's own signal aborted, when that takes too long or
  * `signal` is aborted.

@@ -1,4 +1,5 @@
 import {
+  adapter,
   constant,
   curve,
   type Edge,
@@ -10,6 +11,7 @@ import {
   type PushSource,
   push,
   seconds,
+  sink,
   timer,
   timestampOf,
 } from '@gw/core'
@@ -238,6 +240,49 @@ describe('starting and stopping', () => {
     await expect(stopping).rejects.toMatchObject({ code: 'MODULE_TIMEOUT', module: 'hangs' })
     expect(notes).toContain('stop slow')
     expect(signals).toEqual([false])
+  })
+
+  test('a node that cannot close what it writes to is told by the stop, and keeps no module from writing', async () => {
+    const notes: string[] = []
+    const logged: unknown[] = []
+    const writer = loose('writer', (c) => {
+      sink('write', { x: c.getChannel('orders') as Edge<Order> }, (_, context) => {
+        context.onStop(() => {
+          throw new Error('disk full')
+        })
+        return () => undefined
+      })
+    })
+    const gateway = gatewayOf([writer, noting('other', notes)], {
+      logger: { ...quiet, error: (details) => logged.push((details as { err: unknown }).err) },
+    })
+    await gateway.start()
+    const failure = expect.objectContaining({
+      code: 'NODE_FAILED',
+      path: 'writer/write',
+      cause: expect.objectContaining({ message: 'disk full' }),
+    })
+    await expect(gateway.stop()).rejects.toEqual(failure)
+    expect(logged).toEqual([failure])
+    expect(notes).toEqual(['start other', 'stop other', 'flush other'])
+    await gateway.start()
+    expect(gateway.health).toMatchObject({ live: true, ready: true })
+    await expect(gateway.stop()).rejects.toEqual(failure)
+  })
+
+  test('an adapter that hangs at the stop is left alone when the time is over', async () => {
+    const notes: string[] = []
+    const hangs = loose('hangs', (c) => {
+      adapter(c.graph, 'hangs', () => () => new Promise<void>(() => undefined))
+    })
+    const gateway = gatewayOf([hangs, noting('other', notes)], { stopTimeoutMs: 20 })
+    await gateway.start()
+    await expect(gateway.stop()).rejects.toMatchObject({
+      code: 'MODULE_TIMEOUT',
+      message: expect.stringContaining('adapter'),
+    })
+    expect(notes).toEqual(['start other', 'stop other', 'flush other'])
+    expect(gateway.health.live).toBe(false)
   })
 
   test('a stop while it starts is heeded at once, and what comes up later is closed', async () => {
