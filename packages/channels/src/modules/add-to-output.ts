@@ -1,5 +1,6 @@
 import { type Edge, type GraphOutputOptions, graphOutput } from '@gw/core'
 import type { Module } from '../module.js'
+import { checkModuleOptions } from './check-options.js'
 import { entriesOf } from './entries.js'
 import { type ChannelSelection, selectChannels } from './selection.js'
 
@@ -13,6 +14,7 @@ export interface AddToOutputOptions extends GraphOutputOptions {
  * Everything is kept in memory unless `keep` says how much.
  */
 export function addToOutput(options: AddToOutputOptions = {}): Module {
+  checkModuleOptions('addToOutput', options, {})
   const { select, ...output } = options
   return {
     name: 'add-to-output',

@@ -15,6 +15,7 @@ import type { Channels } from '../channels.js'
 import { ChannelsError } from '../errors.js'
 import { consoleLogger, type Logger } from '../logger.js'
 import type { Module } from '../module.js'
+import { BOOLEAN, COUNT, checkModuleOptions, LOGGER, required, TEXT } from './check-options.js'
 import {
   type FileFormat,
   type FileReader,
@@ -63,9 +64,24 @@ const NOTE_EVERY = 10_000
  * has been read, and how far. Only after a crash records may come again, those since the last note. A file that changes is a new
  * one, so write it elsewhere and move it in. A record that is wrong is logged and left out; a file that cannot be read, from there
  * on. Real time only.
+ * @throws ChannelsError `INVALID_OPTION`.
  * @example `fileDrop({ channel: 'orders', folder: 'inbox' })`
  */
 export function fileDrop(options: FileDropOptions): Module {
+  checkModuleOptions('fileDrop', options, {
+    channel: required(TEXT),
+    folder: required(TEXT),
+    key: { holds: isTextOrFunction, what: 'a text, or a function of a record' },
+    format: {
+      holds: (value) => typeof value === 'function' || Object.hasOwn(READERS, String(value)),
+      what: `${Object.keys(READERS).join(', ')}, or a function that reads a file`,
+    },
+    match: { holds: (value) => value instanceof RegExp, what: 'a regular expression' },
+    keepIds: BOOLEAN,
+    pollMs: COUNT,
+    ledger: TEXT,
+    logger: LOGGER,
+  })
   const { channel, folder, keepIds = false, pollMs = 250, logger = consoleLogger } = options
   const ledgerPath = options.ledger ?? join(folder, `.file-drop-${channel}.jsonl`)
   let drop: PushSource<Dropped>
@@ -173,6 +189,10 @@ export function fileDrop(options: FileDropOptions): Module {
       await watching
     },
   }
+}
+
+function isTextOrFunction(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'function'
 }
 
 /** @throws ChannelsError `INVALID_OPTION`, `UNKNOWN_KEY`. */

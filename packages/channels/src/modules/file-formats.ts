@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { openDuckDb } from './duckdb.js'
-import { linesOf } from './lines.js'
+import { linesOf, withoutMark } from './lines.js'
 
 /** How the records of a file are written. CSV and Parquet need the package `@duckdb/node-api`. */
 export type FileFormat = 'json' | 'jsonLines' | 'csv' | 'parquet'
@@ -33,7 +33,7 @@ export function formatOf(name: string): FileFormat | undefined {
 
 export const READERS: Readonly<Record<FileFormat, FileReader>> = {
   json: async function* (path) {
-    const records: unknown = JSON.parse(await readFile(path, 'utf8'))
+    const records: unknown = JSON.parse(withoutMark(await readFile(path, 'utf8')))
     if (Array.isArray(records)) yield* records
     else yield records
   },

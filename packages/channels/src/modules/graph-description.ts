@@ -1,5 +1,6 @@
 import { type GatewayDescription, toDot } from '../description.js'
 import type { Module } from '../module.js'
+import { checkModuleOptions, FUNCTION } from './check-options.js'
 
 /** Options of {@link graphDescription}. */
 export interface GraphDescriptionOptions {
@@ -9,6 +10,7 @@ export interface GraphDescriptionOptions {
 
 /** Shows, at the start, how the gateway is wired: who gets and sets what, and where loops are cut. */
 export function graphDescription(options: GraphDescriptionOptions = {}): Module {
+  checkModuleOptions('graphDescription', options, { write: FUNCTION })
   const { write = (description) => console.log(toDot(description)) } = options
   return {
     name: 'graph-description',

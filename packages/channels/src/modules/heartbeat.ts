@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { channel as channelOf } from '../contract.js'
 import type { Module } from '../module.js'
 import { type Struct, struct } from '../struct.js'
+import { COUNT, checkModuleOptions, TEXT } from './check-options.js'
 
 /** A sign of life: one more than the one before. */
 export const Heartbeat: Struct<{ readonly sequence: z.ZodInt }> = struct('Heartbeat', {
@@ -20,6 +21,7 @@ export interface HeartbeatOptions {
 
 /** Ticks a {@link Heartbeat} every interval of engine time. */
 export function heartbeat(options: HeartbeatOptions = {}): Module {
+  checkModuleOptions('heartbeat', options, { channel: TEXT, interval: COUNT })
   const { channel = 'heartbeats', interval = seconds(1) } = options
   return {
     name: 'heartbeat',

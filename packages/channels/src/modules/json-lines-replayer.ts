@@ -1,6 +1,7 @@
 import { pull } from '@gw/core'
 import { consoleLogger, type Logger } from '../logger.js'
 import type { Module } from '../module.js'
+import { BOOLEAN, checkModuleOptions, LOGGER, required, TEXT } from './check-options.js'
 import { linesOf } from './lines.js'
 import { CycleCursor, checkReadable, setFromCycles } from './recorded-cycles.js'
 import { type ChannelSelection, selectChannels } from './selection.js'
@@ -24,6 +25,11 @@ export interface JsonLinesReplayerOptions {
  * @example `gateway.simulate({ start: '2026-01-01T00:00:00Z' }) // with modules: [jsonLinesReplayer({ path: 'inputs.jsonl', select: ['orders'] })]`
  */
 export function jsonLinesReplayer(options: JsonLinesReplayerOptions): Module {
+  checkModuleOptions('jsonLinesReplayer', options, {
+    path: required(TEXT),
+    keepIds: BOOLEAN,
+    logger: LOGGER,
+  })
   const { path, select, keepIds = true, logger = consoleLogger } = options
   return {
     name: 'json-lines-replayer',

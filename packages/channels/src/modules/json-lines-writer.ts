@@ -2,6 +2,7 @@ import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, writeSy
 import { dirname } from 'node:path'
 import { type Edge, sink, type Timestamp, timestampOf } from '@gw/core'
 import type { Module } from '../module.js'
+import { BOOLEAN, checkModuleOptions, required, TEXT } from './check-options.js'
 import { type Entry, entriesOf } from './entries.js'
 import { lineOf } from './recorded-cycles.js'
 import { type ChannelSelection, selectChannels } from './selection.js'
@@ -21,9 +22,15 @@ export interface JsonLinesWriterOptions {
 /**
  * Writes each cycle in which a channel ticks as a line of JSON: `{"orders":{…},"prices":{"AAPL":{…}},"csp_engine_timestamp":"…"}`, without
  * those that did not tick. Lines are written when I/O gets its turn, and synced at the end of the run. A disk that is full is an
- * error of the module.
+ * error of the module; a file that is removed begins anew.
+ * @throws ChannelsError `INVALID_OPTION`.
  */
 export function jsonLinesWriter(options: JsonLinesWriterOptions): Module {
+  checkModuleOptions('jsonLinesWriter', options, {
+    path: required(TEXT),
+    append: BOOLEAN,
+    from: { holds: isTime, what: 'a time: microseconds, or ISO 8601' },
+  })
   const { path, select, append = true, from } = options
   const start = typeof from === 'string' ? timestampOf(from) : (from ?? Number.NEGATIVE_INFINITY)
   return {
@@ -52,6 +59,16 @@ export function jsonLinesWriter(options: JsonLinesWriterOptions): Module {
   }
 }
 
+function isTime(value: unknown): boolean {
+  if (typeof value !== 'string') return Number.isSafeInteger(value)
+  try {
+    timestampOf(value)
+    return true
+  } catch {
+    return false
+  }
+}
+
 function byKey(entries: readonly Entry[]): { readonly [key: string]: unknown } {
   return Object.fromEntries(entries.map(({ key, value, removed }) => [key, removed ? null : value]))
 }
@@ -60,14 +77,15 @@ const WRITE_AT = 64 * 2 ** 10
 
 /** Lines on their way to a file. */
 class LineFile {
-  readonly #file: number
+  readonly #path: string
+  #file: number
   #waiting = ''
   #turn: NodeJS.Immediate | undefined
   #failure: { readonly error: unknown } | undefined
 
   constructor(path: string, append: boolean) {
-    mkdirSync(dirname(path), { recursive: true })
-    this.#file = openSync(path, append ? 'a+' : 'w')
+    this.#path = path
+    this.#file = opened(path, append)
     if (append && isTorn(this.#file)) this.#waiting = '\n'
   }
 
@@ -100,10 +118,20 @@ class LineFile {
   #flush(): void {
     clearImmediate(this.#turn)
     this.#turn = undefined
+    // Of a file that somebody has removed nothing would be left.
+    if (fstatSync(this.#file).nlink === 0) {
+      closeSync(this.#file)
+      this.#file = opened(this.#path, true)
+    }
     let bytes = Buffer.from(this.#waiting)
     this.#waiting = ''
     while (bytes.length > 0) bytes = bytes.subarray(writeSync(this.#file, bytes))
   }
+}
+
+function opened(path: string, append: boolean): number {
+  mkdirSync(dirname(path), { recursive: true })
+  return openSync(path, append ? 'a+' : 'w')
 }
 
 /** Whether a file ends in the middle of a line, as a crash may leave it. */

@@ -22,7 +22,8 @@ class LineCutter {
   }
 
   cut(chunk: string): readonly Line[] {
-    const texts = (this.#rest + chunk).split('\n')
+    const isFirst = this.#number === 0 && this.#rest === ''
+    const texts = (this.#rest + (isFirst ? withoutMark(chunk) : chunk)).split('\n')
     this.#rest = texts.pop() as string
     if (this.#rest.length > LONGEST_LINE) {
       throw new ChannelsError(
@@ -41,6 +42,11 @@ class LineCutter {
   #line(text: string): Line {
     return { number: ++this.#number, text: text.endsWith('\r') ? text.slice(0, -1) : text }
   }
+}
+
+/** Programs of Windows mark a text as Unicode at its beginning. */
+export function withoutMark(text: string): string {
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
 }
 
 /** The lines of a text file, a chunk at a time. */

@@ -1,5 +1,6 @@
 import { isoOf, sink } from '@gw/core'
 import type { Module } from '../module.js'
+import { checkModuleOptions, hasMethods, TEXT } from './check-options.js'
 import { entriesOf } from './entries.js'
 import { type ChannelSelection, selectChannels } from './selection.js'
 
@@ -19,10 +20,22 @@ export interface LogOptions<Level extends string = 'info'> {
 
 /**
  * Logs each tick, of a basket each key: `{ channel, key, time, value }`, with the channel's name as message.
+ * @throws ChannelsError `INVALID_OPTION` when the logger has no method of the level.
  * @example `log({ logger: pino(), level: 'debug', select: ['orders'] })`
  */
 export function log<Level extends string = 'info'>(options: LogOptions<Level>): Module {
+  checkModuleOptions('log', options, {
+    level: TEXT,
+    states: { holds: Array.isArray, what: 'a list of names of states' },
+  })
   const { logger, level = 'info' as Level, select, states = [] } = options
+  checkModuleOptions('log', options, {
+    logger: {
+      holds: (value) => hasMethods(value, [level]),
+      what: `pino, or anything with its method ${level}`,
+      isRequired: true,
+    },
+  })
   const write = (details: object, message: string): void => logger[level](details, message)
   return {
     name: 'log',

@@ -3,6 +3,7 @@ import { map, merge, type PushSource, pull, push, type Timestamp } from '@gw/cor
 import type { StateOptions } from '../contract.js'
 import { consoleLogger, type Logger } from '../logger.js'
 import type { Module } from '../module.js'
+import { COUNT, checkModuleOptions, LOGGER } from './check-options.js'
 import { followLines, linesOf } from './lines.js'
 import {
   CycleCursor,
@@ -40,6 +41,15 @@ const MAX_PENDING = 1_000
  * the cycles tick at their own engine times.
  */
 export function mirror(options: MirrorOptions): Module {
+  checkModuleOptions('mirror', options, {
+    source: {
+      holds: (value) => (typeof value === 'string' && value !== '') || typeof value === 'function',
+      what: 'the path of a file, or a function that gives cycles',
+      isRequired: true,
+    },
+    pollMs: COUNT,
+    logger: LOGGER,
+  })
   const { source, select, states = {}, pollMs = 100, logger = consoleLogger } = options
   let arrivals: PushSource<Arrival>
   let closing = new AbortController()

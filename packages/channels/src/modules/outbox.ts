@@ -1,5 +1,6 @@
 import { ChannelsError } from '../errors.js'
 import type { Logger } from '../logger.js'
+import { AMOUNT, COUNT, LOGGER, type OptionRule, OVERFLOW } from './check-options.js'
 
 /** What becomes of what comes while the outbox is full. */
 export type Overflow = 'dropOldest' | 'fail'
@@ -40,6 +41,16 @@ export class Busy extends Error {
 
 const LONGEST_BACKOFF_MS = 30_000
 
+/** What the options of an outbox are, in those of the modules that have one. */
+export const OUTBOX_OPTIONS: Readonly<Record<string, OptionRule>> = {
+  maxPending: COUNT,
+  overflow: OVERFLOW,
+  batch: COUNT,
+  retries: AMOUNT,
+  backoffMs: AMOUNT,
+  logger: LOGGER,
+}
+
 /**
  * Items on their way to somewhere slower than the engine: in order, a batch at a time, within a bound. A batch that does not
  * go out is tried again, then in halves, so that one bad item takes no other with it; an item that does not go out alone is
@@ -56,13 +67,6 @@ export class Outbox<T> {
 
   constructor(options: OutboxOptions<T>) {
     this.#options = options
-    for (const name of ['maxPending', 'batch'] as const) {
-      if (options[name] >= 1) continue
-      throw new ChannelsError(
-        'INVALID_OPTION',
-        `${options.name}: ${name} is 1 or more, not ${options[name]}`,
-      )
-    }
   }
 
   /** Items that wait. */

@@ -1,5 +1,6 @@
 import { isoOf, sink } from '@gw/core'
 import type { Module } from '../module.js'
+import { checkModuleOptions, FUNCTION } from './check-options.js'
 import { type Entry, entriesOf } from './entries.js'
 import { type ChannelSelection, selectChannels } from './selection.js'
 
@@ -12,6 +13,7 @@ export interface PrintOptions {
 
 /** Prints a line for each tick: engine time, channel, value; of a basket, the keys that ticked with their values. */
 export function print(options: PrintOptions = {}): Module {
+  checkModuleOptions('print', options, { write: FUNCTION })
   const { select, write = (line) => console.log(line) } = options
   return {
     name: 'print',

@@ -1,10 +1,12 @@
 import { sink } from '@gw/core'
 import { ChannelsError } from '../errors.js'
+import { isObject } from '../filter.js'
 import { consoleLogger, type Logger } from '../logger.js'
 import type { Module } from '../module.js'
+import { BOOLEAN, checkModuleOptions } from './check-options.js'
 import { openDuckDb } from './duckdb.js'
 import { entriesOf } from './entries.js'
-import { Outbox, type Overflow, Unreachable } from './outbox.js'
+import { OUTBOX_OPTIONS, Outbox, type Overflow, Unreachable } from './outbox.js'
 import { type SqlTable, TargetTable } from './sql-table.js'
 
 /** An open connection to a database that speaks SQL. */
@@ -50,9 +52,24 @@ interface Row {
  * What is committed stays. A stop writes all that waits, within its time; a process that is killed loses the rows that wait, `maxPending`
  * at most and mostly those of the last few milliseconds: let sources begin again where they were, and give tables a key, if none may be
  * missing. A COMMIT whose answer is lost is done again: a key in the table keeps such rows from being there twice.
+ * @throws ChannelsError `INVALID_OPTION`.
  * @example `sqlSink({ database: 'ticks.duckdb', tables: [{ channel: 'orders' }] })`
  */
 export function sqlSink(options: SqlSinkOptions): Module {
+  checkModuleOptions('sqlSink', options, {
+    database: {
+      holds: (value) => (typeof value === 'string' && value !== '') || typeof value === 'function',
+      what: 'the path of a DuckDB file, or a function that opens a connection',
+      isRequired: true,
+    },
+    tables: {
+      holds: (value) => Array.isArray(value) && value.every(isTable),
+      what: 'a list of { channel: a text, table?, columns?, constants? }',
+      isRequired: true,
+    },
+    create: BOOLEAN,
+    ...OUTBOX_OPTIONS,
+  })
   const { database, tables, create = true } = options
   const open = typeof database === 'string' ? () => duckdb(database) : database
   let connection: Promise<SqlConnection> | undefined
@@ -136,6 +153,18 @@ export function sqlSink(options: SqlSinkOptions): Module {
       if (missing !== undefined) throw missing
     },
   }
+}
+
+function isTable(table: unknown): boolean {
+  if (!isObject(table)) return false
+  const { channel, table: name = '', columns = {}, constants = {} } = table
+  return (
+    typeof channel === 'string' &&
+    typeof name === 'string' &&
+    isObject(columns) &&
+    Object.values(columns).every((path) => typeof path === 'string') &&
+    isObject(constants)
+  )
 }
 
 async function duckdb(path: string): Promise<SqlConnection> {

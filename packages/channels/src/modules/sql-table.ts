@@ -29,7 +29,7 @@ export class TargetTable {
   readonly #name: string
   readonly #columns: readonly Column[]
 
-  /** @throws ChannelsError `INVALID_OPTION` for a path that the records do not have. */
+  /** @throws ChannelsError `INVALID_OPTION` for a path that the records do not have, and for a column that comes twice. */
   constructor(table: SqlTable, { schema, kind }: ChannelDefinition) {
     this.#name = table.table ?? table.channel
     this.#columns = [
@@ -38,6 +38,7 @@ export class TargetTable {
         ([name, value]): Column => ({ name, type: typeOfValue(value), read: () => value }),
       ),
     ]
+    checkColumns(table, this.#columns)
   }
 
   /** The values of a record, in the order of the columns. */
@@ -88,6 +89,22 @@ function columnsOf(table: SqlTable, schema: z.core.$ZodType, isBasket: boolean):
   return isBasket && table.columns === undefined ? [KEY, ...columns] : columns
 }
 
+/** Names of columns are the same in capitals and small letters. */
+function checkColumns({ channel }: SqlTable, columns: readonly Column[]): void {
+  const seen = new Set<string>()
+  for (const { name } of columns) {
+    const spelling = name.toLowerCase()
+    if (seen.has(spelling)) {
+      throw new ChannelsError(
+        'INVALID_OPTION',
+        `the table of "${channel}" has the column "${name}" twice, where capitals count as small letters: say in its columns which paths go where`,
+        { channel },
+      )
+    }
+    seen.add(spelling)
+  }
+}
+
 const KEY: Column = { name: 'key', type: 'VARCHAR', read: (_, key) => key }
 
 function fieldsOf({ shape }: z.ZodObject): Readonly<Record<string, string>> {
@@ -112,9 +129,15 @@ function typeOfValue(value: unknown): string {
   return typeof value === 'boolean' ? 'BOOLEAN' : 'VARCHAR'
 }
 
+const HALF = /\p{Surrogate}/u
+const HALVES = /\p{Surrogate}/gu
+
 function sqlValue(value: unknown): unknown {
   if (value === undefined || value === null) return null
   if (typeof value === 'number') return Number.isFinite(value) ? value : null
+  // Databases hold Unicode, in which half of a character has no place.
+  if (typeof value === 'string')
+    return HALF.test(value) ? value.replaceAll(HALVES, '\ufffd') : value
   return typeof value === 'object' ? JSON.stringify(value) : value
 }
 

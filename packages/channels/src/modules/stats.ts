@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { channel as channelOf } from '../contract.js'
 import type { Module } from '../module.js'
 import { type Struct, struct } from '../struct.js'
+import { COUNT, checkModuleOptions, TEXT } from './check-options.js'
 
 type StatsShape = {
   readonly cycles: z.ZodInt
@@ -40,6 +41,7 @@ type Measured = Omit<Stats, 'id' | 'timestamp'>
 
 /** Ticks {@link Stats} every interval of real time; nothing in simulation. */
 export function stats(options: StatsOptions = {}): Module {
+  checkModuleOptions('stats', options, { channel: TEXT, intervalMs: COUNT })
   const { channel = 'stats', intervalMs = 1_000 } = options
   let source: PushSource<Measured> | undefined
   let interval: ReturnType<typeof setInterval> | undefined

@@ -2,8 +2,10 @@ import { isoOf, sink } from '@gw/core'
 import { ChannelsError } from '../errors.js'
 import { consoleLogger, type Logger } from '../logger.js'
 import type { Module } from '../module.js'
+import { shown } from '../shown.js'
+import { COUNT, checkModuleOptions, FUNCTION, required, TEXT } from './check-options.js'
 import { entriesOf } from './entries.js'
-import { Busy, Outbox, type Overflow, Refused } from './outbox.js'
+import { Busy, OUTBOX_OPTIONS, Outbox, type Overflow, Refused } from './outbox.js'
 import { type ChannelSelection, selectChannels } from './selection.js'
 
 /** What a webhook is told of one tick. */
@@ -41,16 +43,22 @@ export interface WebhookOptions {
 
 /**
  * Posts each tick to a URL, of a basket each key, one after the other, in order. What cannot be delivered is dropped, counted, and
- * logged.
- * @throws ChannelsError `INVALID_OPTION` when the URL is none.
+ * logged; so is what is answered with a redirection.
+ * @throws ChannelsError `INVALID_OPTION` when no request can be made of the URL, method and headers.
  * @example `webhook({ url: 'https://chat.example/hook', select: ['alerts'], body: ({ data }) => JSON.stringify({ text: data }) })`
  */
 export function webhook(options: WebhookOptions): Module {
+  checkModuleOptions('webhook', options, {
+    url: required(TEXT),
+    body: FUNCTION,
+    timeoutMs: COUNT,
+    ...OUTBOX_OPTIONS,
+  })
   const { url, select, method = 'POST', timeoutMs = 5_000 } = options
   const { headers = { 'content-type': 'application/json' } } = options
   const { body = (message: WebhookMessage) => JSON.stringify(message) } = options
   const outbox = new Outbox<string>({
-    name: `webhook ${originOf(url)}`,
+    name: `webhook ${originOf(url, method, headers)}`,
     maxPending: options.maxPending ?? 1_000,
     overflow: options.overflow ?? 'dropOldest',
     batch: 1,
@@ -66,7 +74,14 @@ export function webhook(options: WebhookOptions): Module {
       try {
         // Not `AbortSignal.timeout`: one that only `any` listens to is collected before its time, and then never aborts.
         const signal = AbortSignal.any([late.signal, closing])
-        const response = await fetch(url, { method, headers, body: text as string, signal })
+        const response = await fetch(url, {
+          method,
+          headers,
+          body: text as string,
+          signal,
+          // Following one would turn the request into a GET without a body, or tell another host.
+          redirect: 'manual',
+        })
         await response.body?.cancel()
         if (!response.ok) throw failureOf(response)
       } finally {
@@ -102,20 +117,36 @@ export function webhook(options: WebhookOptions): Module {
   }
 }
 
-function originOf(url: string): string {
+/** Finds out at once what no request could be made of. @throws ChannelsError `INVALID_OPTION`. */
+function originOf(url: string, method: string, headers: WebhookOptions['headers']): string {
+  const refuse = (what: string, cause?: unknown): ChannelsError =>
+    new ChannelsError('INVALID_OPTION', `webhook: ${what}`, cause === undefined ? {} : { cause })
+  let parsed: URL
   try {
-    return new URL(url).origin
+    parsed = new URL(url)
   } catch (cause) {
-    throw new ChannelsError(
-      'INVALID_OPTION',
-      `the url of a webhook is absolute, not ${JSON.stringify(url)}`,
-      { cause },
+    throw refuse(`the url is absolute, not ${shown(url)}`, cause)
+  }
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') {
+    throw refuse(`the url begins with http: or https:, not with ${parsed.protocol}`)
+  }
+  if (parsed.username !== '' || parsed.password !== '') {
+    throw refuse('the url has no user or password in it: give them as a header, authorization')
+  }
+  try {
+    new Request(url, { method, headers: headers as Record<string, string>, body: '' })
+  } catch (cause) {
+    throw refuse(
+      `no request can be made: ${cause instanceof Error ? cause.message : shown(cause)}`,
+      cause,
     )
   }
+  return parsed.origin
 }
 
 function failureOf({ status, headers }: Response): Error {
-  const message = `it answered ${status}`
+  const place = status >= 300 && status < 400 ? ', another place: give its url' : ''
+  const message = `it answered ${status}${place}`
   if (status !== 408 && status !== 429 && status < 500) return new Refused(message)
   const after = headers.get('retry-after') ?? ''
   const waitMs = /^\d+$/.test(after) ? Number(after) * 1_000 : Date.parse(after) - Date.now()

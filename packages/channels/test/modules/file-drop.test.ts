@@ -1,4 +1,11 @@
-import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
@@ -94,6 +101,30 @@ test('a file that cannot be read is logged once and keeps no other from it', asy
   writeFileSync(join(folder, 'e.json'), '{"symbol":"E"}')
   await eventually(() => expect(seen).toEqual(['B', 'E']))
   expect(told).toMatchObject([['error', `${folder}: a file cannot be read`, { file: 'a.json' }]])
+})
+
+test('reads files that begin with the mark of Unicode, and leaves folders and links to nothing alone', async () => {
+  const folder = temporaryFolder()
+  mkdirSync(join(folder, 'sub.json'))
+  symlinkSync(join(folder, 'nowhere'), join(folder, 'dangling.json'))
+  writeFileSync(join(folder, 'a.json'), '\ufeff{"symbol":"A"}')
+  writeFileSync(join(folder, 'b.jsonl'), '\ufeff{"symbol":"B"}\r\n{"symbol":"C"}')
+  const { seen, told } = await dropping(folder)
+  await eventually(() => expect(seen).toEqual(['A', 'B', 'C']))
+  expect(told).toEqual([])
+})
+
+test('goes on when its folder was gone for a while', async () => {
+  const folder = temporaryFolder()
+  const { seen, told } = await dropping(folder)
+  rmSync(folder, { recursive: true })
+  await eventually(() =>
+    expect(told.map(([, message]) => message)).toEqual([expect.stringContaining('read now')]),
+  )
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'a.json'), '{"symbol":"A"}')
+  await eventually(() => expect(seen).toEqual(['A']))
+  expect(told).toHaveLength(1)
 })
 
 test('records get new ids, unless they are to keep theirs', async () => {

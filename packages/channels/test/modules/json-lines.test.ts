@@ -1,5 +1,12 @@
-import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { basketNode, curve, isoOf, ms, seconds, type Timestamp, wallClock } from '@gw/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -130,6 +137,27 @@ describe('the writer', () => {
     ])
   })
 
+  test('begins anew a file that is removed while it writes', async () => {
+    const path = join(temporaryFolder(), 'ticks.jsonl')
+    const gateway = await running(channels, [jsonLinesWriter({ path, select: ['numbers'] })])
+    gateway.channels.send('numbers', 1)
+    await eventually(() => expect(linesIn(path)).toMatchObject([{ numbers: 1 }]))
+    rmSync(dirname(path), { recursive: true })
+    gateway.channels.send('numbers', 2)
+    await eventually(() => expect(linesIn(path)).toMatchObject([{ numbers: 2 }]))
+    gateway.channels.send('numbers', 3)
+    await gateway.stop()
+    expect(linesIn(path)).toMatchObject([{ numbers: 2 }, { numbers: 3 }])
+  })
+
+  test('a disk that is full at the stop is told by the stop', async () => {
+    const gateway = await running(channels, [
+      jsonLinesWriter({ path: '/dev/full', select: ['numbers'] }),
+    ])
+    gateway.channels.send('numbers', 1)
+    await expect(gateway.stop()).rejects.toThrow(/ENOSPC/)
+  })
+
   test('a disk that is full is an error of the module', async () => {
     const modules = [numbers([[0, 2]]), jsonLinesWriter({ path: '/dev/full', select: ['numbers'] })]
     const failing = simulating(channels, modules)
@@ -236,6 +264,18 @@ describe('the replayer', () => {
     const { outputs } = await simulating(channels, [{ ...replayer, onError: 'skip' }, out])
     expect(values(outputs.get('numbers'))).toEqual([1, 2])
     expect(values(outputs.get('orders'))).toEqual([])
+  })
+
+  test('a file whose times go back ends the run with the time that does', async () => {
+    const path = join(temporaryFolder(), 'ticks.jsonl')
+    const lines = ['2020-01-01T00:00:02', '2020-01-01T00:00:01'].map(
+      (time) => `{"numbers":1,"csp_engine_timestamp":"${time}"}\n`,
+    )
+    writeFileSync(path, lines.join(''))
+    await expect(simulating(channels, [jsonLinesReplayer({ path })])).rejects.toMatchObject({
+      code: 'TIME_WENT_BACK',
+      message: expect.stringContaining('from 2020-01-01T00:00:02.000000Z'),
+    })
   })
 
   test('a file that is missing is told when the gateway is wired', async () => {

@@ -124,7 +124,7 @@ test('log tells each tick and key, and how many records a state has', async () =
     .toHaveProperty('logger')
     .toEqualTypeOf<{ readonly debug: (details: object, message: string) => void }>()
   // @ts-expect-error a logger without the level
-  log({ logger: { info: () => undefined }, level: 'trace' })
+  expect(() => log({ logger: { info: () => undefined }, level: 'trace' })).toThrow('method trace')
 })
 
 test('log and gateway write to pino as it is, errors with their message and code', async () => {

@@ -268,6 +268,59 @@ test('a database that cannot be opened at the start is an error of the module', 
   })
 })
 
+test('names and values of any spelling go in as they are', async () => {
+  const path = join(temporaryFolder(), 'odd.duckdb')
+  const Odd = struct('Odd', {
+    select: z.string(),
+    'a"b': z.string(),
+    "it's": z.number(),
+    Ünï: z.number().nullable(),
+    mixed: z.union([z.string(), z.number()]),
+    nested: z.object({ x: z.array(z.unknown()) }),
+  })
+  const odd = defineChannels({ from: channel(Odd, { send: true }) })
+  const sink = sqlSink({ database: path, tables: [{ channel: 'from', table: 'we"ird; DROP' }] })
+  const gateway = await running(odd, [sink])
+  gateway.channels.send('from', {
+    select: "x'); DROP TABLE y; --",
+    'a"b': 'nul \u0000, half \ud83d, whole \ud83d\ude00',
+    "it's": 1e308,
+    Ünï: null,
+    mixed: 5,
+    nested: { x: [null, { y: '"' }] },
+  })
+  await gateway.stop()
+  expect(await rowsOf(path, 'SELECT * EXCLUDE (id, timestamp) FROM "we""ird; DROP"')).toEqual([
+    {
+      select: "x'); DROP TABLE y; --",
+      'a"b': 'nul \u0000, half \ufffd, whole \ud83d\ude00',
+      "it's": 1e308,
+      Ünï: null,
+      mixed: '5',
+      nested: '{"x":[null,{"y":"\\""}]}',
+    },
+  ])
+})
+
+test('a column that comes twice is refused when it is wired', async () => {
+  const Keyed = struct('Keyed', { key: z.string() })
+  const Cases = struct('Cases', { a: z.number(), A: z.number() })
+  const twice = defineChannels({ keyed: basket(['x'], Keyed), cases: channel(Cases) })
+  for (const [table, column] of [
+    [{ channel: 'keyed' }, 'key'],
+    [{ channel: 'cases' }, 'A'],
+    [{ channel: 'cases', columns: { a: 'a' }, constants: { A: 1 } }, 'A'],
+  ] as const) {
+    await expect(
+      running(twice, [sqlSink({ database: ':memory:', tables: [table] })]),
+    ).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      channel: table.channel,
+      message: expect.stringContaining(`the column "${column}" twice`),
+    })
+  }
+})
+
 test('a column that the records do not have is refused when it is wired', async () => {
   const wrong = sinkTo(':memory:', { tables: [{ channel: 'orders', columns: { x: 'colour' } }] })
   await expect(running(channels, [wrong])).rejects.toMatchObject({

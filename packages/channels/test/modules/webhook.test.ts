@@ -97,6 +97,29 @@ test('tries again what may pass, in order, and drops what is refused or fails to
   ])
 })
 
+test('a redirection is not followed, where a post would become a get without a body: it is dropped, and told', async () => {
+  const seen: unknown[] = []
+  const { url } = await receiver((request, response) => {
+    seen.push([request.method, request.url])
+    if (request.url !== '/other') response.writeHead(302, { location: '/other' })
+    response.end()
+  })
+  const { told, logger } = keepingLogger()
+  const gateway = await running(channels, [webhook({ url, logger, select: ['alerts'] })])
+  gateway.channels.send('alerts', 'one')
+  await gateway.stop()
+  expect(seen).toEqual([['POST', '/hook']])
+  expect(told).toEqual([
+    [
+      'error',
+      expect.stringContaining('1 records were dropped'),
+      expect.objectContaining({
+        err: expect.objectContaining({ message: 'it answered 302, another place: give its url' }),
+      }),
+    ],
+  ])
+})
+
 test('tries again after as long as the answer says', async () => {
   let isFirst = true
   const { url, bodies } = await receiver((_, response) => {
