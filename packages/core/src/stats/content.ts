@@ -1,7 +1,7 @@
 import { checkCount } from '../check-number.js'
 import type { Edge } from '../graph.js'
 import type { SampleRing } from './sample-ring.js'
-import type { Statistic } from './statistic.js'
+import { Incremental } from './statistic.js'
 import { type WindowOptions, windowed } from './windowed.js'
 
 /**
@@ -9,8 +9,8 @@ import { type WindowOptions, windowed } from './windowed.js'
  * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
  */
 export function first(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
-  const nan = nanPolicy(options)
-  return windowed('stats.first', x, options, Number.NaN, (samples) => new First(samples, nan))
+  const keepsNan = options.ignoreNa === false
+  return windowed('stats.first', x, options, Number.NaN, (samples) => new First(samples, keepsNan))
 }
 
 /**
@@ -18,8 +18,8 @@ export function first(x: Edge<number>, options: WindowOptions = {}): Edge<number
  * @throws GraphError `INVALID_OPTION` for options that contradict each other or numbers out of range.
  */
 export function last(x: Edge<number>, options: WindowOptions = {}): Edge<number> {
-  const nan = nanPolicy(options)
-  return windowed('stats.last', x, options, Number.NaN, (samples) => new Last(samples, nan))
+  const keepsNan = options.ignoreNa === false
+  return windowed('stats.last', x, options, Number.NaN, (samples) => new Last(samples, keepsNan))
 }
 
 /** Options of {@link unique}. */
@@ -47,10 +47,6 @@ export function crossSectional(
   options: Omit<WindowOptions, 'ignoreNa' | 'minDataPoints'> = {},
 ): Edge<readonly number[]> {
   return windowed('stats.crossSectional', x, options, [], (samples) => new CrossSection(samples))
-}
-
-function nanPolicy(options: WindowOptions): 'skip' | 'value' {
-  return options.ignoreNa === false ? 'value' : 'skip'
 }
 
 /** Samples from the oldest to the newest, the removed ones cut off now and then. */
@@ -87,26 +83,25 @@ class Queue {
   }
 }
 
-class First implements Statistic<number> {
-  readonly nan: 'skip' | 'value'
-  readonly #samples: SampleRing
+class First extends Incremental<number> {
+  readonly keepsNan: boolean
   readonly #queue = new Queue()
 
-  constructor(samples: SampleRing, nan: 'skip' | 'value') {
-    this.#samples = samples
-    this.nan = nan
+  constructor(samples: SampleRing, keepsNan: boolean) {
+    super(samples, keepsNan)
+    this.keepsNan = keepsNan
   }
 
-  add(place: number): void {
-    if (!this.#samples.slides && this.#queue.size > 0) return
-    this.#queue.push(this.#samples.xs[place] as number)
+  protected add(place: number): void {
+    if (!this.samples.slides && this.#queue.size > 0) return
+    this.#queue.push(this.samples.xs[place] as number)
   }
 
-  remove(): void {
+  protected remove(): void {
     this.#queue.shift()
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#queue.clear()
   }
 
@@ -115,27 +110,26 @@ class First implements Statistic<number> {
   }
 }
 
-class Last implements Statistic<number> {
-  readonly nan: 'skip' | 'value'
-  readonly #samples: SampleRing
+class Last extends Incremental<number> {
+  readonly keepsNan: boolean
   #last = Number.NaN
   #count = 0
 
-  constructor(samples: SampleRing, nan: 'skip' | 'value') {
-    this.#samples = samples
-    this.nan = nan
+  constructor(samples: SampleRing, keepsNan: boolean) {
+    super(samples, keepsNan)
+    this.keepsNan = keepsNan
   }
 
-  add(place: number): void {
-    this.#last = this.#samples.xs[place] as number
+  protected add(place: number): void {
+    this.#last = this.samples.xs[place] as number
     this.#count++
   }
 
-  remove(): void {
+  protected remove(): void {
     this.#count--
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#count = 0
   }
 
@@ -144,29 +138,28 @@ class Last implements Statistic<number> {
   }
 }
 
-class Unique implements Statistic<number> {
+class Unique extends Incremental<number> {
   readonly #counts = new Map<number, number>()
-  readonly #samples: SampleRing
   readonly #scale: number
 
   constructor(samples: SampleRing, precision: number) {
-    this.#samples = samples
+    super(samples)
     this.#scale = 10 ** precision
   }
 
-  add(place: number): void {
+  protected add(place: number): void {
     const key = this.#key(place)
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
   }
 
-  remove(place: number): void {
+  protected remove(place: number): void {
     const key = this.#key(place)
     const count = this.#counts.get(key) ?? 0
     if (count > 1) this.#counts.set(key, count - 1)
     else this.#counts.delete(key)
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#counts.clear()
   }
 
@@ -175,28 +168,27 @@ class Unique implements Statistic<number> {
   }
 
   #key(place: number): number {
-    return Math.trunc((this.#samples.xs[place] as number) * this.#scale)
+    return Math.trunc((this.samples.xs[place] as number) * this.#scale)
   }
 }
 
-class CrossSection implements Statistic<readonly number[]> {
-  readonly nan = 'value'
-  readonly #samples: SampleRing
+class CrossSection extends Incremental<readonly number[]> {
+  readonly keepsNan = true
   readonly #queue = new Queue()
 
   constructor(samples: SampleRing) {
-    this.#samples = samples
+    super(samples, true)
   }
 
-  add(place: number): void {
-    this.#queue.push(this.#samples.xs[place] as number)
+  protected add(place: number): void {
+    this.#queue.push(this.samples.xs[place] as number)
   }
 
-  remove(): void {
+  protected remove(): void {
     this.#queue.shift()
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#queue.clear()
   }
 

@@ -1,22 +1,17 @@
 import type { Timestamp } from '../time.js'
 import { FIRST_PLACES, type SampleRing } from './sample-ring.js'
-import type { Statistic } from './statistic.js'
+import { Incremental } from './statistic.js'
 import { TwoStacks } from './two-stacks.js'
 
 /** Where all samples count, none is ever removed. */
-abstract class OfAll implements Statistic<number> {
-  readonly nan = 'value'
-  protected readonly samples: SampleRing
+export abstract class OfAll extends Incremental<number> {
+  readonly keepsNan = true
 
   constructor(samples: SampleRing) {
-    this.samples = samples
+    super(samples, true)
   }
 
-  abstract add(place: number): void
-  abstract clear(): void
-  abstract result(): number
-
-  remove(): void {
+  protected remove(): void {
     // Old samples fade.
   }
 }
@@ -35,7 +30,7 @@ export class UnadjustedEma extends OfAll {
     this.#ignoresNan = ignoresNan
   }
 
-  add(place: number): void {
+  protected add(place: number): void {
     const x = this.samples.xs[place] as number
     if (Number.isNaN(x)) {
       if (!this.#ignoresNan && !Number.isNaN(this.#average)) this.#gap++
@@ -52,7 +47,7 @@ export class UnadjustedEma extends OfAll {
     }
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#average = Number.NaN
     this.#gap = 1
   }
@@ -76,7 +71,7 @@ export class AdjustedEma extends OfAll {
     this.#ignoresNan = ignoresNan
   }
 
-  add(place: number): void {
+  protected add(place: number): void {
     const x = this.samples.xs[place] as number
     if (Number.isNaN(x)) {
       if (!this.#ignoresNan) this.#gap++
@@ -88,7 +83,7 @@ export class AdjustedEma extends OfAll {
     this.#gap = 1
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#gap = 1
     this.#sum = 0
     this.#weight = 0
@@ -101,7 +96,7 @@ export class AdjustedEma extends OfAll {
 
 /** Of the last samples only, and without a trace of those before them. */
 export class HorizonEma extends TwoStacks {
-  override readonly nan = 'value'
+  override readonly keepsNan = true
   private readonly decay: number
   private readonly ignoresNan: boolean
   /** Counts what makes samples age; and its number when each sample came, by place. */
@@ -121,7 +116,7 @@ export class HorizonEma extends TwoStacks {
     this.ignoresNan = ignoresNan
   }
 
-  override add(place: number): void {
+  protected override add(place: number): void {
     if (!this.ignoresNan || !this.samples.hasNan(place)) this.age++
     this.ages[place] = this.age
     super.add(place)
@@ -188,7 +183,7 @@ export class TimeEma extends OfAll {
     this.#isAdjusted = isAdjusted
   }
 
-  add(place: number): void {
+  protected add(place: number): void {
     const x = this.samples.xs[place] as number
     const time = this.samples.times[place] as number
     if (this.#weight === 0) {
@@ -207,7 +202,7 @@ export class TimeEma extends OfAll {
     this.#time = time
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#sum = 0
     this.#weight = 0
   }

@@ -1,16 +1,14 @@
 import type { Timestamp } from '../time.js'
+import { OfAll } from './ema-average.js'
 import { PairMoments } from './pair-moments.js'
 import { FIRST_PLACES, type SampleRing } from './sample-ring.js'
-import type { Statistic } from './statistic.js'
 import { TwoStacks } from './two-stacks.js'
 
 /** Reads the result of the moments of samples with that sum of weights, of which the newest weighs 1. */
 export type ResultOf = (moments: PairMoments, weight: number) => number
 
 /** All samples count; each keeps `decay` of its weight when another comes. */
-export class FadingProducts implements Statistic<number> {
-  readonly nan = 'value'
-  readonly #samples: SampleRing
+export class FadingProducts extends OfAll {
   readonly #decay: number
   readonly #isAdjusted: boolean
   readonly #ignoresNan: boolean
@@ -28,16 +26,16 @@ export class FadingProducts implements Statistic<number> {
     ignoresNan: boolean,
     resultOf: ResultOf,
   ) {
-    this.#samples = samples
+    super(samples)
     this.#decay = decay
     this.#isAdjusted = isAdjusted
     this.#ignoresNan = ignoresNan
     this.#resultOf = resultOf
   }
 
-  add(place: number): void {
-    const x = this.#samples.xs[place] as number
-    const y = this.#samples.ys[place] as number
+  protected add(place: number): void {
+    const x = this.samples.xs[place] as number
+    const y = this.samples.ys[place] as number
     if (Number.isNaN(x) || Number.isNaN(y)) {
       if (!this.#ignoresNan) this.#gap++
       return
@@ -55,11 +53,7 @@ export class FadingProducts implements Statistic<number> {
     this.#gap = 1
   }
 
-  remove(): void {
-    // Old samples fade.
-  }
-
-  clear(): void {
+  protected clear(): void {
     this.#weight = 0
     this.#gap = 1
   }
@@ -70,9 +64,7 @@ export class FadingProducts implements Statistic<number> {
 }
 
 /** All samples count; they lose weight with time. NaN makes all results NaN. */
-export class TimeProducts implements Statistic<number> {
-  readonly nan = 'value'
-  readonly #samples: SampleRing
+export class TimeProducts extends OfAll {
   readonly #rate: number
   readonly #isAdjusted: boolean
   readonly #resultOf: ResultOf
@@ -83,16 +75,16 @@ export class TimeProducts implements Statistic<number> {
   #time: Timestamp = 0
 
   constructor(samples: SampleRing, rate: number, isAdjusted: boolean, resultOf: ResultOf) {
-    this.#samples = samples
+    super(samples)
     this.#rate = rate
     this.#isAdjusted = isAdjusted
     this.#resultOf = resultOf
   }
 
-  add(place: number): void {
-    const x = this.#samples.xs[place] as number
-    const y = this.#samples.ys[place] as number
-    const time = this.#samples.times[place] as number
+  protected add(place: number): void {
+    const x = this.samples.xs[place] as number
+    const y = this.samples.ys[place] as number
+    const time = this.samples.times[place] as number
     if (this.#weight === 0) {
       this.#moments.begin(x, y)
       this.#weights.begin(0, 0)
@@ -110,11 +102,7 @@ export class TimeProducts implements Statistic<number> {
     this.#time = time
   }
 
-  remove(): void {
-    // Old samples fade.
-  }
-
-  clear(): void {
+  protected clear(): void {
     this.#weight = 0
   }
 
@@ -128,7 +116,7 @@ const KEPT = 7
 
 /** The last samples count, and those before them leave no trace; each keeps `decay` of its weight when another comes. */
 export class HorizonProducts extends TwoStacks {
-  override readonly nan = 'value'
+  override readonly keepsNan = true
   private readonly decay: number
   private readonly ignoresNan: boolean
   private readonly resultOf: ResultOf
@@ -150,7 +138,7 @@ export class HorizonProducts extends TwoStacks {
     this.resultOf = resultOf
   }
 
-  override add(place: number): void {
+  protected override add(place: number): void {
     if (!this.ignoresNan || !this.samples.hasNan(place)) this.age++
     this.ages[place] = this.age
     super.add(place)

@@ -1,7 +1,7 @@
 import type { Edge } from '../graph.js'
 import type { Timestamp } from '../time.js'
 import type { SampleRing } from './sample-ring.js'
-import type { Statistic } from './statistic.js'
+import { Incremental } from './statistic.js'
 import { type WindowOptions, windowed } from './windowed.js'
 
 /**
@@ -74,8 +74,7 @@ export function argmax(x: Edge<number>, options: ArgOptions = {}): Edge<Timestam
  * The samples that are, or may still become, the extreme one: each is beaten by none that came after it, so the first
  * is the extreme. R. Harter, "The Minimum on a Sliding Window Algorithm", 2001 (the ascending minima).
  */
-class Extreme implements Statistic<number> {
-  readonly #samples: SampleRing
+class Extreme extends Incremental<number> {
   /** Whether a newer sample makes an older one irrelevant. */
   readonly #beats: (newer: number, older: number) => boolean
   readonly #result: (extreme: Extreme) => number
@@ -94,7 +93,7 @@ class Extreme implements Statistic<number> {
     beats: (newer: number, older: number) => boolean,
     result: (extreme: Extreme) => number,
   ) {
-    this.#samples = samples
+    super(samples)
     this.#beats = beats
     this.#result = result
   }
@@ -107,22 +106,22 @@ class Extreme implements Statistic<number> {
     return this.#size === 0 ? 0 : (this.#times[this.#head] as number)
   }
 
-  add(place: number): void {
-    const x = this.#samples.xs[place] as number
+  protected add(place: number): void {
+    const x = this.samples.xs[place] as number
     const number = this.#added++
     while (this.#size > 0 && this.#beats(x, this.#values[this.#at(this.#size - 1)] as number)) {
       this.#size--
     }
     // Where nothing is ever removed, only the first can ever be asked for.
-    if (!this.#samples.slides && this.#size > 0) return
+    if (!this.samples.slides && this.#size > 0) return
     if (this.#size > this.#mask) this.#grow()
     const at = this.#at(this.#size++)
     this.#values[at] = x
-    this.#times[at] = this.#samples.times[place] as number
+    this.#times[at] = this.samples.times[place] as number
     this.#numbers[at] = number
   }
 
-  remove(): void {
+  protected remove(): void {
     const number = this.#removed++
     if (this.#size > 0 && this.#numbers[this.#head] === number) {
       this.#head = (this.#head + 1) & this.#mask
@@ -130,7 +129,7 @@ class Extreme implements Statistic<number> {
     }
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#size = 0
     this.#removed = this.#added
   }

@@ -3,7 +3,7 @@ import type { Edge } from '../graph.js'
 import { node } from '../node.js'
 import type { SampleRing } from './sample-ring.js'
 import { SortedSamples } from './sorted-samples.js'
-import type { Statistic } from './statistic.js'
+import { Incremental } from './statistic.js'
 import { type WindowOptions, windowed } from './windowed.js'
 
 /** What lies between two samples, at `share` of the way: on the line, the lower, the higher, the middle, or the nearer one. */
@@ -138,27 +138,26 @@ const INTERPOLATIONS: { readonly [K in Interpolation]: Read } = {
   nearest: (samples, position) => samples.at(Math.floor(position + 0.5)),
 }
 
-class Quantile implements Statistic<number> {
-  readonly #samples: SampleRing
+class Quantile extends Incremental<number> {
   readonly #sorted = new SortedSamples()
   readonly #q: number
   readonly #read: Read
 
   constructor(samples: SampleRing, q: number, read: Read) {
-    this.#samples = samples
+    super(samples)
     this.#q = q
     this.#read = read
   }
 
-  add(place: number): void {
-    this.#sorted.add(this.#samples.xs[place] as number)
+  protected add(place: number): void {
+    this.#sorted.add(this.samples.xs[place] as number)
   }
 
-  remove(place: number): void {
-    this.#sorted.remove(this.#samples.xs[place] as number)
+  protected remove(place: number): void {
+    this.#sorted.remove(this.samples.xs[place] as number)
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#sorted.clear()
   }
 
@@ -167,27 +166,26 @@ class Quantile implements Statistic<number> {
   }
 }
 
-class Quantiles implements Statistic<readonly number[]> {
-  readonly #samples: SampleRing
+class Quantiles extends Incremental<readonly number[]> {
   readonly #sorted = new SortedSamples()
   readonly #qs: readonly number[]
   readonly #read: Read
 
   constructor(samples: SampleRing, qs: readonly number[], read: Read) {
-    this.#samples = samples
+    super(samples)
     this.#qs = qs
     this.#read = read
   }
 
-  add(place: number): void {
-    this.#sorted.add(this.#samples.xs[place] as number)
+  protected add(place: number): void {
+    this.#sorted.add(this.samples.xs[place] as number)
   }
 
-  remove(place: number): void {
-    this.#sorted.remove(this.#samples.xs[place] as number)
+  protected remove(place: number): void {
+    this.#sorted.remove(this.samples.xs[place] as number)
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#sorted.clear()
   }
 
@@ -200,32 +198,30 @@ function quantileOf(samples: SortedSamples, q: number, read: Read): number {
   return samples.size === 0 ? Number.NaN : read(samples, q * (samples.size - 1))
 }
 
-class Rank implements Statistic<number> {
-  readonly nan = 'add'
-  readonly #samples: SampleRing
+class Rank extends Incremental<number> {
   readonly #sorted = new SortedSamples()
   readonly #method: 'min' | 'max' | 'avg'
   readonly #keepsNan: boolean
   #last = Number.NaN
 
   constructor(samples: SampleRing, method: 'min' | 'max' | 'avg', naOption: 'keep' | 'last') {
-    this.#samples = samples
+    super(samples, true)
     this.#method = method
     this.#keepsNan = naOption === 'keep'
   }
 
-  add(place: number): void {
-    const x = this.#samples.xs[place] as number
+  protected add(place: number): void {
+    const x = this.samples.xs[place] as number
     if (!Number.isNaN(x)) this.#sorted.add(x)
     if (!Number.isNaN(x) || this.#keepsNan) this.#last = x
   }
 
-  remove(place: number): void {
-    const x = this.#samples.xs[place] as number
+  protected remove(place: number): void {
+    const x = this.samples.xs[place] as number
     if (!Number.isNaN(x)) this.#sorted.remove(x)
   }
 
-  clear(): void {
+  protected clear(): void {
     this.#sorted.clear()
   }
 

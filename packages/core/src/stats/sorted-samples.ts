@@ -101,14 +101,20 @@ class Leaf {
 class Branch {
   count = 0
   readonly children: (Leaf | Branch)[]
+  // Of each child. To look into the children themselves would be a wait for memory each.
+  readonly #counts = new Int32Array(WIDTH + 1)
+  readonly #leasts = new Float64Array(WIDTH + 1)
 
   constructor(children: (Leaf | Branch)[]) {
     this.children = children
-    for (const child of children) this.count += child.count
+    for (const [at, child] of children.entries()) {
+      this.count += child.count
+      this.#look(at)
+    }
   }
 
   get least(): number {
-    return (this.children[0] as Leaf | Branch).least
+    return this.#leasts[0] as number
   }
 
   /** @returns the right half, if the branch had to be split. */
@@ -116,8 +122,12 @@ class Branch {
     this.count++
     const at = this.#lastBelow(value, false)
     const right = (this.children[at] as Leaf | Branch).add(value)
+    this.#look(at)
     if (right === undefined) return undefined
+    this.#counts.copyWithin(at + 2, at + 1, this.children.length)
+    this.#leasts.copyWithin(at + 2, at + 1, this.children.length)
     this.children.splice(at + 1, 0, right)
+    this.#look(at + 1)
     if (this.children.length <= WIDTH) return undefined
     const half = new Branch(this.children.splice(WIDTH / 2))
     this.count -= half.count
@@ -130,7 +140,13 @@ class Branch {
     const child = this.children[at] as Leaf | Branch
     if (!child.remove(value)) return false
     this.count--
-    if (child.count === 0) this.children.splice(at, 1)
+    if (child.count > 0) {
+      this.#look(at)
+    } else {
+      this.children.splice(at, 1)
+      this.#counts.copyWithin(at, at + 1)
+      this.#leasts.copyWithin(at, at + 1)
+    }
     return true
   }
 
@@ -138,9 +154,9 @@ class Branch {
     let rest = index
     let at = 0
     for (;;) {
-      const child = this.children[at] as Leaf | Branch
-      if (rest < child.count) return child.at(rest)
-      rest -= child.count
+      const count = this.#counts[at] as number
+      if (rest < count) return (this.children[at] as Leaf | Branch).at(rest)
+      rest -= count
       at++
     }
   }
@@ -148,7 +164,7 @@ class Branch {
   countBelow(value: number, orEqual: boolean): number {
     const at = this.#lastBelow(value, orEqual)
     let count = 0
-    for (let i = 0; i < at; i++) count += (this.children[i] as Leaf | Branch).count
+    for (let i = 0; i < at; i++) count += this.#counts[i] as number
     return count + (this.children[at] as Leaf | Branch).countBelow(value, orEqual)
   }
 
@@ -158,10 +174,16 @@ class Branch {
     let high = this.children.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      const { least } = this.children[middle] as Leaf | Branch
+      const least = this.#leasts[middle] as number
       if (least < value || (orEqual && least === value)) low = middle + 1
       else high = middle
     }
     return low - 1
+  }
+
+  #look(at: number): void {
+    const child = this.children[at] as Leaf | Branch
+    this.#counts[at] = child.count
+    this.#leasts[at] = child.least
   }
 }

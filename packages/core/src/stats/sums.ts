@@ -79,6 +79,7 @@ function product(x: Edge<number>, weights: Edge<number>): Edge<number> {
   })
 }
 
+/** The window counts its samples itself. */
 class Count implements Statistic<number> {
   private readonly samples: SampleRing
 
@@ -86,16 +87,8 @@ class Count implements Statistic<number> {
     this.samples = samples
   }
 
-  add(): void {
-    // The samples are counted by themselves.
-  }
-
-  remove(): void {
-    // The samples are counted by themselves.
-  }
-
-  clear(): void {
-    // The samples are counted by themselves.
+  follow(): void {
+    // There is nothing to keep.
   }
 
   result(): number {
@@ -180,7 +173,6 @@ class SumOfProducts extends Sum {
 const LEAST_WEIGHT = 1e-9
 
 class WeightedMean implements Statistic<number> {
-  readonly nan = 'add'
   private readonly products: SumOfProducts
   private readonly weights: SumOfWeights
 
@@ -189,19 +181,14 @@ class WeightedMean implements Statistic<number> {
     this.weights = new SumOfWeights(samples)
   }
 
-  add(place: number): void {
-    this.products.add(place)
-    this.weights.add(place)
+  follow(): void {
+    this.products.follow()
+    this.weights.follow()
   }
 
-  remove(): void {
-    this.products.remove()
-    this.weights.remove()
-  }
-
-  clear(): void {
-    this.products.clear()
-    this.weights.clear()
+  recalc(): void {
+    this.products.recalc()
+    this.weights.recalc()
   }
 
   result(): number {

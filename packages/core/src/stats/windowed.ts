@@ -1,13 +1,12 @@
 import { checkCount } from '../check-number.js'
 import { GraphError } from '../errors.js'
 import type { Edge } from '../graph.js'
-import type { InputDeclarations } from '../inputs.js'
-import { node, passive } from '../node.js'
+import { node } from '../node.js'
 import type { Input } from '../series.js'
 import { checkSpan, type Span, Ticks } from '../span.js'
 import type { Timestamp } from '../time.js'
-import { SampleRing } from './sample-ring.js'
-import { SampleWindow } from './sample-window.js'
+import type { SampleRing } from './sample-ring.js'
+import { sampleWindow } from './sample-window.js'
 import type { Statistic } from './statistic.js'
 
 /** What all windowed statistics share. */
@@ -53,7 +52,7 @@ export interface WeightOptions {
 export type AnyWindowOptions = WindowOptions & RecalcOptions & WeightOptions
 
 /**
- * The node behind every windowed statistic: samples, and says when the result ticks.
+ * The node behind every windowed statistic: says when the result ticks.
  *
  * `missing` ticks where the window has too few samples, or a NaN that is not ignored. `statistic` makes the statistic
  * of one run, over the samples that it is given. `y` is the second series of a statistic over two.
@@ -67,63 +66,62 @@ export function windowed<R>(
   y?: Edge<number>,
 ): Edge<R> {
   checkWindowOptions(name, options)
-  const { interval, trigger, sampler, reset, recalc, weights } = options
-  const { ignoreNa = true, minDataPoints = 0 } = options
-  const inputs: InputDeclarations = {
-    x: sampler === undefined ? x : passive(x),
-    ...(y === undefined ? {} : { y: sampler === undefined ? y : passive(y) }),
-    ...(weights === undefined ? {} : { weights: passive(weights) }),
-    ...(sampler === undefined ? {} : { sampler }),
-    ...(trigger === undefined ? {} : { trigger }),
-    ...(reset === undefined ? {} : { reset }),
-    ...(recalc === undefined ? {} : { recalc }),
-  }
+  const { trigger, recalc, ignoreNa = true, minDataPoints = 0 } = options
+  const window = sampleWindow(x, y === x ? undefined : y, options)
+  const inputs = { window, ...(trigger && { trigger }), ...(recalc && { recalc }) }
   return node(name, inputs, (run, context) => {
-    const { x, y = x, weights } = run as unknown as DataInputs
-    const sampler = (run.sampler ?? x) as Input<unknown>
-    const trigger = (run.trigger ?? sampler) as Input<unknown>
-    const { reset, recalc } = run as { readonly reset?: Input<unknown>; recalc?: Input<unknown> }
-    const bounds = {
-      count: interval instanceof Ticks ? interval.count : Number.POSITIVE_INFINITY,
-      age: typeof interval === 'number' ? interval : Number.POSITIVE_INFINITY,
-    }
-    const samples = new SampleRing(interval !== undefined, weights !== undefined, y !== x)
-    const window = new SampleWindow({ x, y, weights, sampler }, samples, statistic(samples), bounds)
+    const { window, trigger = window, recalc } = run as WindowInputs
+    const samples = window.value
+    const stat = statistic(samples)
+    const takesAll = ignoreNa || stat.keepsNan === true
     const minWindow = minWindowOf(options, context.now)
     const step = (): R | undefined => {
-      if (sampler.ticked) {
-        minWindow.samples++
-        window.sample()
+      if (!trigger.ticked) {
+        stat.follow()
+        return undefined
       }
-      if (!trigger.ticked) return undefined
       const now = trigger.time
+      samples.trim(now)
+      stat.follow()
       if (!minWindow.isReached) {
-        if (minWindow.samples < minWindow.minSamples || now < minWindow.from) return undefined
+        if (samples.end < minWindow.samples || now < minWindow.from) return undefined
         minWindow.isReached = true
       }
-      window.trim(now)
-      return window.result(ignoreNa, minDataPoints, missing)
+      if (samples.points < minDataPoints || (samples.nans > 0 && !takesAll)) return missing
+      return stat.result()
     }
-    // Most windows have neither, and each question counts.
-    if (reset === undefined && recalc === undefined) return step
-    return () => {
-      if (reset?.ticked === true) window.clear()
-      if (recalc?.ticked === true) window.recalcNext()
-      return step()
-    }
+    // Most windows have none, and each question counts.
+    return recalc === undefined ? step : recalculating(stat, recalc, trigger, step)
   })
 }
 
-interface DataInputs {
-  readonly x: Input<number>
-  readonly y?: Input<number>
-  readonly weights?: Input<number>
+interface WindowInputs {
+  readonly window: Input<SampleRing>
+  readonly trigger?: Input<unknown>
+  readonly recalc?: Input<unknown>
+}
+
+function recalculating<R>(
+  stat: Statistic<R>,
+  recalc: Input<unknown>,
+  trigger: Input<unknown>,
+  step: () => R | undefined,
+): () => R | undefined {
+  let isDue = false
+  return () => {
+    if (recalc.ticked) isDue = true
+    if (isDue && trigger.ticked) {
+      isDue = false
+      stat.recalc?.()
+    }
+    return step()
+  }
 }
 
 interface MinWindow {
-  readonly minSamples: number
+  /** Samples that must have come. */
+  readonly samples: number
   readonly from: Timestamp
-  samples: number
   isReached: boolean
 }
 
@@ -131,9 +129,8 @@ function minWindowOf(options: WindowOptions, start: Timestamp): MinWindow {
   const span = options.minWindow ?? options.interval ?? 0
   return {
     // The first sample is no reason to wait: with 0 or 1 even a trigger before it ticks the empty window.
-    minSamples: span instanceof Ticks && span.count > 1 ? span.count : 0,
+    samples: span instanceof Ticks && span.count > 1 ? span.count : 0,
     from: span instanceof Ticks ? start : start + span,
-    samples: 0,
     isReached: false,
   }
 }
