@@ -1,5 +1,5 @@
 import { defineModule, Gateway, type Module } from '@gw/channels'
-import { map, type PushSource, push } from '@gw/core'
+import { map, type PushSource, push, sink } from '@gw/core'
 import { type KafkaModule, type KafkaOptions, kafka } from '@gw/kafka'
 import { type Channels, channels, type Order } from './contract.js'
 
@@ -7,27 +7,34 @@ export interface Running {
   readonly gateway: Gateway<Channels>
   readonly module: KafkaModule<Channels>
   readonly orders: PushSource<Order>
-  /** Of the copies: how many, and when the first was. */
+  /** Of the orders: how many, and when the first was. */
   readonly ticks: { count: number; firstAtMs: number }
 }
 
-/** A gateway whose orders come from here, or from a topic, and whose copies are the orders. */
+/** A gateway whose orders come from here, or from a topic; a node takes each, and copies it to a second channel where that is published. */
 export async function startGateway(options: KafkaOptions<Channels>): Promise<Running> {
   let orders: PushSource<Order> | undefined
   const ticks = { count: 0, firstAtMs: 0 }
-  const copy: Module<Channels> = defineModule(channels, 'copy', (c) => {
+  const take = (order: Order): Order => {
+    if (ticks.count++ === 0) ticks.firstAtMs = performance.now()
+    return order
+  }
+  const takes: Module<Channels> = defineModule(channels, 'takes', (c) => {
     orders = push<Order>(c.graph, 'nonCollapsing', { maxPending: 1_000_000 })
     c.setChannel('orders', orders.edge)
-    c.setChannel(
-      'copies',
-      map(c.getChannel('orders'), (order) => {
-        if (ticks.count++ === 0) ticks.firstAtMs = performance.now()
-        return order
-      }),
-    )
+    const got = c.getChannel('orders')
+    if (options.publish?.copies !== undefined) c.setChannel('copies', map(got, take))
+    else
+      sink(
+        'take',
+        { got },
+        ({ got }) =>
+          () =>
+            void take(got.value),
+      )
   })
   const module = kafka<Channels>(options)
-  const gateway = new Gateway({ channels, modules: [copy, module] })
+  const gateway = new Gateway({ channels, modules: [takes, module] })
   await gateway.start()
   return { gateway, module, orders: orders as PushSource<Order>, ticks }
 }

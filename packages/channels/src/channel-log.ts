@@ -328,7 +328,7 @@ export class ChannelLog {
   /** A tick that JSON cannot carry has no position: the outside never sees it, and its offset goes to the next one. */
   #sizeOf(keyLog: KeyLog, value: unknown): number {
     try {
-      return measureJson(value, (path) => this.#refuseAt(path))
+      return measureJson(value, this.#refuseAt)
     } catch (error) {
       keyLog.offset--
       this.total--
@@ -340,7 +340,7 @@ export class ChannelLog {
   }
 
   /** NaN and infinities go out as null, which a field must be declared to hold. */
-  #refuseAt(path: readonly string[]): void {
+  readonly #refuseAt = (path: readonly string[]): void => {
     const dotted = path.join('.')
     let isNullable = this.#nullable.get(dotted)
     if (isNullable === undefined) {

@@ -20,38 +20,63 @@ export interface HistoryLimits {
 
 /** A history in memory, bounded by count and size: beyond either the oldest ticks go. */
 export class MemoryHistory implements TickHistory {
-  forgotten: Timestamp | undefined
   readonly #limits: HistoryLimits
-  #ticks: Tick[] = []
+  /** A ring, of which `#count` from `#head` on are kept; it grows when it is full. */
+  #ticks: (Tick | undefined)[] = []
   #sizes: number[] = []
   #head = 0
+  #count = 0
   #bytes = 0
+  #forgotten: Tick | undefined
 
   constructor(limits: HistoryLimits) {
     this.#limits = limits
   }
 
   get ticks(): readonly Tick[] {
-    return this.#ticks.slice(this.#head)
+    return this.#inOrder(this.#ticks) as Tick[]
+  }
+
+  get forgotten(): Timestamp | undefined {
+    return this.#forgotten?.time
   }
 
   add(tick: Tick, bytes: number): void {
     const { maxTicks, maxBytes } = this.#limits
-    this.#ticks.push(tick)
-    this.#sizes.push(bytes)
+    if (this.#count + 1 > maxTicks) this.#forgetOldest()
+    if (this.#count === this.#ticks.length) this.#grow()
+    const at = this.#placeOf(this.#count)
+    this.#ticks[at] = tick
+    this.#sizes[at] = bytes
+    this.#count++
     this.#bytes += bytes
-    while (
-      this.#ticks.length - this.#head > maxTicks ||
-      (this.#bytes > maxBytes && this.#ticks.length > this.#head)
-    ) {
-      this.forgotten = (this.#ticks[this.#head] as Tick).time
-      this.#bytes -= this.#sizes[this.#head] as number
-      this.#head++
-    }
-    if (this.#head > 1_024 && this.#head * 2 > this.#ticks.length) {
-      this.#ticks = this.#ticks.slice(this.#head)
-      this.#sizes = this.#sizes.slice(this.#head)
-      this.#head = 0
-    }
+    while (this.#bytes > maxBytes) this.#forgetOldest()
+  }
+
+  #forgetOldest(): void {
+    // Nothing is read of the tick: what is that old is in no cache of the processor.
+    this.#forgotten = this.#ticks[this.#head]
+    this.#ticks[this.#head] = undefined
+    this.#bytes -= this.#sizes[this.#head] as number
+    this.#head = this.#placeOf(1)
+    this.#count--
+  }
+
+  #placeOf(number: number): number {
+    const at = this.#head + number
+    return at < this.#ticks.length ? at : at - this.#ticks.length
+  }
+
+  #grow(): void {
+    const room = Math.max(16, this.#count)
+    const sizes = this.#inOrder(this.#sizes)
+    this.#ticks = [...this.#inOrder(this.#ticks), ...new Array<undefined>(room).fill(undefined)]
+    this.#sizes = [...sizes, ...new Array<number>(room).fill(0)]
+    this.#head = 0
+  }
+
+  #inOrder<T>(ring: readonly T[]): T[] {
+    const end = this.#head + this.#count
+    return [...ring.slice(this.#head, end), ...ring.slice(0, Math.max(0, end - ring.length))]
   }
 }

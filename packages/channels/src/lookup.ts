@@ -8,17 +8,19 @@ export interface Place {
   readonly key: string | undefined
 }
 
-interface Entry {
-  readonly place: Place
-  readonly record: { readonly id?: unknown }
+interface Identified {
+  readonly id?: unknown
 }
 
 /** Finds recent records by id. The index is made when somebody first looks, so taking records in costs next to nothing before. */
 export class Lookup {
   readonly #max: number
-  readonly #entries: (Entry | undefined)[] = []
+  /** A ring: where each record ticked, and the record. */
+  readonly #places: Place[] = []
+  readonly #records: Identified[] = []
   #next = 0
-  #index: Map<unknown, Entry[]> | undefined
+  /** By id, where in the ring its records are, the oldest first. */
+  #index: Map<unknown, number[]> | undefined
 
   constructor(max: number) {
     this.#max = max
@@ -37,44 +39,43 @@ export class Lookup {
     if (this.#index === undefined) {
       this.#index = new Map()
       // From the oldest on: the ring's next place, once it is full.
-      for (let i = 0; i < this.#entries.length; i++) {
-        const at = this.#entries.length < this.#max ? i : (this.#next + i) % this.#max
-        const entry = this.#entries[at]
-        if (entry !== undefined) this.#addToIndex(this.#index, entry)
-      }
+      const { length } = this.#records
+      const oldest = length < this.#max ? 0 : this.#next
+      for (let i = 0; i < length; i++) this.#addToIndex(this.#index, (oldest + i) % length)
     }
-    return this.#index
-      .get(id)
-      ?.findLast(
-        ({ place, record }) =>
-          (structs === undefined || structs.some((struct) => place.structs.includes(struct))) &&
-          isVisible?.(record, place.channel, place.key) !== false,
-      )?.record
+    const at = this.#index.get(id)?.findLast((one) => {
+      const place = this.#places[one] as Place
+      return (
+        (structs === undefined || structs.some((struct) => place.structs.includes(struct))) &&
+        isVisible?.(this.#records[one], place.channel, place.key) !== false
+      )
+    })
+    return at === undefined ? undefined : this.#records[at]
   }
 
   #addOne(place: Place, record: unknown): void {
     if (typeof record !== 'object' || record === null) return
-    const entry: Entry = { place, record }
-    const gone = this.#entries[this.#next]
-    this.#entries[this.#next] = entry
-    this.#next = (this.#next + 1) % this.#max
-    if (this.#index === undefined) return
-    if (gone !== undefined) this.#removeFromIndex(this.#index, gone)
-    this.#addToIndex(this.#index, entry)
+    const at = this.#next
+    this.#next = (at + 1) % this.#max
+    const index = this.#index
+    if (index !== undefined && at < this.#records.length) this.#removeFromIndex(index, at)
+    this.#places[at] = place
+    this.#records[at] = record
+    if (index !== undefined) this.#addToIndex(index, at)
   }
 
-  #addToIndex(index: Map<unknown, Entry[]>, entry: Entry): void {
-    const { id } = entry.record
-    const entries = index.get(id)
-    if (entries === undefined) index.set(id, [entry])
-    else entries.push(entry)
+  #addToIndex(index: Map<unknown, number[]>, at: number): void {
+    const { id } = this.#records[at] as Identified
+    const places = index.get(id)
+    if (places === undefined) index.set(id, [at])
+    else places.push(at)
   }
 
-  #removeFromIndex(index: Map<unknown, Entry[]>, entry: Entry): void {
-    const { id } = entry.record
-    const entries = index.get(id)
-    if (entries === undefined) return
-    entries.splice(entries.indexOf(entry), 1)
-    if (entries.length === 0) index.delete(id)
+  #removeFromIndex(index: Map<unknown, number[]>, at: number): void {
+    const { id } = this.#records[at] as Identified
+    const places = index.get(id)
+    if (places === undefined) return
+    places.splice(places.indexOf(at), 1)
+    if (places.length === 0) index.delete(id)
   }
 }

@@ -930,6 +930,10 @@ describe('watching', () => {
       })
     expect(from(17).recovered).toBe(true)
     expect(from(15).recovered).toBe(false)
+    for (let n = 21; n <= 60; n++) live.send('orders', order(n))
+    expect(from(20).initial.map(({ position }: Any) => position.offset)).toEqual(
+      Array.from({ length: 40 }, (_, i) => 21 + i),
+    )
   })
 
   test('goes on for the others when one listener throws', async () => {

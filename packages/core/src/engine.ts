@@ -180,7 +180,8 @@ export class Engine {
       const queue = queues[i] as PushQueue
       if (queue.takeInto()) queues[kept++] = queue
     }
-    queues.length = kept
+    // Not by its length: at 0 the array would give its room back, to take it anew with the next push.
+    while (queues.length > kept) queues.pop()
     this.#root.propagate()
     this.#endCycle()
   }

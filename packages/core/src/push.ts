@@ -235,38 +235,51 @@ interface Pushed {
   readonly source: RunningSource
   readonly value: unknown
   readonly batch: number
+  /** What was pushed after it. */
+  next: Pushed | undefined
 }
 
 /** The values that wait, in the order in which they came: of one source, or of all sources of a group. */
 class SharedQueue implements PushQueue {
-  #waiting: Pushed[] = []
-  #head = 0
+  #first: Pushed | undefined
+  #last: Pushed | undefined
 
   /** @returns whether the queue was empty. */
   add(source: RunningSource, value: unknown, batch: number): boolean {
-    return this.#waiting.push({ source, value, batch }) - this.#head === 1
+    const pushed: Pushed = { source, value, batch, next: undefined }
+    const isFirst = this.#first === undefined
+    if (isFirst) this.#first = pushed
+    else (this.#last as Pushed).next = pushed
+    this.#last = pushed
+    return isFirst
   }
 
   dropOldestOf(source: RunningSource): void {
-    const at = this.#waiting.findIndex((pushed, i) => i >= this.#head && pushed.source === source)
-    if (at < 0) return
-    if (at === this.#head) this.#head++
-    else this.#waiting.splice(at, 1)
-    source.pending--
+    let before: Pushed | undefined
+    for (let at = this.#first; at !== undefined; before = at, at = at.next) {
+      if (at.source !== source) continue
+      if (before === undefined) this.#first = at.next
+      else before.next = at.next
+      if (this.#last === at) this.#last = before
+      source.pending--
+      return
+    }
   }
 
   takeInto(): boolean {
     /** The batch of the first value that lets nothing of later batches into this cycle. */
     let last: number | undefined
     let bursts: Map<RunningSource, unknown[]> | undefined
-    while (this.#head < this.#waiting.length) {
-      const { source, value, batch } = this.#waiting[this.#head] as Pushed
+    for (let pushed = this.#first; pushed !== undefined; pushed = this.#first) {
+      const { source, value, batch } = pushed
       if (last !== undefined && batch !== last) break
       if (source.mode === 'nonCollapsing') {
         if (source.series.ticked) break
         last = batch
       }
-      this.#head++
+      this.#first = pushed.next
+      // What is old garbage already keeps nothing alive that came after it.
+      pushed.next = undefined
       source.pending--
       if (source.mode === 'burst') {
         bursts ??= new Map()
@@ -280,10 +293,7 @@ class SharedQueue implements PushQueue {
     if (bursts !== undefined) {
       for (const [source, values] of bursts) source.instance.tick(source.series, values)
     }
-    if (this.#head * 2 >= this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#head)
-      this.#head = 0
-    }
-    return this.#waiting.length > this.#head
+    if (this.#first === undefined) this.#last = undefined
+    return this.#first !== undefined
   }
 }
