@@ -181,6 +181,7 @@ class Checker {
       checkComparable(this.#schema, filter.other)
       return { kind: 'pair', path, other: filter.other, holds: comparator(op) }
     }
+    if (!('value' in filter)) throw invalid(`"${path}" is compared with nothing: give a value`)
     const operand = operandOf(path, (filter as { value?: unknown }).value, schemas)
     const { spellings } = operand
     return {

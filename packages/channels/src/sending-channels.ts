@@ -236,6 +236,8 @@ export class SendingChannels extends ReadingChannels {
       const slot = channel.slot(undefined)
       this.#checkSendable(slot, key)
       if (typeof key !== 'string' || key === '') throw unknownKey(channel, undefined)
+      // Clients put records by key into objects, where this is no key as others are.
+      if (key === '__proto__') throw unknownKey(channel, key)
       return { slot, key }
     }
     const slot = channel.slot(key)

@@ -338,6 +338,18 @@ test.each<[string, unknown, object, RegExp]>([
   })
 })
 
+test('a key that is no key of a plain object is none of a dynamic basket', async () => {
+  const gateway = new Gateway({
+    channels: defineChannels({ living: dynamicBasket(Rec, { send: true }) }),
+    modules: [],
+  })
+  await gateway.start()
+  expect(() => gateway.channels.send('living', { k: 'a', n: 1 }, '__proto__')).toThrow(
+    expect.objectContaining({ code: 'UNKNOWN_KEY', channel: 'living', key: '__proto__' }),
+  )
+  await gateway.stop()
+})
+
 test('a state of a key that no module announces is refused; of a basket without keys it is empty', async () => {
   const stateOf = (key: string | undefined) =>
     simulate(

@@ -293,6 +293,7 @@ describe('a query', () => {
     ['an unknown attribute in an or', { where: { or: [{ y: 1 }] } }, /"y"/],
     ['an unknown other attribute', { where: { path: 'x', op: 'eq', other: 'y' } }, /"y"/],
     ['an unknown operator', { where: { x: { like: 1 } } }, /"like" of "x" is no operator/],
+    ['no value', { where: { path: 'x', op: 'eq' } }, /"x" is compared with nothing/],
     ['an object as a value', { where: { x: { eq: {} } } }, /"x" is compared with \{\}/],
     ['a list as a value', { where: { x: [1, 2] } }, /spell it \{ in/],
     ['no list for in', { where: { x: { in: 3 } } }, /"in" of "x" needs a list/],

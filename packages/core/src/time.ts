@@ -52,7 +52,9 @@ export function timestampOf(time: Date | string): Timestamp {
   if (match === null) throw new RangeError(`not an ISO 8601 time: ${JSON.stringify(time)}`)
   const [, date, clock = 'T00:00:00', fraction = '', zone = 'Z'] = match
   const milliseconds = Date.parse(`${date}T${clock.slice(1)}${zone.toUpperCase()}`)
-  if (Number.isNaN(milliseconds)) {
+  const [year = 0, month = 0, day = 0] = (date as string).split('-').map(Number)
+  // Date reads the 30th of February as a day of March.
+  if (Number.isNaN(milliseconds) || day > daysIn(year, month)) {
     throw new RangeError(`not an ISO 8601 time: ${JSON.stringify(time)}`)
   }
   return milliseconds * 1_000 + Number(fraction.slice(1, 7).padEnd(6, '0'))
@@ -79,7 +81,8 @@ function utcMicros(text: string): Timestamp | undefined {
   const hour = twoDigits(text, 11)
   const minute = twoDigits(text, 14)
   const second = twoDigits(text, 17)
-  if (year < 0 || month < 1 || month > 12 || day < 1 || day > 31) return undefined
+  if (year < 0 || month < 1 || month > 12 || day < 1) return undefined
+  if (day > 28 && day > daysIn(year, month)) return undefined
   if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) {
     return undefined
   }
@@ -103,6 +106,11 @@ function twoDigits(text: string, at: number): number {
   const tens = text.charCodeAt(at) - 48
   const ones = text.charCodeAt(at + 1) - 48
   return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : -10_000
+}
+
+function daysIn(year: number, month: number): number {
+  if (month !== 2) return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28
 }
 
 /** Days since 1970-01-01 of a date; years begin in March, so that the leap day is the last. After Howard Hinnant's `days_from_civil`. */

@@ -23,7 +23,7 @@ test('reading a spelled timestamp gives it back', () => {
   )
 })
 
-test('a text in UTC is read as Date reads it, with the digits of a second that there are', () => {
+test('a text in UTC is read as Date reads it, with the digits of a second that there are, and the days that a month has', () => {
   const number = (digits: number, max: number): fc.Arbitrary<string> =>
     fc.integer({ min: 0, max }).map((n) => String(n).padStart(digits, '0'))
   const parts = fc.tuple(
@@ -40,7 +40,9 @@ test('a text in UTC is read as Date reads it, with the digits of a second that t
       const time = `${year}-${month}-${day}T${hour}:${minute}:${second}`
       const milliseconds = Date.parse(`${time}Z`)
       const text = fraction === null ? `${time}Z` : `${time}.${fraction}Z`
-      if (Number.isNaN(milliseconds)) expect(() => timestampOf(text)).toThrow(RangeError)
+      const lastDay = new Date(Date.UTC(2000 + (Number(year) % 400), Number(month), 0)).getUTCDate()
+      const isNone = Number.isNaN(milliseconds) || Number(day) > lastDay
+      if (isNone) expect(() => timestampOf(text)).toThrow(RangeError)
       else {
         const micros = Number((fraction ?? '').slice(0, 6).padEnd(6, '0'))
         expect(timestampOf(text)).toBe(milliseconds * 1_000 + micros)
@@ -61,6 +63,7 @@ test('the order of texts is the order of times', () => {
 test('a text without a zone is UTC, an offset is converted', () => {
   expect(isoOf(timestampOf('2001-03-01'))).toBe('2001-03-01T00:00:00.000000Z')
   expect(isoOf(timestampOf('2001-03-01T06:00'))).toBe('2001-03-01T06:00:00.000000Z')
+  expect(isoOf(timestampOf('2000-02-29T23:59:59Z'))).toBe('2000-02-29T23:59:59.000000Z')
   expect(isoOf(timestampOf('2001-03-01T06:00:00.5+02:00'))).toBe('2001-03-01T04:00:00.500000Z')
 })
 
@@ -74,6 +77,10 @@ test.each([
   '2001-02-03T04:05:0aZ',
   '2001-02-03T04:05:06.1aZ',
   '2001/02/03T04:05:06Z',
+  '2001-02-29T00:00:00Z',
+  '1900-02-29T00:00:00Z',
+  '2001-02-29',
+  '2001-04-31T04:05:06+02:00',
 ])('%j is no time', (text) => {
   expect(() => timestampOf(text)).toThrow(RangeError)
 })

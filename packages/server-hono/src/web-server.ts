@@ -11,6 +11,7 @@ import type { GatewayEnv } from './http/context.js'
 import { HotPath } from './http/hot-path.js'
 import { listenTcp, listenUnix } from './http/listen.js'
 import { Listener } from './http/listener.js'
+import { asksForWebSocket, passOver } from './http/pass-over.js'
 import { type Problem, problem } from './http/problem.js'
 import { RateLimits } from './http/rate-limits.js'
 import { refuseSocket } from './http/refuse-socket.js'
@@ -77,6 +78,7 @@ class WebServerModule implements WebServer {
   }
 
   readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (!asksForWebSocket(request) && passOver(request, socket, head)) return
     if (this.#streams === undefined) refuseSocket(socket, notRunning())
     else this.#streams.upgrade(request, socket, head)
   }

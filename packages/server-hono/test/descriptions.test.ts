@@ -71,6 +71,45 @@ test('only the reference’s client is told the classes of its structs, which Op
   })
 })
 
+test('structs that hold themselves, and parts with names of their own, are found in both documents', async () => {
+  const Part = z.object({
+    name: z.string(),
+    get parts() {
+      return z.array(Part)
+    },
+  })
+  const Tree = struct('Tree', {
+    root: Part.optional(),
+    tag: z.json(),
+    of: z.string().meta({ id: 'a/b c' }),
+  })
+  const channels = defineChannels({
+    trees: channel(Tree, { send: true, state: { by: 'of' } }),
+    parts: channel(Part, { send: true }),
+    any: channel(z.json(), { send: true }),
+    either: channel(z.union([Part, z.number()]), { send: true }),
+  })
+  const server = webServer({ port: 0 })
+  const gateway = new Gateway({ channels, modules: [server] })
+  await gateway.start()
+  onTestFinished(() => gateway.stop())
+  for (const name of ['openapi.json', 'asyncapi.json']) {
+    const text = await (await fetch(`${server.url}/${name}`)).text()
+    const document = JSON.parse(text)
+    const references = [...text.matchAll(/"\$ref":"([^"]*)"/g)].map(([, place = '']) => place)
+    for (const place of references) {
+      const target = place
+        .split('/')
+        .slice(1)
+        .reduce((at, step) => at?.[step], document)
+      expect([place, typeof target]).toEqual([place, 'object'])
+    }
+    expect(document.components.schemas['TreeInput.schema0'].required).toEqual(['name', 'parts'])
+  }
+  const document = await (await fetch(`${server.url}/openapi.json`)).json()
+  expect(await new Validator().validate(document)).toEqual({ valid: true })
+})
+
 describe('the AsyncAPI document', () => {
   test('is valid', async () => {
     const served = await serve()

@@ -96,6 +96,10 @@ describe('server-sent events', () => {
     const heard = await hear(events, 3)
     expect(heard.map((event) => event?.name)).toEqual(['gap', 'data', 'snapshotEnd'])
     expect(heard[0]?.data.gap).toEqual({ from: 1, to: 1, reason: 'history' })
+    // A place that is yet to come is of another past.
+    const ahead = `${heard[1]?.data.epoch}:7`
+    const others = await live(served, '/orders', { 'last-event-id': ahead })
+    expect((await others.hear())?.data.gap).toEqual({ from: 1, to: 1, reason: 'history' })
   })
 
   test('say PING as the heartbeat', async () => {
@@ -116,6 +120,9 @@ describe('server-sent events', () => {
     expect(await refused('/orders?from=yesterday')).toEqual([400, 'BAD_REQUEST'])
     expect(await refused('/orders?mode=fast')).toEqual([400, 'BAD_REQUEST'])
     expect(await refused('/orders?where=nope:eq:1')).toEqual([400, 'INVALID_QUERY'])
+    for (const ofStates of ['limit=1', 'offset=1', 'sort=symbol', 'count=1']) {
+      expect(await refused(`/orders?${ofStates}`)).toEqual([400, 'INVALID_QUERY'])
+    }
     expect(await refused('/orders', { 'last-event-id': 'x' })).toEqual([400, 'BAD_REQUEST'])
     const head = await served.get(`${PATH}/orders`, { method: 'HEAD' })
     expect([head.status, head.headers.get('content-type')]).toEqual([200, 'text/event-stream'])

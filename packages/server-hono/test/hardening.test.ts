@@ -1,5 +1,6 @@
 import type { Authenticator } from '@gw/protocol'
 import { describe, expect, test } from 'vitest'
+import { ask } from './support/http.js'
 import { frame, openRaw, openRawWebSocket } from './support/raw.js'
 import { type Served, serve } from './support/serve.js'
 
@@ -194,6 +195,8 @@ describe('peers that do not play along', () => {
     ['a URL that is none', 'GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n', 400],
     ['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n', 400],
     ['a backslash', 'GET /api\\v1 HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['a version that wants a host, and none', 'GET /api HTTP/1.1\r\n\r\n', 400],
+    ['two hosts', 'GET /api/v1/last/orders HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n', 400],
     ['strange expectations', 'GET /api HTTP/1.1\r\nHost: x\r\nExpect: magic\r\n\r\n', 417],
   ])('a request with %s is answered in our form', async (_, request, status) => {
     const served = await serve()
@@ -207,6 +210,44 @@ describe('peers that do not play along', () => {
     raw.say(request.replace('/api', '/healthz'))
     await expect.poll(() => raw.text).toContain('"status":"ok"')
   })
+
+  test('CONNECT is refused in our form', async () => {
+    const served = await serve()
+    const raw = await openRaw(served.url)
+    raw.say('CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n')
+    await raw.ended
+    expect(raw.text).toMatch(/^HTTP\/1.1 405 /)
+    expect(raw.text).toContain('"code":"METHOD_NOT_ALLOWED"')
+  })
+
+  test('a body that waits for a word is asked for, unless it is beyond the bound', async () => {
+    const served = await serve({ limits: { maxBodyBytes: 1_000 } })
+    const head =
+      'POST /api/v1/send/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n'
+    const good = await openRaw(served.url)
+    good.say(`${head}Content-Length: 14\r\n\r\n`)
+    await expect.poll(() => good.text).toBe('HTTP/1.1 100 Continue\r\n\r\n')
+    good.say('{"symbol":"a"}')
+    await expect.poll(() => good.text).toContain('HTTP/1.1 200 ')
+    const long = await openRaw(served.url)
+    long.say(`${head}Content-Length: 2000\r\n\r\n`)
+    await long.ended
+    expect(long.text).toMatch(/^HTTP\/1.1 413 /)
+    expect(long.text).toContain('"code":"BODY_TOO_LARGE"')
+  })
+
+  test.each(['send/orders', 'send/prices/AAPL', 'stage/orders'])(
+    'compressed bodies to %s are refused with what is taken',
+    async (path) => {
+      const { url } = await serve()
+      const headers = { 'Content-Encoding': 'gzip' }
+      const options = { method: 'POST', headers, body: { symbol: 'a' } }
+      const answer = await ask(url, `/api/v1/${path}`, options)
+      expect(answer.status).toBe(415)
+      expect(answer.body.code).toBe('UNSUPPORTED_MEDIA_TYPE')
+      expect(answer.headers['accept-encoding']).toBe('identity')
+    },
+  )
 
   test('bodies beyond the bound are refused, announced or not', async () => {
     const served = await serve({ limits: { maxBodyBytes: 1_000 } })
@@ -264,6 +305,17 @@ describe('handshakes that are none', () => {
       const socket = await served.open('stream', { headers: { origin } })
       socket.close()
     }
+  })
+
+  test('may name the host with the path, as requests through proxies do, but not two of them', async () => {
+    const served = await serve()
+    const good = await openRaw(served.url)
+    good.say(upgrade('http://x/api/v1/stream?a=b'))
+    await expect.poll(() => good.text).toMatch(/^HTTP\/1.1 101 /)
+    const bad = await openRaw(served.url)
+    bad.say(upgrade('/api/v1/stream', 'Host: y\r\n'))
+    await bad.ended
+    expect(bad.text).toMatch(/^HTTP\/1.1 400 /)
   })
 
   test('of another version, or without a key, are refused', async () => {

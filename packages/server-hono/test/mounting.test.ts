@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { type RestModule, webServer } from '../src/index.js'
 import { channels, module, type TestChannels } from './support/contract.js'
+import { openRaw } from './support/raw.js'
 import { serve } from './support/serve.js'
 
 async function mounted(modules: readonly RestModule<TestChannels>[] = []) {
@@ -73,6 +74,39 @@ describe('mounted in an app of the user', () => {
     const heard = new Promise((resolve) => socket.once('message', resolve))
     socket.send('{"action":"subscribe","id":1,"channel":"orders"}')
     expect(JSON.parse(String(await heard))).toMatchObject({ id: 1, ok: true })
+  })
+})
+
+describe('on a server of the user that takes upgrades', () => {
+  const UPGRADE = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n'
+
+  test('a request that would rather have HTTP/2 is answered as any other, its body too', async () => {
+    const { gateway, app, server } = await mounted()
+    const node = createServer(getRequestListener(app.fetch, { overrideGlobalObjects: false }))
+    node.on('upgrade', server.upgrade)
+    await new Promise<void>((resolve) => node.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void node.close())
+    await gateway.start()
+    const url = `http://127.0.0.1:${(node.address() as AddressInfo).port}`
+    const raw = await openRaw(url)
+    raw.say(`GET /own HTTP/1.1\r\nHost: x\r\n${UPGRADE}\r\n`)
+    await expect.poll(() => raw.text).toContain('mine')
+    // The connection goes on, and what follows a request in one piece is not lost.
+    const head = `POST /api/v1/send/orders HTTP/1.1\r\nHost: x\r\n${UPGRADE}Content-Type: application/json\r\n`
+    raw.say(
+      `${head}Content-Length: 14\r\n\r\n{"symbol":"a"}GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n`,
+    )
+    await expect.poll(() => raw.text).toContain('"symbol":"a"')
+    await expect.poll(() => raw.text).toContain('"status":"ok"')
+    raw.say(`${head}Transfer-Encoding: chunked\r\n\r\n`)
+    raw.say('e\r\n{"symbol":"b"}\r\n0\r\n\r\n')
+    await expect.poll(() => raw.text).toContain('"symbol":"b"')
+    raw.say(`GET /own HTTP/1.1\r\nHost: x\r\n${UPGRADE.replace('Upgrade,', 'close, Upgrade,')}\r\n`)
+    await raw.ended
+    expect(gateway.channels.last('orders')).toMatchObject({ symbol: 'b' })
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/api/v1/stream`)
+    onTestFinished(() => socket.terminate())
+    await new Promise((resolve) => socket.once('open', resolve))
   })
 })
 

@@ -4,9 +4,9 @@ import { ask } from './support/http.js'
 import { openRaw } from './support/raw.js'
 import { serve } from './support/serve.js'
 
-describe('pages of another origin', () => {
-  const ORIGIN = 'https://page.example'
+const ORIGIN = 'https://page.example'
 
+describe('pages of another origin', () => {
   test('may read what the option says, refusals too, and no other page may', async () => {
     const { get, post } = await serve({ cors: { origins: [ORIGIN] } })
     for (const [origin, allowed] of [
@@ -44,6 +44,20 @@ describe('pages of another origin', () => {
     expect(answer.headers.get('access-control-expose-headers')).toContain('X-Gateway-Position')
   })
 
+  test('asking what a path takes is no question of pages', async () => {
+    const { get } = await serve({ cors: { origins: [ORIGIN] } })
+    const options = async (path: string) => {
+      const { status, headers } = await get(path, {
+        method: 'OPTIONS',
+        headers: { origin: ORIGIN },
+      })
+      return [status, headers.get('allow')]
+    }
+    expect(await options('send/orders')).toEqual([204, 'POST, OPTIONS'])
+    expect(await options('last/orders')).toEqual([204, 'GET, HEAD, OPTIONS'])
+    expect(await options('nowhere')).toEqual([404, null])
+  })
+
   test('may read nothing without the option', async () => {
     const { get } = await serve()
     const { headers } = await get('last/orders', { headers: { origin: ORIGIN } })
@@ -67,6 +81,22 @@ describe('gzip', () => {
       }
       for (const accept of ['', 'identity', 'gzip;q=0', 'gzip;q=0.0', 'br']) {
         expect([accept, await encoding(accept)]).toEqual([accept, undefined])
+      }
+    }
+  })
+
+  test('is told to caches, whether it is used or not', async () => {
+    const { post, url } = await serve({ cors: { origins: [ORIGIN] } })
+    await post('send/orders', { symbol: 'A', tags: ['x'.repeat(2_000)] })
+    const vary = async (path: string, headers: Record<string, string>): Promise<string[]> => {
+      const answer = await ask(url, `/api/v1/${path}`, { headers })
+      return String(answer.headers.vary).split(', ').sort()
+    }
+    const etag = String((await ask(url, '/api/v1/last/orders')).headers.etag)
+    // In its plain form it goes another way than with a question mark.
+    for (const path of ['last/orders', 'last/orders?', 'state/orders']) {
+      for (const headers of [{}, { 'accept-encoding': 'gzip' }, { 'if-none-match': etag }]) {
+        expect([path, await vary(path, headers)]).toEqual([path, ['Accept-Encoding', 'Origin']])
       }
     }
   })

@@ -57,6 +57,8 @@ describe('last', () => {
     await post('send/quotes/AAPL', { value: 2 })
     expect(await json('last/quotes/AAPL')).toMatchObject([{ value: 2 }])
     expect(await json('last/quotes/MSFT')).toMatchObject({ code: 'UNKNOWN_KEY' })
+    // A name that is no key of a plain object is none of a basket.
+    expect((await post('send/quotes/__proto__', { value: 2 })).status).toBe(404)
   })
 
   test('of a value that is no record is an array of it', async () => {
@@ -323,6 +325,8 @@ describe('state', () => {
       'where=a',
       'where=symbol:like:A',
       'limit=-1',
+      'limit=1&limit=2',
+      'count=1&count=0',
       'where=nope:eq:1',
       'sort=-',
     ]) {

@@ -151,6 +151,12 @@ describe('messages with an id', () => {
         where: { path: 'nope', op: 'eq', value: 1 },
       }),
     ).toBe('INVALID_QUERY')
+    expect(
+      await code({ action: 'subscribe', channel: 'orders', where: { path: 'symbol', op: 'eq' } }),
+    ).toBe('INVALID_QUERY')
+    expect(await code({ action: 'subscribe', channel: 'orders', positions: 1 })).toBe('BAD_REQUEST')
+    const nameless = { action: 'send', channel: 'orders', data: { symbol: 'A' }, messageId: '' }
+    expect(await code(nameless)).toBe('BAD_REQUEST')
     expect(await code({ action: 'send', channel: 'total', data: 1 })).toBe('NOT_SENDABLE')
     expect(await code({ action: 'send', channel: 'orders' })).toBe('BAD_REQUEST')
     const invalid = await socket.ask({
@@ -165,8 +171,14 @@ describe('messages with an id', () => {
       errors: [{ path: ['quantity'], message: expect.any(String) }],
     })
     await socket.ask({ id: 1, action: 'subscribe', channel: 'orders' })
-    const twice = await socket.ask({ id: 1, action: 'subscribe', channel: 'orders' })
-    expect(twice.code).toBe('BAD_REQUEST')
+    await socket.ask({ id: 2, action: 'subscribe', channel: 'heartbeat' })
+    for (const [id, channel] of [
+      [1, 'orders'],
+      [1, 'heartbeat'],
+      [2, 'heartbeat'],
+    ] as const) {
+      expect((await socket.ask({ id, action: 'subscribe', channel })).code).toBe('BAD_REQUEST')
+    }
   })
 
   test('a message is answered that is refused before it is understood, the first one too', async () => {
@@ -229,6 +241,14 @@ describe('messages with an id', () => {
       ],
     })
     expect(bad.code).toBe('INVALID_RECORD')
+    const sends = [
+      { channel: 'orders', data: { symbol: 'A' } },
+      { channel: 'nope', data: {} },
+    ]
+    expect(await socket.ask({ id: 3, action: 'batch', sends })).toMatchObject({
+      code: 'UNKNOWN_CHANNEL',
+      detail: 'no channel is named nope',
+    })
     expect(await json('last/prices/AAPL')).toMatchObject([{ value: 1 }])
   })
 

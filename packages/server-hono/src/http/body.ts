@@ -4,13 +4,14 @@ import { invalid } from './validation.js'
 
 /**
  * The body of Node's request: at once when all of it is there, which needs no events; else when it is.
- * @throws WebServerError `BODY_TOO_LARGE`; `REQUEST_TIMEOUT` when the client has gone before its end.
+ * @throws WebServerError `BODY_TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE`; `REQUEST_TIMEOUT` when the client has gone before its end.
  */
 export function incomingBody(
   request: IncomingMessage,
   maxBytes: number,
 ): Uint8Array | Promise<Uint8Array> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
+  checkCoding(request.headers['content-encoding'])
   if (!request.complete) return whole(request, maxBytes)
   const bytes: Buffer | null = request.read()
   return bytes === null ? NOTHING : within(bytes, maxBytes)
@@ -20,6 +21,16 @@ export function incomingBody(
 export function within(bytes: Uint8Array, maxBytes: number): Uint8Array {
   if (bytes.length > maxBytes) throw tooLarge(maxBytes)
   return bytes
+}
+
+/** @throws WebServerError `UNSUPPORTED_MEDIA_TYPE` for a body that is compressed, or coded in another way. */
+export function checkCoding(contentEncoding: string | undefined): void {
+  if (contentEncoding === undefined || /^(?:identity)?$/i.test(contentEncoding)) return
+  throw new WebServerError(
+    'UNSUPPORTED_MEDIA_TYPE',
+    `bodies in the coding ${contentEncoding} are not taken: send it as it is`,
+    { headers: { 'Accept-Encoding': 'identity' } },
+  )
 }
 
 /** The refusal of a body beyond its bound: the connection ends, since what is left of it is not read. */

@@ -26,7 +26,6 @@ export function compressedHeaders(
   return {
     ...headers,
     'Content-Encoding': 'gzip',
-    Vary: 'Accept-Encoding',
     ...(headers.ETag === undefined ? {} : { ETag: `W/${headers.ETag}` }),
   }
 }

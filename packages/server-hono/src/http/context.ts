@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Identity } from '@gw/protocol'
 import type { Context } from 'hono'
 import type { Settings } from '../options.js'
-import { incomingBody, tooLarge, within } from './body.js'
+import { checkCoding, incomingBody, tooLarge, within } from './body.js'
 import { RequestCredentials } from './identity.js'
 import { type JsonLimits, parseJson } from './json.js'
 import { invalid } from './validation.js'
@@ -32,7 +32,7 @@ export function credentialsOf(c: GatewayContext, { proxies }: Settings): Request
 
 /**
  * The JSON body of a request; `undefined` when there is none.
- * @throws WebServerError `BODY_TOO_LARGE`, `INVALID_JSON`, or `INVALID_RECORD` for a body that does not say that it is JSON.
+ * @throws WebServerError `BODY_TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE`, `INVALID_JSON`, or `INVALID_RECORD` for a body that does not say that it is JSON.
  */
 export async function jsonBody(
   c: GatewayContext,
@@ -69,7 +69,7 @@ function isJsonType(contentType: string | undefined): boolean {
 
 /**
  * Collects what a request sends, up to the bound.
- * @throws WebServerError `BODY_TOO_LARGE`, `REQUEST_TIMEOUT`.
+ * @throws WebServerError `BODY_TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE`, `REQUEST_TIMEOUT`.
  */
 export async function collectBody(c: GatewayContext, maxBytes: number): Promise<Uint8Array> {
   const incoming = c.env?.incoming
@@ -77,6 +77,7 @@ export async function collectBody(c: GatewayContext, maxBytes: number): Promise<
   // What middleware has read, Hono gives again.
   if (isRead) return within(new Uint8Array(await c.req.arrayBuffer()), maxBytes)
   if (incoming !== undefined) return incomingBody(incoming, maxBytes)
+  checkCoding(c.req.header('content-encoding'))
   const parts: Uint8Array[] = []
   let length = 0
   for await (const part of chunksOf(c.req.raw.body)) {

@@ -2,6 +2,8 @@ import type { MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
 import type { CorsOptions } from '../options.js'
 
+const PREFLIGHT = 'access-control-request-method'
+
 const EXPOSED = [
   'ETag',
   'X-Gateway-Kind',
@@ -15,7 +17,7 @@ const EXPOSED = [
 
 /** Lets pages of other origins read answers. */
 export function corsOf({ origins }: CorsOptions): MiddlewareHandler {
-  return cors({
+  const answer = cors({
     origin: origins === '*' ? '*' : [...origins],
     allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowHeaders: [
@@ -31,6 +33,11 @@ export function corsOf({ origins }: CorsOptions): MiddlewareHandler {
     credentials: origins !== '*',
     maxAge: 600,
   })
+  return (c, next) => {
+    // OPTIONS by itself asks what a path takes; only with this header a browser asks whether a page may.
+    const isQuestion = c.req.method === 'OPTIONS' && c.req.header(PREFLIGHT) === undefined
+    return isQuestion ? next() : answer(c, next)
+  }
 }
 
 /** What {@link corsOf} adds to answers to a request that names no origin. */

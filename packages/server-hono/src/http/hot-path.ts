@@ -153,14 +153,13 @@ export class HotPath {
     const { body } = answer
     if (body.length >= MIN_COMPRESSED_BYTES) {
       const bytes = Buffer.from(body)
+      const headers = answerHeaders(answer)
       const gzip = compressed(bytes, request.headers['accept-encoding'])
-      if (gzip !== undefined) {
-        const headers = compressedHeaders(answerHeaders(answer))
-        if (gzip instanceof Promise)
-          void gzip.then((zipped) => this.#end(response, headers, zipped))
-        else this.#end(response, headers, gzip)
-        return
-      }
+      if (gzip === undefined) this.#end(response, headers, bytes)
+      else if (gzip instanceof Promise) {
+        void gzip.then((zipped) => this.#end(response, compressedHeaders(headers), zipped))
+      } else this.#end(response, compressedHeaders(headers), gzip)
+      return
     }
     const length = Buffer.byteLength(body)
     response.writeHead(200, this.#headOf(answer, length) as string[])

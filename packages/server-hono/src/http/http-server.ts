@@ -1,7 +1,8 @@
 import { createServer, IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Limits } from '../options.js'
-import { problem } from './problem.js'
+import { asksForWebSocket } from './pass-over.js'
+import { type Problem, problem } from './problem.js'
 import { refuseSocket } from './refuse-socket.js'
 
 /** Connections beyond the bound that are told so; those beyond these are cut off without a word. */
@@ -28,11 +29,14 @@ export function createHttpServer(
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, limits.headersTimeoutMs),
       noDelay: true,
+      // Who names no host is refused in our form, by the listener.
+      requireHostHeader: false,
     },
     onRequest,
   )
   server.maxConnections = limits.maxConnections + REFUSED_CONNECTIONS
   server.on('upgrade', onUpgrade)
+  server.on('connect', (_, socket: Duplex) => refuseSocket(socket, noProxy()))
   server.on('clientError', refuseBroken)
   return server
 }
@@ -48,13 +52,18 @@ class GatewayRequest extends IncomingMessage {
 
   get upgrade(): boolean {
     if (this[ASKED] !== true) return false
-    return this.method === 'CONNECT' || this.headers.upgrade?.toLowerCase() === 'websocket'
+    return this.method === 'CONNECT' || asksForWebSocket(this)
   }
 
   /** Set by Node: whether the headers ask for an upgrade. */
   set upgrade(value: unknown) {
     this[ASKED] = value
   }
+}
+
+function noProxy(): Problem {
+  const headers = { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' }
+  return problem('METHOD_NOT_ALLOWED', 'Method Not Allowed', undefined, headers)
 }
 
 /** What is no HTTP, too large or too slow: answered in our form, and cut off. */

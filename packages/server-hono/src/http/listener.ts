@@ -1,8 +1,9 @@
-import type { RequestListener, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Limits } from '../options.js'
+import { tooLarge } from './body.js'
 import { createHttpServer, type UpgradeListener } from './http-server.js'
-import { type Problem, problem } from './problem.js'
+import { type Problem, problem, problemOf } from './problem.js'
 import { refuseSocket } from './refuse-socket.js'
 import { SECURE_HEADERS } from './respond.js'
 
@@ -19,20 +20,28 @@ export class Listener {
   #upgraded = 0
 
   constructor(limits: Limits, onRequest: RequestListener, onUpgrade: UpgradeListener) {
-    this.server = createHttpServer(
-      limits,
-      (request, response) => {
-        if (this.#surplus.size > 0 && this.#surplus.has(request.socket)) {
-          refuse(response, tooMany())
-        } else onRequest(request, response)
-      },
-      (request, socket, head) => {
-        this.#upgraded++
-        socket.once('close', () => this.#upgraded--)
-        if (this.#surplus.has(socket as Socket)) refuseSocket(socket, tooMany())
-        else onUpgrade(request, socket, head)
-      },
-    )
+    const take: RequestListener = (request, response) => {
+      if (this.#surplus.size > 0 && this.#surplus.has(request.socket)) {
+        refuse(response, tooMany())
+      } else if (!namesOneHost(request)) refuse(response, badHost())
+      else onRequest(request, response)
+    }
+    this.server = createHttpServer(limits, take, (request, socket, head) => {
+      this.#upgraded++
+      socket.once('close', () => this.#upgraded--)
+      if (this.#surplus.has(socket as Socket)) refuseSocket(socket, tooMany())
+      else if (!namesOneHost(request)) refuseSocket(socket, badHost())
+      else onUpgrade(request, socket, head)
+    })
+    this.server.on('checkContinue', (request, response: ServerResponse) => {
+      // Who asks before it sends a body is spared one that would be refused.
+      if (Number(request.headers['content-length'] ?? 0) > limits.maxBodyBytes) {
+        refuse(response, problemOf(tooLarge(limits.maxBodyBytes)))
+        return
+      }
+      response.writeContinue()
+      take(request, response)
+    })
     this.server.on('checkExpectation', (_, response: ServerResponse) => {
       refuse(response, problem('BAD_REQUEST', 'only 100-continue is expected', undefined, {}, 417))
     })
@@ -72,6 +81,20 @@ export class Listener {
       for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
     })
   }
+}
+
+/** Each of several hosts may be the one that somebody on the way has gone by, so none is. */
+function namesOneHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
+  let count = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') count++
+  }
+  return count === 1 || (count === 0 && httpVersion === '1.0')
+}
+
+function badHost(): Problem {
+  return problem('BAD_REQUEST', 'a request names its host, once, in the header Host')
 }
 
 function tooMany(): Problem {

@@ -46,7 +46,7 @@ export function queryOfParameters(parameters: URLSearchParams, record: z.ZodType
     ...(limit === undefined ? {} : { limit }),
     ...(offset === undefined ? {} : { offset }),
     ...(select === undefined ? {} : { select }),
-    ...(flagOf('count', parameters.get('count')) ? { count: true } : {}),
+    ...(flagOf('count', once(parameters, 'count')) ? { count: true } : {}),
   }
 }
 
@@ -109,10 +109,17 @@ function list(parameters: URLSearchParams, name: string): string[] | undefined {
 }
 
 function wholeNumber(parameters: URLSearchParams, name: string): number | undefined {
-  const text = parameters.get(name)
-  if (text === null) return undefined
+  const text = once(parameters, name)
+  if (text === undefined) return undefined
   if (!/^\d{1,15}$/.test(text)) throw badQuery(`${name}=${text} is not a whole number`)
   return Number(text)
+}
+
+/** @throws WebServerError `INVALID_QUERY` when a parameter that says one thing is there twice. */
+function once(parameters: URLSearchParams, name: string): string | undefined {
+  const texts = parameters.getAll(name)
+  if (texts.length > 1) throw badQuery(`${name} is given ${texts.length} times`)
+  return texts[0]
 }
 
 function badQuery(message: string): WebServerError {

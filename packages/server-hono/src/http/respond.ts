@@ -1,5 +1,6 @@
 import { formatPosition, HEADER } from '@gw/protocol'
 import type { Answer } from './answers.js'
+import { MIN_COMPRESSED_BYTES } from './compression.js'
 import { type Problem, problemType } from './problem.js'
 
 /** Headers of every answer: nothing is sniffed, framed, cached or told to other sites. */
@@ -15,6 +16,8 @@ export function answerHeaders(answer: Answer): Record<string, string> {
     'Content-Type': 'application/json',
     'Cache-Control': answer.etag === undefined ? 'no-store' : 'private, no-cache',
   }
+  // The same URL has another answer for those who take it compressed.
+  if (answer.body.length >= MIN_COMPRESSED_BYTES) headers.Vary = 'Accept-Encoding'
   if (answer.kind !== undefined) headers[HEADER.KIND] = answer.kind
   if (answer.position !== undefined) headers[HEADER.POSITION] = formatPosition(answer.position)
   if (answer.etag !== undefined) headers.ETag = answer.etag

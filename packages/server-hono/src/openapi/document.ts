@@ -153,7 +153,7 @@ function addChannel(paths: Paths, schemas: Schemas, info: ChannelInfo): void {
     ...common('send', 'Sends to'),
     parameters: [MESSAGE_ID, EXPECT],
     requestBody: { required: true, content: json(body) },
-    responses: answers(output, [400, 403, 404, 408, 409, 413, 422, 429, 503, 504]),
+    responses: answers(output, [400, 403, 404, 408, 409, 413, 415, 422, 429, 503, 504]),
     ...extra,
   })
   const input = info.sendable ? schemas.input(info.recordSchema) : output.items
@@ -238,7 +238,7 @@ function addStages(paths: Paths, schemas: Schemas, { served }: Service): void {
       summary: `${summary} ${info.name}`,
       ...(type === undefined ? {} : { type_: type }),
       parameters: [STAGING_IDS],
-      responses: answers(answer, [400, 403, 404, 408, 413, 422, 503]),
+      responses: answers(answer, [400, 403, 404, 408, 413, 415, 422, 503]),
     })
     paths[`${API_PATH}/stage/${info.name}`] = {
       get: operation('list', 'Ids of the stagings of', arrayOf({ type: 'string' })),

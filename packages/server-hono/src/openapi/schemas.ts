@@ -21,11 +21,22 @@ export class Schemas {
   }
 
   #reference(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
-    const json = jsonSchemaOf(schema, io)
-    if (json.type !== 'object') return json
+    const whole = jsonSchemaOf(schema, io)
+    const { $defs = {}, ...json } = whole
+    const parts = Object.entries($defs as Record<string, JsonSchema>)
+    const hasName = json.type === 'object' || refersTo(whole, ROOT)
+    if (!hasName && parts.length === 0) return json
     const name = `${this.#nameOf(schema)}${io === 'input' ? 'Input' : ''}`
-    this.components[name] ??= json
-    return { $ref: `#/components/schemas/${name}` }
+    // A schema refers to itself and its parts from its own root, which is not that of the document.
+    const places = new Map([[ROOT, placeOf(name)]])
+    for (const [part] of parts)
+      places.set(`#/$defs/${pointerTo(part)}`, placeOf(partOf(name, part)))
+    for (const [part, its] of parts) {
+      this.components[partOf(name, part)] ??= placed(its, places) as JsonSchema
+    }
+    if (!hasName) return placed(json, places) as JsonSchema
+    this.components[name] ??= placed(json, places) as JsonSchema
+    return { $ref: placeOf(name) }
   }
 
   #nameOf(schema: z.ZodType): string {
@@ -39,6 +50,42 @@ export class Schemas {
     }
     return name
   }
+}
+
+const ROOT = '#'
+
+function placeOf(name: string): string {
+  return `#/components/schemas/${name}`
+}
+
+function partOf(name: string, part: string): string {
+  return `${name}.${part.replace(/^_+/, '').replace(/[^\w.-]/g, '_')}`
+}
+
+/** A step of a JSON pointer. */
+function pointerTo(member: string): string {
+  return member.replaceAll('~', '~0').replaceAll('/', '~1')
+}
+
+/** The same schema, with its references to `places` of their own. */
+function placed(schema: unknown, places: ReadonlyMap<string, string>): unknown {
+  if (typeof schema !== 'object' || schema === null) return schema
+  if (Array.isArray(schema)) return schema.map((each) => placed(each, places))
+  return Object.fromEntries(
+    Object.entries(schema).map(([member, value]) => [
+      member,
+      member === '$ref' && typeof value === 'string'
+        ? (places.get(value) ?? value)
+        : placed(value, places),
+    ]),
+  )
+}
+
+function refersTo(schema: unknown, place: string): boolean {
+  if (typeof schema !== 'object' || schema === null) return false
+  return Object.entries(schema).some(
+    ([member, value]) => (member === '$ref' && value === place) || refersTo(value, place),
+  )
 }
 
 /** JSON Schema of a record. On input unknown fields are refused, and what has a default may be left out. */

@@ -81,7 +81,11 @@ function startOf(
   }
   const record = service.served.channels.exactly(channel)?.recordSchema
   if (record === undefined) throw notFoundError()
-  const { where, select } = queryOfParameters(new URL(c.req.url).searchParams, record)
+  const { where, select, ...others } = queryOfParameters(new URL(c.req.url).searchParams, record)
+  const [other] = Object.keys(others)
+  if (other !== undefined) {
+    throw new WebServerError('INVALID_QUERY', `${other} is of states: ticks are told as they come`)
+  }
   const state = c.req.query('state')
   const request = { channel, key, from, where, select, state }
   const opening = openSubscription(service, identity, request)
@@ -100,7 +104,9 @@ function* beforeOf(
 ): Generator<Buffer> {
   yield RETRY
   if (!recovered && typeof from === 'object') {
-    const first = 'epoch' in from && from.epoch === position.epoch ? from.offset + 1 : 1
+    // What is ahead of us is of another past, of which nothing is known.
+    const isPast = 'epoch' in from && from.epoch === position.epoch && from.offset < position.offset
+    const first = isPast ? from.offset + 1 : 1
     const gap = { type: 'gap', key, from: first, to: position.offset, reason: 'history' } as const
     yield wire.encode(gap) as Buffer
   }

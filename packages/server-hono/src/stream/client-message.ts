@@ -33,7 +33,8 @@ export function idIn(text: string): MessageId | undefined {
 }
 
 function idOf(value: unknown): MessageId | undefined {
-  if (value === undefined || value === null || typeof value === 'number') return value ?? undefined
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'number' && Number.isFinite(value)) return value
   if (typeof value === 'string' && value.length <= MAX_ID_LENGTH) return value
   throw bad(`id is a number, or a text of at most ${MAX_ID_LENGTH} characters`)
 }
@@ -55,7 +56,7 @@ export function clientMessage({ id, members }: RawMessage): ClientMessage {
         ...optional('where', members.where, (where) => where as Filter),
         ...optional('select', members.select, selectOf),
         ...optional('mode', members.mode, modeOf),
-        ...(members.positions === true ? { positions: true } : {}),
+        ...optional('positions', members.positions, positionsOf),
         ...optional('state', members.state, textOf('state')),
       }
     case 'unsubscribe':
@@ -129,10 +130,15 @@ function modeOf(value: unknown): DeliveryMode {
   throw bad('mode is "nonCollapsing", "lastValue" or "burst"')
 }
 
+function positionsOf(value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw bad('positions is true or false')
+}
+
 function textOf(name: string): (value: unknown) => string {
   return (value) => {
-    if (typeof value === 'string' && value.length <= MAX_ID_LENGTH) return value
-    throw bad(`${name} is a text of at most ${MAX_ID_LENGTH} characters`)
+    if (typeof value === 'string' && value !== '' && value.length <= MAX_ID_LENGTH) return value
+    throw bad(`${name} is a text of 1 to ${MAX_ID_LENGTH} characters`)
   }
 }
 

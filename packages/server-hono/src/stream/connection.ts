@@ -1,3 +1,4 @@
+import type { ChannelInfo } from '@gw/channels'
 import {
   type Acknowledgement,
   type BatchMessage,
@@ -143,9 +144,7 @@ export class Connection {
 
   #subscribe(message: SubscribeMessage, id: MessageId): void {
     const name = JSON.stringify(id)
-    if (this.#session.subscriptions.has(name)) {
-      throw new WebServerError('BAD_REQUEST', `the subscription ${name} is there already`)
-    }
+    this.#checkNew(name)
     this.#checkCount()
     const { channel, key, from = 'now', where, select, state, mode = 'nonCollapsing' } = message
     const request = { channel, key, from, where, select, state }
@@ -180,7 +179,8 @@ export class Connection {
   #subscribeHeartbeat({ id, key }: SubscribeMessage): void {
     if (key !== undefined) throw new WebServerError('UNKNOWN_KEY', 'heartbeat is no basket')
     const name = id === undefined ? referenceName(HEARTBEAT) : JSON.stringify(id)
-    if (this.#session.subscriptions.has(name)) return
+    if (id !== undefined) this.#checkNew(name)
+    else if (this.#session.subscriptions.has(name)) return
     this.#checkCount()
     const wire = id === undefined ? undefined : gatewayWire(HEARTBEAT, id, false)
     const line = this.#service.hub.heartbeat.line(wire)
@@ -233,10 +233,7 @@ export class Connection {
   }
 
   async #send({ id, channel, key, data, messageId, expect }: SendMessage): Promise<void> {
-    const info = this.#service.served.channels.exactly(channel)
-    if (info === undefined) {
-      throw new WebServerError('UNKNOWN_CHANNEL', `no channel is named ${channel}`)
-    }
+    const info = this.#infoOf(channel)
     if (data === undefined) {
       throw new WebServerError('BAD_REQUEST', 'a send has data: a record, or a list of records')
     }
@@ -261,13 +258,27 @@ export class Connection {
 
   /** Sends to several channels or keys in one cycle, all or nothing. */
   async #batch({ id, sends, messageId }: BatchMessage): Promise<void> {
-    for (const { channel, key } of sends) requireScope(this.identity, 'send', channel, key)
+    for (const { channel, key } of sends) {
+      this.#infoOf(channel)
+      requireScope(this.identity, 'send', channel, key)
+    }
     const receipts = await this.#service.access.channelsFor(this.identity).sendBatch(sends, {
       ...(messageId === undefined ? {} : { messageId }),
       origin: this.identity.name,
     })
     const data = receipts.flatMap(({ records }) => records)
     this.#answer({ id, ok: true, ...receipts.at(-1)?.position, data, durability: 'memory' })
+  }
+
+  #infoOf(channel: string): ChannelInfo {
+    const info = this.#service.served.channels.exactly(channel)
+    if (info !== undefined) return info
+    throw new WebServerError('UNKNOWN_CHANNEL', `no channel is named ${channel}`)
+  }
+
+  #checkNew(name: string): void {
+    if (!this.#session.subscriptions.has(name)) return
+    throw new WebServerError('BAD_REQUEST', `the subscription ${name} is there already`)
   }
 
   #checkCount(): void {

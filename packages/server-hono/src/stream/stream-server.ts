@@ -156,8 +156,7 @@ export class StreamServer {
   }
 
   #check(request: IncomingMessage): void {
-    const [path] = (request.url ?? '/').split('?', 1)
-    if (path !== PATH) throw new WebServerError('NOT_FOUND', 'Not Found')
+    if (pathOf(request.url ?? '/') !== PATH) throw new WebServerError('NOT_FOUND', 'Not Found')
     if (request.method !== 'GET') {
       throw new WebServerError('METHOD_NOT_ALLOWED', 'Method Not Allowed', {
         headers: { Allow: 'GET' },
@@ -271,6 +270,11 @@ export class StreamServer {
       }
     }
   }
+}
+
+/** Path of the target of a request, which may name its host as well. */
+function pathOf(target: string): string | undefined {
+  return /^(?:https?:\/\/[^/?#]*)?([^?]*)/i.exec(target)?.[1]
 }
 
 function headerOf(request: IncomingMessage, name: string): string | undefined {
