@@ -1,7 +1,7 @@
 import { ChannelsError } from '@gw/channels'
-import { bounded, pause } from './backoff.js'
+import { bounded, pause, within } from './backoff.js'
 import type { ClusterMember } from './cluster-members.js'
-import { KafkaError, messageOf } from './errors.js'
+import { KafkaError, type KafkaErrorCode, messageOf } from './errors.js'
 import type { Peers } from './peers.js'
 
 const AGAIN_MS = 100
@@ -67,15 +67,20 @@ export class ClusterCalls {
     here: (question: unknown) => Promise<unknown>,
   ): Promise<unknown> {
     const { id, members, peers } = this.#options
-    return this.#again(async () => {
-      const owner = members().find(({ owns }) => owns.includes(partition))
-      if (owner === undefined) {
-        throw new KafkaError('NOT_OWNED', `nobody has partition ${partition} now`, { partition })
-      }
-      const question = ask(owner.id)
-      if (owner.id !== id) return peers.ask(owner.address, name, question)
-      return bounded(here(question), peers.timeoutMs, `partition ${partition}`)
-    })
+    let where = `partition ${partition}`
+    return this.#again(
+      async () => {
+        const owner = members().find(({ owns }) => owns.includes(partition))
+        if (owner === undefined) {
+          throw new KafkaError('NOT_OWNED', `nobody has partition ${partition} now`, { partition })
+        }
+        where = `partition ${partition} of ${owner.address}`
+        const question = ask(owner.id)
+        if (owner.id !== id) return this.#askPeer(owner, name, question)
+        return bounded(here(question), peers.timeoutMs, `partition ${partition}`)
+      },
+      () => where,
+    )
   }
 
   /**
@@ -83,13 +88,13 @@ export class ClusterCalls {
    * @throws ChannelsError `OWNER_AWAY`; as the gateways do.
    */
   everywhere<T>(name: string, question: unknown, here: () => T): Promise<AnswerOfMember<T>[]> {
-    const { id, peers, partitions, ready } = this.#options
+    const { id, ready } = this.#options
     return this.#again(async () => {
-      const count = await partitions()
+      const count = await this.#count()
       const parts = await Promise.all([
         (async () => ({ id, ready: ready(), answer: here() }))(),
         ...this.others.map(async (other) => {
-          const part = (await peers.ask(other.address, name, question)) as PartOfAnswer
+          const part = (await this.#askPeer(other, name, question)) as PartOfAnswer
           return { id: other.id, ready: part.ready, answer: part.answer as T }
         }),
       ])
@@ -104,33 +109,64 @@ export class ClusterCalls {
     })
   }
 
-  async #again<T>(attempt: () => Promise<T>): Promise<T> {
-    const { signal, look, ownerTimeoutMs } = this.#options
-    const deadline = performance.now() + ownerTimeoutMs
-    for (;;) {
-      try {
-        return await attempt()
-      } catch (error) {
-        if (!isMoving(error)) throw error
-        if (signal.aborted) throw new ChannelsError('NOT_RUNNING', 'the gateway has stopped')
-        if (performance.now() > deadline) {
-          throw new ChannelsError(
-            'OWNER_AWAY',
-            `who has this is away, and nobody took its place in ${ownerTimeoutMs} ms: ${messageOf(error)}`,
-            { cause: error },
-          )
-        }
-      }
-      await pause(AGAIN_MS, signal)
-      await look()
+  /** Fulfilled when it is known how many partitions there are. @throws ChannelsError `OWNER_AWAY`, `NOT_RUNNING`. */
+  async counted(): Promise<void> {
+    await this.#again(() => this.#count())
+  }
+
+  async #count(): Promise<number> {
+    try {
+      return await this.#options.partitions()
+    } catch (error) {
+      if (isMoving(error)) throw error
+      throw new ChannelsError('NOT_RUNNING', messageOf(error), { cause: error })
     }
+  }
+
+  async #askPeer({ address }: ClusterMember, name: string, question: unknown): Promise<unknown> {
+    try {
+      return await this.#options.peers.ask(address, name, question)
+    } catch (error) {
+      if (!(error instanceof ChannelsError) || error.code !== 'NOT_RUNNING') throw error
+      // It is others who have what it had.
+      throw new KafkaError('NOT_OWNED', `${address}: ${error.message}`, { cause: error })
+    }
+  }
+
+  /** Tries until it succeeds, for so long: also while a try hangs. */
+  async #again<T>(attempt: () => Promise<T>, where = (): string => 'it'): Promise<T> {
+    const { signal, look, ownerTimeoutMs } = this.#options
+    let isOver = false
+    let last: unknown
+    const work = async (): Promise<T> => {
+      for (;;) {
+        try {
+          return await attempt()
+        } catch (error) {
+          if (!isMoving(error) || isOver) throw error
+          if (signal.aborted) throw new ChannelsError('NOT_RUNNING', 'the gateway has stopped')
+          last = error
+        }
+        await pause(AGAIN_MS, signal)
+        await look()
+      }
+    }
+    const done = work()
+    if (await within(done, ownerTimeoutMs)) return done
+    isOver = true
+    done.catch(() => undefined)
+    const why = last === undefined ? `${where()} gave no answer` : messageOf(last)
+    throw new ChannelsError(
+      'OWNER_AWAY',
+      `who has this is away, and nobody took its place in ${ownerTimeoutMs} ms: ${why}`,
+      { cause: last },
+    )
   }
 }
 
+const MOVING: readonly KafkaErrorCode[] = ['NOT_OWNED', 'FENCED', 'TIMED_OUT', 'CLOSED']
+
 /** Whether an error is of a partition that moves, or of somebody who does not answer. */
 function isMoving(error: unknown): boolean {
-  return (
-    error instanceof KafkaError &&
-    (error.code === 'NOT_OWNED' || error.code === 'FENCED' || error.code === 'TIMED_OUT')
-  )
+  return error instanceof KafkaError && MOVING.includes(error.code)
 }

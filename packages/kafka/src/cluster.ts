@@ -254,10 +254,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
       partitions: this.#partitions,
       view: this.#view,
       signal,
-      partitionOf: async (key) => {
-        await this.#countPartitions()
-        return this.#partitionOf(key)
-      },
+      partitionOf: (key) => this.#partitionOf(key),
       countPartitions: () => this.#countPartitions(),
       get: (question) => this.#getHere(question as GetQuestion),
       onTrouble: (message) => options.onStatus?.('consumer', { ...this.status.consumer, message }),
@@ -311,7 +308,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   async get(store: string, key: string): Promise<unknown> {
     const calls = this.#calls
     if (calls === undefined) throw new ChannelsError('NOT_RUNNING', 'the gateway does not run')
-    await this.#countPartitions()
+    await calls.counted()
     const question: GetQuestion = { store, key }
     const here = async (): Promise<unknown> => ({ value: await this.#getHere(question) })
     const answer = await calls.atOwner(this.#partitionOf(key), 'get', () => question, here)

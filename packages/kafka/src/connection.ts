@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { LiveGateway, Module, ModuleMetric } from '@gw/channels'
 import { type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
+import { within } from './backoff.js'
 import { byPartition } from './by-partition.js'
 import { deadLetterOf, truncatedLetterOf } from './dead-letter.js'
 import { KafkaError, messageOf } from './errors.js'
@@ -66,6 +67,8 @@ const FULL = 0.9
 const CONCURRENT_UNITS = 4
 /** What was read and is not taken for so long is a stall, and told. */
 const STALL_MS = 15_000
+/** What each step of a stop has when the time is over. */
+const LAST_MS = 500
 const CLOSED: KafkaStatus = { state: 'closed', message: '' }
 
 /** Channels of a gateway, connected to topics both ways. */
@@ -228,14 +231,17 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
 
   async stop(): Promise<void> {
     const { drainTimeoutMs = 5_000 } = this.#options
+    const deadline = performance.now() + drainTimeoutMs
+    const lastMs = Math.min(LAST_MS, drainTimeoutMs)
+    const leftMs = (): number => Math.max(deadline - performance.now(), lastMs)
     // The consumer ends while the engine still takes what was read: only that is committed.
     await this.#consumer?.close(drainTimeoutMs)
     this.#consumer = undefined
-    await this.#hooks?.onLeft()
+    await within(this.#hooks?.onLeft() ?? Promise.resolve(), leftMs())
     this.#stop.abort()
-    await this.#units?.close()
+    await this.#units?.close(leftMs())
     this.#stopPublishing?.()
-    await this.#producer?.close(drainTimeoutMs)
+    await this.#producer?.close(leftMs())
   }
 
   /** Tells of records that wait for too long, until they move again. */
@@ -264,7 +270,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     const { client, groupId } = this
     const { exactlyOnce = false } = this.#options
     const { topics } = this.#subscriber
-    let trouble = ''
+    let trouble: string | undefined
     return new Units({
       ...this.#hooks,
       intake,

@@ -1,6 +1,7 @@
 import type { ModuleMetric } from '@gw/channels'
 import type { AnyChannels } from '@gw/protocol'
 import type { KafkaModule } from './connection.js'
+import type { ReplayModule } from './replay.js'
 
 /** What a Kafka module tells of itself on a web server's `/metrics`. */
 export function metricsOf<C extends AnyChannels>(module: KafkaModule<C>): readonly ModuleMetric[] {
@@ -43,6 +44,39 @@ export function metricsOf<C extends AnyChannels>(module: KafkaModule<C>): readon
       help: 'Ticks that were not published: no room, or no key.',
       kind: 'counter',
       value: () => module.unpublished,
+    },
+  ]
+}
+
+/** What a replay tells of itself on a web server's `/metrics`. */
+export function replayMetrics<C extends AnyChannels>(
+  replay: ReplayModule<C>,
+): readonly ModuleMetric[] {
+  return [
+    {
+      name: 'gateway_kafka_running',
+      help: '1 while the connection works, 0 while it connects, recovers or is closed.',
+      kind: 'gauge',
+      labels: { connection: 'replay' },
+      value: () => (replay.status.state === 'running' ? 1 : 0),
+    },
+    {
+      name: 'gateway_kafka_replayed_records_total',
+      help: 'Records that were replayed.',
+      kind: 'counter',
+      value: () => replay.replayed,
+    },
+    {
+      name: 'gateway_kafka_late_records_total',
+      help: 'Records that came later than the lateness allows.',
+      kind: 'counter',
+      value: () => replay.late,
+    },
+    {
+      name: 'gateway_kafka_invalid_records_total',
+      help: 'Records that could not be read, or do not fit the contract.',
+      kind: 'counter',
+      value: () => replay.invalid,
     },
   ]
 }

@@ -1,9 +1,12 @@
-import { Backoff } from './backoff.js'
+import { Backoff, within } from './backoff.js'
 import type { Changelog } from './changelog.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { Assignment } from './kafka-client.js'
 import type { Task } from './task.js'
 import type { Units } from './units.js'
+
+/** How long a stop waits for what asks the broker. */
+const CLOSE_MS = 1_000
 
 export interface OwnedPartitionsOptions {
   readonly units: () => Units | undefined
@@ -108,7 +111,7 @@ export class OwnedPartitions {
 
   /** Ends the run. */
   async close(): Promise<void> {
-    await this.#housekeeping
+    await within(this.#housekeeping, CLOSE_MS)
     await this.#changelog?.close()
     this.owned = []
     this.#ready.clear()

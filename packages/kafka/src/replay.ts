@@ -1,4 +1,4 @@
-import type { Channels, Module } from '@gw/channels'
+import type { Channels, Module, ModuleMetric } from '@gw/channels'
 import {
   basketNode,
   type Clock,
@@ -12,8 +12,9 @@ import {
 import type { AnyChannels } from '@gw/protocol'
 import { pause } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
-import type { KafkaClient, KafkaReader, ReceivedRecord } from './kafka-client.js'
+import type { KafkaClient, KafkaReader, KafkaStatus, ReceivedRecord } from './kafka-client.js'
 import { KafkajsClient } from './kafkajs-client.js'
+import { replayMetrics } from './metrics.js'
 import { type KafkaOptions, topicsOf } from './options.js'
 import { attributeOf } from './publisher.js'
 import { type ParsedRecord, parseRecord, targetOf } from './records.js'
@@ -55,6 +56,12 @@ export interface ReplayOptions<C extends AnyChannels>
   readonly idleMs?: number
   /** Records of one partition that wait for the others before it is read no further. @defaultValue 20_000 */
   readonly maxWaiting?: number
+  /**
+   * How long a simulation waits for brokers that give nothing of what there is, before it fails. One that goes live waits until
+   * they are back: `status` tells.
+   * @defaultValue 60_000
+   */
+  readonly brokerTimeoutMs?: number
 }
 
 /** A replay, and how far it has come. */
@@ -72,13 +79,16 @@ export interface ReplayModule<C extends AnyChannels> extends Module<C> {
   readonly lastInvalid: string
   /** Whether everything up to the end, as it was when the replay began, has been replayed. */
   readonly isCaughtUp: boolean
+  /** How the connection does. */
+  readonly status: KafkaStatus
 }
 
 /**
  * Runs a graph over what topics hold: partitions are merged in the order of event time, and channels tick at those times. In
  * simulation it goes as fast as it can and ends at `to`. With `to: 'live'` in a gateway that is started with this module's clock, the
  * same run goes on with what comes: nothing is missed in between, and nothing comes twice.
- * @throws KafkaError `INVALID_OPTIONS`; while it runs, the engine's `SOURCE_FAILED` with a KafkaError `UNKNOWN_TOPIC` as cause.
+ * @throws KafkaError `INVALID_OPTIONS`; while it runs, the engine's `SOURCE_FAILED` with a KafkaError `UNKNOWN_TOPIC` or
+ * `TIMED_OUT` as cause.
  * @example
  * ```ts
  * const replay = replayKafka<typeof channels.channels>({ brokers, subscribe: { orders: { orders: '' } } })
@@ -95,6 +105,8 @@ export function replayKafka<C extends AnyChannels>(options: ReplayOptions<C>): R
 type Row = readonly [time: Timestamp, record: ReceivedRecord]
 
 const LOOK_MS = 20
+const WAIT_MS = 1_000
+const CLOSED: KafkaStatus = { state: 'closed', message: '' }
 
 class Replay<C extends AnyChannels> implements ReplayModule<C> {
   readonly name: string
@@ -106,6 +118,7 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
   invalid = 0
   lastInvalid = ''
   isCaughtUp = false
+  status: KafkaStatus = CLOSED
 
   constructor(options: ReplayOptions<C>) {
     this.#options = options
@@ -126,6 +139,10 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
 
   get late(): number {
     return this.#merge?.late ?? 0
+  }
+
+  metrics(): readonly ModuleMetric[] {
+    return replayMetrics(this)
   }
 
   readonly connect: NonNullable<Module<C>['connect']> = (typed) => {
@@ -171,23 +188,31 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
   /** The records in the order of their times. */
   async *#rows(signal: AbortSignal): AsyncGenerator<Row> {
     const { to, latenessMs = 0, idleMs = 1_000, maxWaiting = 20_000 } = this.#options
+    const { brokerTimeoutMs = 60_000 } = this.#options
     this.replayed = 0
     this.invalid = 0
     this.isCaughtUp = false
     const client: KafkaClient = this.#options.client ?? new KafkajsClient(this.#options)
+    this.status = { state: 'connecting', message: '' }
     const lanes = await this.#lanes(client)
     const isLive = to === 'live'
     const merge = new TimeMerge<ReceivedRecord>(lanes.keys(), latenessMs * 1_000)
     this.#merge = merge
     for (const [name, lane] of lanes) if (lane.next >= lane.end) merge.idle(name)
     let wake: () => void = () => undefined
-    const reader = this.#read(client, lanes, merge, isLive, maxWaiting, () => wake())
+    let heardAt = 0
+    const reader = this.#read(client, lanes, merge, isLive, maxWaiting, () => {
+      heardAt = performance.now()
+      wake()
+    })
     try {
       for (;;) {
         for (let row = merge.take(); row !== undefined; row = merge.take()) {
           this.replayed++
           this.#clock.reach(row.time)
           yield [row.time, row.value]
+          // Meanwhile it was the graph that took its time.
+          heardAt = performance.now()
           resumeIn(reader, lanes, merge, maxWaiting)
         }
         const isRead = [...lanes.values()].every(({ next, end }) => next >= end)
@@ -199,11 +224,19 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
         const came = new Promise<void>((resolve) => {
           wake = resolve
         })
-        await Promise.race([came, pause(isLive ? LOOK_MS : 1_000, signal)])
+        heardAt ||= performance.now()
+        await Promise.race([
+          came,
+          pause(isLive ? LOOK_MS : Math.min(WAIT_MS, brokerTimeoutMs), signal),
+        ])
         if (isLive) idleIn(lanes, merge, idleMs)
+        else if (performance.now() - heardAt > brokerTimeoutMs) {
+          throw silence(lanes, brokerTimeoutMs, this.status)
+        }
       }
     } finally {
       await reader?.close()
+      this.status = CLOSED
     }
   }
 
@@ -246,6 +279,9 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
         lane.next = next
         if (next >= lane.end && !isLive) merge.idle(name)
         wake()
+      },
+      onStatus: (status) => {
+        this.status = status
       },
     })
     return reader
@@ -313,6 +349,18 @@ interface Lane {
 
 function laneName({ topic, partition }: Pick<Lane, 'topic' | 'partition'>): string {
   return `${topic}/${partition}`
+}
+
+/** The failure of a replay of which nothing comes any more. */
+function silence(lanes: ReadonlyMap<string, Lane>, ms: number, status: KafkaStatus): KafkaError {
+  const [lane] = [...lanes.values()].filter(({ next, end }) => next < end)
+  const { topic = '', partition = 0, next = 0n } = lane ?? {}
+  const why = status.message === '' ? '' : `: ${status.message}`
+  return new KafkaError(
+    'TIMED_OUT',
+    `${topic}/${partition} gave nothing from ${next} on for ${ms} ms${why}; see to the broker, or raise brokerTimeoutMs`,
+    { topic, partition, offset: String(next) },
+  )
 }
 
 /** Partitions that were paused are read on when there is room. */

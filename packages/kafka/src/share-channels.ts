@@ -21,7 +21,7 @@ export interface ShareOptions {
   readonly partitions: OwnedPartitions
   readonly view: ClusterView
   readonly signal: AbortSignal
-  readonly partitionOf: (key: string) => Promise<number>
+  readonly partitionOf: (key: string) => number
   readonly countPartitions: () => Promise<number>
   /** A value of a store of this gateway. */
   readonly get: (question: unknown) => Promise<unknown>
@@ -82,6 +82,7 @@ export function shareChannels({
     calls,
     by: by as Readonly<Record<string, string>>,
     partitionOf,
+    waitMs: Math.min(peerTimeoutMs, ownerTimeoutMs),
     placeAt: (channel, key, position, whose) => shared.placeAt(channel, key, position, whose),
     inUnit: async (partition, work) => {
       const { units, task } = partitions.task(partition)

@@ -11,9 +11,12 @@ import {
 } from '@gw/channels'
 import type { AnyChannels, Position } from '@gw/protocol'
 import type { ClusterCalls } from './cluster-calls.js'
+import { KafkaError } from './errors.js'
 import { attributeOf } from './publisher.js'
 
 const MAX_KNOWN = 10_000
+/** Sends that wait to be committed here, at most. */
+const MAX_TAKING = 10_000
 /** How long the engine may take to run what it was sent. */
 const ENGINE_MS = 10_000
 
@@ -44,12 +47,21 @@ interface SendQuestion {
 
 type Receipts = readonly SendReceipt<unknown>[]
 
+interface Taken {
+  readonly done: Promise<Receipts>
+  /** Until then somebody waits for it. */
+  wantedUntilMs: number
+}
+
 export interface SharedSendsOptions {
   readonly channels: LiveChannels<AnyChannels>
   readonly calls: ClusterCalls
   /** By channel, the attribute that says to whom a record belongs. */
   readonly by: Readonly<Record<string, string | undefined>>
-  readonly partitionOf: (key: string) => Promise<number>
+  /** Once they are counted. */
+  readonly partitionOf: (key: string) => number
+  /** How long who asks waits for an answer. */
+  readonly waitMs: number
   /** How far a gateway had come at a position that was told here. */
   readonly placeAt: (
     channel: string,
@@ -65,7 +77,9 @@ export interface SharedSendsOptions {
 export class SharedSends {
   readonly #options: SharedSendsOptions
   /** What was sent here as owner, by its id, the oldest first: a try that comes again is answered, not sent. */
-  readonly #known = new Map<string, Promise<Receipts>>()
+  readonly #known = new Map<string, Taken>()
+  /** How many of them are not committed. */
+  #taking = 0
   /** What is sent from here has ids like nobody else's. */
   readonly #name = randomUUID()
   #serial = 0
@@ -223,17 +237,30 @@ export class SharedSends {
   /** Takes what is ours. @throws KafkaError `NOT_OWNED`, `FENCED`; ChannelsError as the channels do. */
   take(question: unknown): Promise<Receipts> {
     const asked = question as SendQuestion
+    const wantedUntilMs = performance.now() + this.#options.waitMs
     const known = this.#known.get(asked.id)
-    if (known !== undefined) return known
-    const done = this.#takeOnce(asked)
-    this.#known.set(asked.id, done)
+    if (known !== undefined) {
+      known.wantedUntilMs = wantedUntilMs
+      return known.done
+    }
+    if (this.#taking >= MAX_TAKING) return Promise.reject(tooMany())
+    const taken: Taken = { done: this.#takeOnce(asked, () => taken.wantedUntilMs), wantedUntilMs }
+    this.#known.set(asked.id, taken)
+    this.#taking++
     // What was not committed was not sent.
-    done.catch(() => this.#known.delete(asked.id))
+    taken.done
+      .catch(() => this.#known.delete(asked.id))
+      .finally(() => {
+        this.#taking--
+      })
     if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value as string)
-    return done
+    return taken.done
   }
 
-  async #takeOnce({ partition, call, expect, origin }: SendQuestion): Promise<Receipts> {
+  async #takeOnce(
+    { partition, call, expect, origin }: SendQuestion,
+    wantedUntilMs: () => number,
+  ): Promise<Receipts> {
     const options = {
       ...(expect === undefined ? {} : { expect }),
       ...(origin === undefined ? {} : { origin }),
@@ -242,6 +269,10 @@ export class SharedSends {
     let refusal: unknown
     await this.#options.inUnit(partition, async () => {
       try {
+        // It has waited for others that could not be committed, and its sender has been told that it failed.
+        if (performance.now() > wantedUntilMs()) {
+          throw new KafkaError('TIMED_OUT', 'nobody waits for it any more, so it was not sent')
+        }
         receipts = await this.#do(call, options)
       } catch (error) {
         // Nothing was sent, so there is nothing to undo.
@@ -254,10 +285,21 @@ export class SharedSends {
 
   async #do(call: Call, options: SendOptions): Promise<Receipts> {
     const { channels } = this.#options
-    if (call.name === 'sendBatch') return channels.sendBatch(call.sends, options)
+    const wait = { timeoutMs: ENGINE_MS }
+    if (call.name === 'sendBatch') {
+      const receipts = channels.sendBatch(call.sends, options)
+      const isThere = ({ channel, key }: BatchSend, i: number): Promise<void> =>
+        channels.atLeast(channel, key, (receipts[i] as SendReceipt<unknown>).position, wait)
+      await Promise.all(call.sends.map(isThere))
+      return receipts
+    }
     const { channel, inputs } = call
-    if (call.name === 'sendBasket') return [channels.sendBasket(channel, call.inputs, options)]
-    const bounded = { ...options, timeoutMs: ENGINE_MS }
+    if (call.name === 'sendBasket') {
+      const receipt = channels.sendBasket(channel, call.inputs, options)
+      await channels.atLeast(channel, undefined, receipt.position, wait)
+      return [receipt]
+    }
+    const bounded = { ...options, ...wait }
     if (call.name === 'release')
       return [await channels.releaseAndWait(channel, call.inputs, bounded)]
     return [await channels.sendAllAndWait(channel, inputs as readonly unknown[], call.key, bounded)]
@@ -309,20 +351,20 @@ export class SharedSends {
   }
 
   /** The partition of each record. @throws ChannelsError `INVALID_RECORD`. */
-  #ownersOf(channel: string, records: readonly unknown[]): Promise<number[]> {
-    const { by, partitionOf } = this.#options
+  async #ownersOf(channel: string, records: readonly unknown[]): Promise<number[]> {
+    const { by, calls, partitionOf } = this.#options
     const attribute = by[channel] as string
-    return Promise.all(
-      records.map(async (record) => {
-        const owner = attributeOf(record, attribute)
-        if (owner !== undefined) return partitionOf(owner)
-        throw new ChannelsError(
-          'INVALID_RECORD',
-          `a record of channel "${channel}" has no attribute "${attribute}" to find its owner by`,
-          { channel },
-        )
-      }),
-    )
+    const owners = records.map((record) => {
+      const owner = attributeOf(record, attribute)
+      if (owner !== undefined) return owner
+      throw new ChannelsError(
+        'INVALID_RECORD',
+        `a record of channel "${channel}" has no attribute "${attribute}" to find its owner by`,
+        { channel },
+      )
+    })
+    if (owners.length > 0) await calls.counted()
+    return owners.map(partitionOf)
   }
 
   #hasOwners(channel: string): boolean {
@@ -343,6 +385,13 @@ function placesByOwner(owned: readonly number[]): ReadonlyMap<number, readonly n
     else mine.push(at)
   })
   return places
+}
+
+function tooMany(): ChannelsError {
+  return new ChannelsError(
+    'OVERLOADED',
+    `${MAX_TAKING} sends wait to be committed already: send slower, or send several at once`,
+  )
 }
 
 function severalOwners(what: string): ChannelsError {

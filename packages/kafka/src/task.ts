@@ -1,4 +1,4 @@
-import { Backoff } from './backoff.js'
+import { Backoff, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { Assignment, KafkaRecord, KafkaTransactor, Progress } from './kafka-client.js'
 
@@ -90,8 +90,10 @@ export class Task {
     this.#isOpen = false
   }
 
-  async close(): Promise<void> {
-    await this.#last
+  /** Ends when its work is done, or after so many milliseconds: then what it was about to commit is given up. */
+  async close(timeoutMs: number = Number.POSITIVE_INFINITY): Promise<void> {
+    if (timeoutMs === Number.POSITIVE_INFINITY) await this.#last
+    else await within(this.#last, timeoutMs)
     await this.#options.transactor.close()
   }
 
@@ -172,10 +174,10 @@ export class Tasks {
     return gone.map(({ partition }) => partition)
   }
 
-  async close(): Promise<void> {
+  async close(timeoutMs: number): Promise<void> {
     const tasks = [...this.#tasks.values()]
     this.#tasks.clear()
-    await Promise.all(tasks.map((task) => task.close()))
+    await Promise.all(tasks.map((task) => task.close(timeoutMs)))
   }
 }
 

@@ -84,8 +84,9 @@ export class Units {
     this.#prepared.add(task)
   }
 
-  close(): Promise<void> {
-    return this.#tasks.close()
+  /** Ends within a bound. */
+  close(timeoutMs: number): Promise<void> {
+    return this.#tasks.close(timeoutMs)
   }
 
   /** Runs what `work` does to the engine as a unit of a task, without consuming anything. */
