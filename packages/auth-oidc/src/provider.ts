@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, type JWTVerifyGetKey } from 'jose'
+import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from 'jose'
 import { allowInsecureRequests, type Configuration, discovery, None } from 'openid-client'
 import { isLoopback, type OidcSettings } from './options.js'
 
@@ -70,10 +70,7 @@ export class Provider {
       const keys =
         this.#known?.configuration.serverMetadata().jwks_uri === uri
           ? this.#known.keys
-          : createRemoteJWKSet(new URL(uri), {
-              timeoutDuration: timeoutMs,
-              cooldownDuration: KEYS_COOLDOWN_MS,
-            })
+          : patientKeys(new URL(uri), timeoutMs)
       this.#known = { configuration, keys }
       this.#knownAtMs = Date.now()
       this.#failure = undefined
@@ -86,6 +83,31 @@ export class Provider {
       if (this.#known !== undefined) return this.#known
       throw error
     }
+  }
+}
+
+/** The keys at a URL. One that came into use since they were fetched a moment ago is waited for, as long as they may not be fetched again. */
+function patientKeys(url: URL, timeoutMs: number): JWTVerifyGetKey {
+  const keys = createRemoteJWKSet(url, {
+    timeoutDuration: timeoutMs,
+    cooldownDuration: KEYS_COOLDOWN_MS,
+  })
+  let cooling: Promise<void> | undefined
+  return async (header, token) => {
+    const wasCooling = keys.coolingDown
+    try {
+      return await keys(header, token)
+    } catch (error) {
+      if (!wasCooling || !(error instanceof errors.JWKSNoMatchingKey)) throw error
+    }
+    cooling ??= new Promise((resolve) => {
+      setTimeout(() => {
+        cooling = undefined
+        resolve()
+      }, KEYS_COOLDOWN_MS)
+    })
+    await cooling
+    return keys(header, token)
   }
 }
 

@@ -42,12 +42,12 @@ export class TestProvider {
   }
 
   /** Brings it up, signing with the first of the keys. */
-  up(keys: readonly SigningKey[], gatewayUrl?: string): void {
+  up(keys: readonly SigningKey[], gatewayUrl?: string, tokenSeconds = 60): void {
     this.#keys = keys
     if (gatewayUrl !== undefined) {
       this.#redirectUris = [`${gatewayUrl}/api/v1/auth/oidc/callback`]
     }
-    this.#provider = providerOf(this.issuer, keys, this.#redirectUris)
+    this.#provider = providerOf(this.issuer, keys, this.#redirectUris, tokenSeconds)
     this.#handler = this.#provider.callback()
   }
 
@@ -107,6 +107,7 @@ function providerOf(
   issuer: string,
   keys: readonly SigningKey[],
   redirectUris: string[],
+  tokenSeconds: number,
 ): OidcProvider {
   const quiet = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
   try {
@@ -144,7 +145,7 @@ function providerOf(
             audience: AUDIENCE,
             scope: 'gw:read gw:send:total other',
             accessTokenFormat: 'jwt',
-            accessTokenTTL: 60,
+            accessTokenTTL: tokenSeconds,
             jwt: { sign: { alg: 'RS256' } },
           }),
         },
@@ -152,7 +153,7 @@ function providerOf(
       ttl: {
         AccessToken: 60,
         AuthorizationCode: 60,
-        ClientCredentials: 60,
+        ClientCredentials: tokenSeconds,
         Grant: 60,
         IdToken: 60,
         Interaction: 60,
