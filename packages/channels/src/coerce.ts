@@ -7,7 +7,7 @@ const NUMBER = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$/
 
 /**
  * How inputs for a schema are coerced: the decimal spelling of a number where a number is due, `"true"`, `"false"`, 0 and 1
- * where a boolean is due, in lists, maps and nested objects too. What has nothing to coerce has no coercion. Inputs are
+ * where a boolean is due, in lists, tuples, maps and nested objects too. What has nothing to coerce has no coercion. Inputs are
  * copied before they are changed.
  */
 function coercionOf(
@@ -31,6 +31,14 @@ function coercionOf(
     case 'array': {
       const element = coercionOf(def.element, isOwn)
       return element && ((value) => (Array.isArray(value) ? coerceList(value, element) : value))
+    }
+    case 'tuple': {
+      const items = def.items.map((item) => coercionOf(item, isOwn))
+      const rest = def.rest === null ? undefined : coercionOf(def.rest, isOwn)
+      if (rest === undefined && items.every((item) => item === undefined)) return undefined
+      const at = (i: number): Coercion | undefined => (i < items.length ? items[i] : rest)
+      return (value) =>
+        Array.isArray(value) ? value.map((one: unknown, i) => at(i)?.(one) ?? one) : value
     }
     case 'record': {
       const element = coercionOf(def.valueType, isOwn)

@@ -78,7 +78,9 @@ export class RunningChannels extends SendingChannels {
     ids: readonly string[] | undefined,
     ticks: (held: StageAnswer<unknown>) => Promise<ReadonlySet<unknown>>,
   ): Promise<StageAnswer<unknown>> {
-    return this.#staging(name, ids).releaseElsewhere(ids, ticks)
+    const staging = this.#staging(name, ids)
+    checkFunction('ticks of stageReleaseElsewhere', ticks, name)
+    return staging.releaseElsewhere(ids, ticks)
   }
 
   stageList(name: string, id?: string): readonly string[] {

@@ -284,18 +284,26 @@ export interface LiveChannels<C extends AnyChannels> {
   /** A recent struct of the channel's type by id; with no name, of any type; with `isVisible`, the newest for which it says yes. */
   lookup(id: string, name?: string, isVisible?: RecordFilter): unknown
 
-  /** Staging; rules as in the reference: no ids means the newest, `[]` all. */
+  /**
+   * Opens a staging when no record is given, else adds it: to the newest staging, or a new one; with `[]` to each that lacks it.
+   * @throws ChannelsError `NO_STAGE`, `STAGING_MISUSE`, `INVALID_RECORD`, `OVERLOADED`, as the others below do.
+   */
   stageAdd<K extends StageName<C>>(
     name: K,
     input: InputOf<C, K> | undefined,
     ids?: readonly string[],
     options?: StageOptions,
   ): StageAnswer<RecordOf<C, K>>
+  /**
+   * Without the id of a record: drops the newest staging, or all with `[]`, or empties the named ones. With it: takes the record out of
+   * the newest staging that has it, or of all with `[]`, or of the named ones. What is not there is passed over.
+   */
   stageRemove<K extends StageName<C>>(
     name: K,
     recordId: string | undefined,
     ids?: readonly string[],
   ): StageAnswer<RecordOf<C, K>>
+  /** Ticks the records of all stagings, or of the named ones (with `[]` of none), in order, and drops these. */
   stageRelease<K extends StageName<C>>(
     name: K,
     ids?: readonly string[],

@@ -180,7 +180,7 @@ function isSame(a: ChannelDefinition, b: ChannelDefinition): boolean {
 function conflict(channel: string, module: string, other: string): ChannelsError {
   return new ChannelsError(
     'CONFLICTING_CHANNEL',
-    `module "${module}" adds the channel "${channel}", which ${other} declares with another kind or schema: share the schema, or rename one`,
+    `module "${module}" adds the channel "${channel}", which ${other} declares with another kind or schema: import one schema object in both, since two that look alike are two, or rename one`,
     { channel, module },
   )
 }

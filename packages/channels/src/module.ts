@@ -56,7 +56,10 @@ export interface Module<in C extends AnyChannels = AnyChannels> {
   readonly requires?: readonly string[]
   /** Keys that this module gives to baskets without keys in the contract. */
   dynamicKeys?(): { readonly [basket: string]: readonly string[] }
-  /** Channels that this module adds to the contract; modules that add the same declaration share it. */
+  /**
+   * Channels that this module adds to the contract. Modules share a channel that they add with the same schema: the same object, as
+   * checks of two schemas cannot be compared. The options of the first one count.
+   */
   dynamicChannels?(): AnyChannels
   /** States that this module adds to channels, as `setState` does. */
   dynamicState?(): { readonly [channel: string]: StateOptions | readonly StateOptions[] }

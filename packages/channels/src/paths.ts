@@ -31,6 +31,16 @@ export function recordSchemaOf<S extends Schema>(schema: S): Schema {
 /** Reads a dotted path of a record; `undefined` where a part is missing or null. */
 export function readerOf(path: string): Reader {
   const [first = '', ...rest] = path.split('.')
+  if (isInherited(path)) {
+    return (record) =>
+      [first, ...rest].reduce<unknown>(
+        (value, step) =>
+          typeof value === 'object' && value !== null && Object.hasOwn(value, step)
+            ? (value as Fields)[step]
+            : undefined,
+        record,
+      )
+  }
   if (rest.length === 0) return (record) => (record as Fields | null | undefined)?.[first]
   return (record) => {
     let value = (record as Fields | null | undefined)?.[first]
@@ -47,6 +57,11 @@ export function acceptsNullAt(schema: Schema, path: readonly string[]): boolean 
     [schema],
   )
   return schemas.some((field) => z.safeParse(field, null).success)
+}
+
+/** Whether a step of a path names what every object has, so that its own fields have to be told from that. */
+export function isInherited(path: string): boolean {
+  return path.split('.').some((step) => step in Object.prototype)
 }
 
 interface Fields {

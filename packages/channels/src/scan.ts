@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isPlainText } from './compare.js'
 import { type Condition, predicateOf } from './filter.js'
+import { isInherited, readerOf } from './paths.js'
 
 /** Adds the places of the records that meet a condition to `found`, in order; without one, of all. Places without a record are passed over. */
 export type Scan = (records: readonly unknown[], found: number[]) => void
@@ -75,8 +76,12 @@ const SYMBOLS = { lt: '<', le: '<=', gt: '>', ge: '>=' } as const
 /** Nothing from outside gets into the code: the steps of paths and the values are parameters that it names. */
 function sourceOf(condition: Condition, steps: string[], operands: unknown[]): string {
   const operand = (value: unknown): string => `operand${operands.push(value) - 1}`
-  const read = (path: string): string =>
-    path.split('.').reduce((inner, step) => `${inner}?.[step${steps.push(step) - 1}]`, 'record')
+  const read = (path: string): string => {
+    if (isInherited(path)) return `${operand(readerOf(path))}(record)`
+    return path
+      .split('.')
+      .reduce((inner, step) => `${inner}?.[step${steps.push(step) - 1}]`, 'record')
+  }
   switch (condition.kind) {
     case 'and':
     case 'or': {

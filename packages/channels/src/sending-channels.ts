@@ -68,6 +68,7 @@ export class SendingChannels extends ReadingChannels {
     records: readonly unknown[],
     options: Pick<SendOptions, 'origin'> & WaitOptions = {},
   ): Promise<SendReceipt<unknown>> {
+    checkCallOptions('releaseAndWait', options, ['origin', 'timeoutMs', 'signal'], name)
     const channel = channelOf(this.channels, name)
     if (!channel.isStaged) throw noStage(name)
     checkRecords('releaseAndWait', name, records)

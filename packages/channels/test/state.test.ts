@@ -270,6 +270,22 @@ describe('a query', () => {
     expect(found({ colour: 'RED' })).toEqual([])
   })
 
+  test.each([3, 3_000])(
+    'takes nothing for an attribute that every object has: %i records',
+    (count) => {
+      const schema = z.object({ id: z.int(), map: z.record(z.string(), z.int()) })
+      const maps = new StateStore<Any>({ by: 'id' }, schema)
+      for (let id = 0; id < count; id++) maps.add({ id, map: id === 1 ? { constructor: 5 } : {} })
+      const inherited = 'map.constructor'
+      expect(maps.query({ where: { [inherited]: 5 } as Any }).map(({ id }) => id)).toEqual([1])
+      expect(maps.count({ where: { [inherited]: null } as Any })).toBe(count - 1)
+      expect(maps.query({ select: [inherited, 'map.__proto__'], limit: 2 } as Any)).toEqual([
+        {},
+        { map: { constructor: 5 } },
+      ])
+    },
+  )
+
   test('is sorted, null first, and pages', () => {
     expect(ids({ sort: '-x' })).toEqual(['4', '2', '1', '3'])
     expect(ids({ sort: ['live', '-who'] })).toEqual(['3', '2', '4', '1'])

@@ -163,6 +163,7 @@ describe('inputs', () => {
     flag: z.boolean().optional(),
     list: z.array(z.number()).optional(),
     map: z.record(z.string(), z.int()).optional(),
+    pair: z.tuple([z.string(), z.int()], z.boolean()).optional(),
     nested: z.object({ n: z.number() }).optional(),
     text: z.string().optional(),
     either: z.union([z.string(), z.number()]).optional(),
@@ -176,6 +177,7 @@ describe('inputs', () => {
     ['a boolean of 0', { flag: 0 }, { flag: false }],
     ['elements', { list: ['1', 2] }, { list: [1, 2] }],
     ['values of a map', { map: { a: '1' } }, { map: { a: 1 } }],
+    ['places of a tuple', { pair: ['1', '2', 'true', 0] }, { pair: ['1', 2, true, false] }],
     ['fields of an object', { nested: { n: '1' } }, { nested: { n: 1 } }],
   ])('are coerced: %s', (_, input, output) => {
     const copy = structuredClone(input)

@@ -611,6 +611,13 @@ describe('what modules add', () => {
       'CONFLICTING_CHANNEL',
     )
     expect(error).toMatchObject({ channel: 'extra', module: 'y' })
+    // Two that look alike are two: their checks are functions, which cannot be compared.
+    await expect(
+      failure(
+        [loose('x', () => undefined, add(z.int())), loose('y', () => undefined, add(z.int()))],
+        'CONFLICTING_CHANNEL',
+      ),
+    ).resolves.toMatchObject({ message: expect.stringContaining('import one schema object') })
     await failure(
       [loose('x', () => undefined, { dynamicChannels: () => ({ a: channel(z.string()) }) })],
       'CONFLICTING_CHANNEL',
