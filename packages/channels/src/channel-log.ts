@@ -118,6 +118,11 @@ export class ChannelLog {
     return this.#book.options.epoch
   }
 
+  /** How many keys have a log. */
+  get keyCount(): number {
+    return this.#keys.size
+  }
+
   /** Keys that have a log: those of a fixed basket, the living ones of a dynamic one. */
   get keys(): IterableIterator<string | undefined> {
     return this.#keys.keys()

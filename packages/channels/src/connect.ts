@@ -41,7 +41,8 @@ function refusePromise(module: string, returned: unknown): void {
   )
 }
 
-function connectFailed(module: string, cause: unknown): ChannelsError {
+/** The error of a module whose wiring throws. */
+export function connectFailed(module: string, cause: unknown): ChannelsError {
   if (cause instanceof ChannelsError) return cause.module === undefined ? cause.of(module) : cause
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new ChannelsError(

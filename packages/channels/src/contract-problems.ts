@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { ChannelDefinition, Definitions, StateOptions } from './contract.js'
 import { notJson } from './json-safe.js'
+import { oddValuesIn } from './odd-values.js'
 import { isComparable, recordSchemaOf, schemasAt } from './paths.js'
 import { shown } from './shown.js'
 
@@ -59,7 +60,8 @@ export function contractProblems(channels: Definitions): readonly string[] {
   return problems
 }
 
-function isDefinition(definition: unknown): boolean {
+/** Whether it has what every channel has. */
+export function isDefinition(definition: unknown): boolean {
   return (
     typeof definition === 'object' &&
     definition !== null &&
@@ -107,7 +109,7 @@ export function problemOfName(name: string): string | undefined {
 
 function problemsOfChannel(
   name: string,
-  { kind, schema, keys, options }: ChannelDefinition,
+  { kind, schema, keys, options, value }: ChannelDefinition,
 ): string[] {
   const problems = notJson(schema).map(({ path, type, value }) => {
     const what =
@@ -118,6 +120,11 @@ function problemsOfChannel(
           : `is ${value} by default`
     return `"${name}"${path === '' ? '' : `, field ${path},`} ${what}, which JSON cannot carry`
   })
+  const [odd] = kind === 'field' && problems.length === 0 ? oddValuesIn(value) : []
+  if (odd !== undefined) {
+    const where = odd.path.length === 0 ? '' : `, at ${odd.path.join('.')},`
+    problems.push(`the value of "${name}"${where} is ${odd.what}, which JSON cannot carry`)
+  }
   for (const [option, value] of Object.entries(options)) {
     if (!(option in CHANNEL_OPTIONS)) {
       problems.push(

@@ -10,7 +10,6 @@ import type {
 import { z } from 'zod'
 import { contractProblems } from './contract-problems.js'
 import { ChannelsError } from './errors.js'
-import { oddValuesIn } from './odd-values.js'
 
 /** A state of a channel: the newest record, or the newest few, for each key. */
 export interface StateOptions<Record = never> {
@@ -265,7 +264,7 @@ export function dynamicBasket<
 
 /**
  * Declares a static value, served under `/field`.
- * @throws ChannelsError `INVALID_CONTRACT` when the value is not of the schema, or JSON cannot carry it.
+ * @throws ChannelsError `INVALID_CONTRACT` when the value is not of the schema.
  */
 export function field<S extends z.ZodType>(
   schema: S,
@@ -279,14 +278,6 @@ export function field<S extends z.ZodType>(
       'INVALID_CONTRACT',
       `the value of a field is not of its schema: ${z.prettifyError(parsed.error)}`,
       { cause: parsed.error },
-    )
-  }
-  const [odd] = oddValuesIn(parsed.data)
-  if (odd !== undefined) {
-    const where = odd.path.length === 0 ? '' : `, at ${odd.path.join('.')},`
-    throw new ChannelsError(
-      'INVALID_CONTRACT',
-      `the value of a field${where} is ${odd.what}, which JSON cannot carry`,
     )
   }
   return { kind: 'field', schema, value: parsed.data, options: options ?? {} } as Field<S>

@@ -20,6 +20,8 @@ export interface GatewayLimits {
   readonly historyBytes?: number
   /** Records that `lookup` finds. @defaultValue 100_000 */
   readonly lookupRecords?: number
+  /** Keys of one dynamic basket, beyond which sends to new ones are refused. @defaultValue 100_000 */
+  readonly basketKeys?: number
   /** Sends that wait for the engine; beyond it they are refused. @defaultValue 10_000 */
   readonly pendingSends?: number
   /** How far the engine may be behind before sends are refused. @defaultValue no limit */
@@ -107,6 +109,7 @@ const LIMITS = [
   'historyTicks',
   'historyBytes',
   'lookupRecords',
+  'basketKeys',
   'pendingSends',
   'lagMs',
   'messageIds',

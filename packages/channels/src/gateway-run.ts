@@ -35,6 +35,7 @@ export interface RunOptions {
   readonly blockUntil: Timestamp | undefined
   readonly history: HistoryLimits | undefined
   readonly maxLookup: number
+  readonly maxKeys: number
   readonly maxPendingSends: number
   readonly maxLag: number | undefined
   readonly maxDeadLetters: number
@@ -55,6 +56,7 @@ export class GatewayRun {
   readonly sender: Sender
   readonly mint: Mint
   readonly lookup: Lookup | undefined
+  readonly maxKeys: number
   readonly readableAfterEnd: boolean
   ended: { readonly error?: unknown } | undefined
   /** Nothing more is let in: the gateway stops. */
@@ -70,6 +72,7 @@ export class GatewayRun {
     this.#options = options
     this.contract = contract
     this.readableAfterEnd = !isRealtime
+    this.maxKeys = options.maxKeys
     this.mint = mintOf(options.idBase, options.now ?? (() => this.now))
     giveMint(this.graph, this.mint)
     this.lookup = isRealtime ? new Lookup(options.maxLookup) : undefined

@@ -262,6 +262,7 @@ export class Gateway<C extends AnyChannels> implements LiveGateway<C> {
         ? { maxTicks: limits.historyTicks ?? 1_000, maxBytes: limits.historyBytes ?? 4 * 2 ** 20 }
         : undefined,
       maxLookup: limits.lookupRecords ?? 100_000,
+      maxKeys: limits.basketKeys ?? 100_000,
       maxPendingSends: limits.pendingSends ?? 10_000,
       maxLag: limits.lagMs === undefined ? undefined : limits.lagMs * 1_000,
       maxDeadLetters: limits.deadLetters ?? 1_000,

@@ -6,7 +6,7 @@ import {
   definitionsOf,
   type StateOptions,
 } from './contract.js'
-import { contractProblems, problemOfKeys } from './contract-problems.js'
+import { contractProblems, isDefinition, problemOfKeys } from './contract-problems.js'
 import { ChannelsError } from './errors.js'
 import type { Module } from './module.js'
 import { shown } from './shown.js'
@@ -170,6 +170,7 @@ function additionsOf<K extends 'dynamicChannels' | 'dynamicKeys' | 'dynamicState
 /** Of the same kind and schema; the options of the first count. */
 function isSame(a: ChannelDefinition, b: ChannelDefinition): boolean {
   if (a === b) return true
+  if (!isDefinition(b)) return false
   const isDynamic = (definition: ChannelDefinition): boolean => definition.dynamic === true
   if (a.kind !== b.kind || isDynamic(a) !== isDynamic(b)) return false
   const element = ({ schema }: ChannelDefinition): unknown =>

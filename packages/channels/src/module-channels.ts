@@ -3,6 +3,7 @@ import type { AnyChannels } from '@gw/protocol'
 import type { Channels } from './channels.js'
 import type { ChannelDefinition, StateOptions } from './contract.js'
 import { ChannelsError } from './errors.js'
+import { shown } from './shown.js'
 import type { StagingRequest } from './staging.js'
 import {
   channelOf,
@@ -104,6 +105,13 @@ export class ModuleChannels {
     const slots = key === undefined ? channel.allSlots : [channel.slot(key)]
     this.#wiring.open(channel, slots)
     if (through === undefined) return
+    if (typeof through !== 'function') {
+      throw new ChannelsError(
+        'INVALID_OPTION',
+        `what is sent to "${name}" goes through a function of its edge, not through ${shown(through)}`,
+        { channel: name, module: this.#me.module.name },
+      )
+    }
     for (const slot of slots) {
       if (slot.through !== undefined || channel.isDynamic) {
         throw new ChannelsError(

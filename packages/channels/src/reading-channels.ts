@@ -44,6 +44,8 @@ export interface ChannelsRun {
   readonly mint: Mint
   readonly lookup: Lookup | undefined
   readonly ended: { readonly error?: unknown } | undefined
+  /** Keys of one dynamic basket that sends may make. */
+  readonly maxKeys: number
   /** Whether what was can still be read after the end: of a simulation, which is read when it is over. */
   readonly readableAfterEnd: boolean
 }

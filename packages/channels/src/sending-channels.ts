@@ -9,6 +9,8 @@ import { timed } from './timed.js'
 import { Validation } from './validation.js'
 import { channelOf, type Slot, unknownKey, type WiredChannel } from './wired-channel.js'
 
+/** Characters of a key that a send makes, at most. */
+const LONGEST_KEY = 1_024
 const SEND_OPTIONS = ['messageId', 'expect', 'origin', 'check'] as const
 const WAITING_OPTIONS = [...SEND_OPTIONS, 'timeoutMs', 'signal'] as const
 
@@ -97,8 +99,10 @@ export class SendingChannels extends ReadingChannels {
     let flight = sender.repeated(scope, options ?? {})
     if (flight === undefined) {
       const validation = new Validation(mint)
+      let newKeys = 0
       const targets = Object.entries(inputs).map(([key, input]): Target => {
-        const target = this.#sendable(name, key)
+        const target = this.#sendable(name, key, newKeys)
+        if (channel.log?.find(key) === undefined) newKeys++
         return {
           ...target,
           value: validation.take(channel, channel.definition.schema, input, [key]),
@@ -231,7 +235,7 @@ export class SendingChannels extends ReadingChannels {
   }
 
   /** @throws ChannelsError `NOT_SENDABLE`, `UNKNOWN_KEY`. */
-  #sendable(name: string, key: string | undefined): Omit<Target, 'value'> {
+  #sendable(name: string, key: string | undefined, newKeys = 0): Omit<Target, 'value'> {
     const channel = channelOf(this.channels, name)
     if (channel.isDynamic) {
       const slot = channel.slot(undefined)
@@ -239,11 +243,30 @@ export class SendingChannels extends ReadingChannels {
       if (typeof key !== 'string' || key === '') throw unknownKey(channel, undefined)
       // Clients put records by key into objects, where this is no key as others are.
       if (key === '__proto__') throw unknownKey(channel, key)
+      this.#checkNewKey(channel, key, newKeys)
       return { slot, key }
     }
     const slot = channel.slot(key)
     this.#checkSendable(slot, key)
     return { slot }
+  }
+
+  /** Sends make keys that only modules take away, so these are bounded. @throws ChannelsError `BAD_REQUEST`, `OVERLOADED`. */
+  #checkNewKey({ name, log }: WiredChannel, key: string, newKeys: number): void {
+    if (log === undefined || log.find(key) !== undefined) return
+    if (key.length > LONGEST_KEY) {
+      throw badRequest(
+        name,
+        `a key of "${name}" has 1 to ${LONGEST_KEY} characters, not ${key.length}`,
+      )
+    }
+    const { maxKeys } = this.run
+    if (log.keyCount + newKeys < maxKeys) return
+    throw new ChannelsError(
+      'OVERLOADED',
+      `"${name}" has ${log.keyCount} keys, and ${maxKeys} at most: send to one of them, have a module remove some, or raise limits.basketKeys`,
+      { channel: name, key },
+    )
   }
 
   #checkSendable(slot: Slot, key: string | undefined): void {

@@ -13,6 +13,7 @@ import {
 } from '@gw/core'
 import { feedBackBasket } from './baskets.js'
 import { Border } from './border.js'
+import { connectFailed } from './connect.js'
 import type { ChannelDefinition, StateOptions } from './contract.js'
 import { pathsOf, problemOfName, problemsOfState, statesOf } from './contract-problems.js'
 import { ChannelsError } from './errors.js'
@@ -288,9 +289,16 @@ export class Wiring {
   #through(slot: Slot, sent: Edge<unknown>): Edge<unknown> {
     const { through, channel } = slot
     if (through === undefined) return sent
+    const built = (): unknown => {
+      try {
+        return through.build(sent)
+      } catch (cause) {
+        throw connectFailed(through.scope, cause)
+      }
+    }
     return this.graph.scope(through.scope, () => {
       const details = { channel: channel.name, module: through.scope }
-      const changed = checkEdge(through.build(sent), `what is sent to "${slot.name}"`, details)
+      const changed = checkEdge(built(), `what is sent to "${slot.name}"`, details)
       return node('sent', { sent, changed }, ({ sent, changed }) => () => {
         // Who sent it waits for what comes out in its place.
         if (sent.ticked)

@@ -157,6 +157,12 @@ describe('a module is refused, and named, for', () => {
       /"z" is no channel/,
     ],
     [
+      'a channel that is null, of a name that is taken',
+      { dynamicChannels: () => ({ a: null }) },
+      'CONFLICTING_CHANNEL',
+      /adds the channel "a"/,
+    ],
+    [
       'channels of dates',
       { dynamicChannels: () => ({ z: channel(date) }) },
       'INVALID_CONTRACT',
@@ -280,6 +286,18 @@ describe('a module is refused, and named, for', () => {
       (c) => c.setState('fixed', { by: 'k', key: 'Z' }),
       'INVALID_CONTRACT',
       /key "Z"/,
+    ],
+    [
+      'has sends go through what is no function',
+      (c) => c.addSendChannel('a', undefined, 'validate'),
+      'INVALID_OPTION',
+      /a function of its edge, not through "validate"/,
+    ],
+    [
+      'has sends go through what throws',
+      (c) => c.addSendChannel('a', undefined, fails('boom')),
+      'MODULE_FAILED',
+      /could not be connected: boom/,
     ],
     ['sends to an unknown key', (c) => c.addSendChannel('fixed', 'Z'), 'UNKNOWN_KEY', /"Z"/],
     [

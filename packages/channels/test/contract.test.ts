@@ -84,7 +84,11 @@ describe('a contract is refused for', () => {
       () => defineChannels({ a: channel(schema as z.ZodType) }),
       message,
     ]),
-    ['a field that is a map', () => field(z.any(), new Map()), /is a Map, which JSON cannot/],
+    [
+      'a field that is a map',
+      () => defineChannels({ a: field(z.any(), { inner: new Map() }) }),
+      /the value of "a", at inner, is a Map, which JSON cannot/,
+    ],
     [
       'a state by an unknown attribute',
       () => defineChannels({ a: channel(record, { state: { by: 'y' as never } }) }),

@@ -586,6 +586,32 @@ describe('sending', () => {
     expect(live.positionOf('orders').offset).toBe(4)
   })
 
+  test('to a new key of a dynamic basket is refused beyond the bound of its keys, and for a key that is too long', async () => {
+    const { channels: live } = await started({ limits: { basketKeys: 2 } })
+    expect(() => live.send('living', { value: 1 }, 'k'.repeat(1_025))).toThrow(
+      expect.objectContaining({
+        code: 'BAD_REQUEST',
+        message: 'a key of "living" has 1 to 1024 characters, not 1025',
+      }),
+    )
+    const three = Object.fromEntries(['x', 'y', 'z'].map((key) => [key, { value: 1 }]))
+    expect(() => live.sendBasket('living', three)).toThrow(
+      expect.objectContaining({ code: 'OVERLOADED', key: 'z' }),
+    )
+    expect(live.last('living')).toEqual({})
+    live.send('living', { value: 1 }, 'k'.repeat(1_024))
+    live.send('living', { value: 1 }, 'b')
+    const refusal = expect.objectContaining({
+      code: 'OVERLOADED',
+      channel: 'living',
+      message: expect.stringContaining('limits.basketKeys'),
+    })
+    expect(() => live.send('living', { value: 2 }, 'c')).toThrow(refusal)
+    expect(() => live.sendBasket('living', { b: { value: 2 }, c: { value: 2 } })).toThrow(refusal)
+    live.send('living', { value: 3 }, 'b')
+    expect(live.last('living', 'b')).toMatchObject({ value: 3 })
+  })
+
   test('is refused while the engine lags beyond the option', async () => {
     const clock = manualClock(START)
     const slow = loose('slow', (c) => {
