@@ -7,6 +7,7 @@ import { Hono } from 'hono'
 import { createApp } from './app.js'
 import { type Audit, connectAudit } from './audit.js'
 import { type Controls, connectControls } from './controls.js'
+import { aboveBase, belowBase } from './http/base-path.js'
 import type { GatewayEnv } from './http/context.js'
 import { HotPath } from './http/hot-path.js'
 import { listenTcp, listenUnix } from './http/listen.js'
@@ -40,7 +41,7 @@ export interface WebServer extends Module {
   /** Where it is served over TCP, such as `http://127.0.0.1:8000`; `undefined` before the start and without a port. */
   readonly url: string | undefined
   /**
-   * All routes as an app, to be mounted in another: `own.route('/', server.app)`. Before the start, and after the stop, it
+   * All routes as an app, to be mounted in another, below a path or not: `own.route('/', server.app)`. Before the start, and after the stop, it
    * answers 503.
    */
   readonly app: Hono<GatewayEnv>
@@ -74,7 +75,11 @@ class WebServerModule implements WebServer {
   constructor(settings: Settings) {
     this.#settings = settings
     this.app = new Hono<GatewayEnv>()
-    this.app.all('*', (c) => this.#routes?.fetch(c.req.raw, c.env) ?? notRunningResponse())
+    this.app.all('*', async (c) => {
+      if (this.#routes === undefined) return notRunningResponse()
+      const { base, request } = belowBase(c)
+      return aboveBase(base, await this.#routes.fetch(request, c.env))
+    })
   }
 
   readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {

@@ -46,8 +46,32 @@ describe('mounted in an app of the user', () => {
   test('they are found below a path too', async () => {
     const { gateway, server } = await mounted()
     await gateway.start()
-    const app = new Hono().mount('/gateway', server.app.fetch)
-    expect((await app.request('/gateway/api/v1/last/orders')).status).toBe(200)
+    const mounts = [
+      new Hono().mount('/gateway', server.app.fetch),
+      new Hono().route('/gateway', server.app),
+      new Hono().basePath('/gateway').route('/', server.app),
+      new Hono().route('/:name', server.app),
+    ]
+    for (const app of mounts) {
+      const sent = await app.request('/gateway/api/v1/send/prices/AAPL?messageId=a', {
+        method: 'POST',
+        body: '{"value":1}',
+        headers: { 'content-type': 'application/json' },
+      })
+      expect(sent.status).toBe(200)
+      const last = await app.request('/gateway/api/v1/last/prices?keys=1')
+      expect(await last.json()).toMatchObject({ AAPL: { value: 1 } })
+      expect((await app.request('/gateway/nowhere')).status).toBe(404)
+      expect((await app.request('/nowhere/else')).status).toBe(404)
+    }
+    for (const app of mounts.slice(1)) {
+      const moved = await app.request('/gateway/api/v1/last?a=b')
+      expect([moved.status, moved.headers.get('location')]).toEqual([
+        307,
+        '/gateway/api/v1/last/?a=b',
+      ])
+      expect((await app.request('/gateway')).headers.get('location')).toBe('/gateway/docs')
+    }
   })
 
   test('before the start and after the stop they answer 503', async () => {
