@@ -41,13 +41,11 @@ export class LogBook {
   readonly #tellAll = (): void => {
     const ticks = this.#ticks
     this.#ticks = this.#spare
-    const logs = new Set<ChannelLog>()
-    for (const tick of ticks) {
-      tick.log.deliver(tick)
-      logs.add(tick.log)
-    }
-    for (const log of logs) log.settle(ticks)
-    ticks.length = 0
+    for (const tick of ticks) tick.log.deliver(tick)
+    if (ticks.length === 1) ticks[0]?.log.settle(ticks)
+    else for (const log of new Set(ticks.map((tick) => tick.log))) log.settle(ticks)
+    // Not by its length: at 0 the array would give its room back.
+    while (ticks.length > 0) ticks.pop()
     this.#spare = ticks
   }
 }

@@ -55,6 +55,7 @@ export class Engine {
   readonly #present: (() => Timestamp) | undefined
   readonly #pushed: PushQueue[] = []
   #afterCycle: (() => void)[] = []
+  #spareAfterCycle: (() => void)[] = []
   #stopRequested = false
   #hasStopped = false
   readonly #loopParts: SourceLoopParts
@@ -180,7 +181,7 @@ export class Engine {
       const queue = queues[i] as PushQueue
       if (queue.takeInto()) queues[kept++] = queue
     }
-    // Not by its length: at 0 the array would give its room back, to take it anew with the next push.
+    // Not by its length, here and below: at 0 an array gives its room back, only to take it anew.
     while (queues.length > kept) queues.pop()
     this.#root.propagate()
     this.#endCycle()
@@ -278,7 +279,7 @@ export class Engine {
 
   #callBack(): void {
     const callbacks = this.#afterCycle
-    this.#afterCycle = []
+    this.#afterCycle = this.#spareAfterCycle
     let failure: { readonly error: unknown } | undefined
     for (const callback of callbacks) {
       try {
@@ -287,6 +288,8 @@ export class Engine {
         failure ??= { error }
       }
     }
+    while (callbacks.length > 0) callbacks.pop()
+    this.#spareAfterCycle = callbacks
     if (failure !== undefined) throw failure.error
   }
 }

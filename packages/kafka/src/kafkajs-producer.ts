@@ -2,6 +2,7 @@ import type { Kafka, Producer } from 'kafkajs'
 import { Backoff, pause, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { KafkaProducer, KafkaRecord, ProducerOptions } from './kafka-client.js'
+import { partitionerOfKeys } from './kafkajs-partitioner.js'
 import { isOneOf, isRefusal, messageFor } from './kafkajs-records.js'
 import { sizeOf, TopicQueue } from './topic-queue.js'
 
@@ -178,6 +179,7 @@ export class KafkajsProducer implements KafkaProducer {
         idempotent: true,
         maxInFlightRequests: 1,
         allowAutoTopicCreation: true,
+        createPartitioner: partitionerOfKeys,
         retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
       })
       await producer.connect()

@@ -5,15 +5,16 @@ import type { KafkaRecord, ReceivedRecord } from './kafka-client.js'
 const REFUSALS = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD'])
 
 export function messageFor({ key, value, headers, partition }: KafkaRecord): Message {
-  return {
+  const message: Message = {
     key,
     value:
       value instanceof Uint8Array && !Buffer.isBuffer(value)
         ? Buffer.from(value)
         : (value as Buffer | string | null),
-    ...(headers === undefined ? {} : { headers: { ...headers } }),
-    ...(partition === undefined ? {} : { partition }),
   }
+  if (headers !== undefined) message.headers = { ...headers }
+  if (partition !== undefined) message.partition = partition
+  return message
 }
 
 /** A record as kafkajs gives it; what nobody asks for is not decoded. */

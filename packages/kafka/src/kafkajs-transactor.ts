@@ -3,6 +3,7 @@ import { bounded, within } from './backoff.js'
 import { messageOf } from './errors.js'
 import type { KafkaRecord, KafkaTransactor, Progress, TransactorOptions } from './kafka-client.js'
 import { withAdmin } from './kafkajs-admin.js'
+import { partitionerOfKeys } from './kafkajs-partitioner.js'
 import { isRefusal, messageFor } from './kafkajs-records.js'
 
 /** Longer than a commit with its retries takes; then the broker aborts what was left open. */
@@ -33,6 +34,7 @@ export class KafkajsTransactor implements KafkaTransactor {
       idempotent: true,
       maxInFlightRequests: 1,
       allowAutoTopicCreation: true,
+      createPartitioner: partitionerOfKeys,
       transactionTimeout: TRANSACTION_MS,
     })
     this.#producer = producer

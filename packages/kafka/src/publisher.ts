@@ -8,6 +8,13 @@ import { json } from './serde.js'
 type Processor = (value: unknown, topic: string) => unknown
 type HeadersOf = (value: unknown, topic: string) => Readonly<Record<string, string>>
 
+/** A topic that the ticks of a channel go to. */
+interface Route {
+  readonly topic: string
+  /** @throws KafkaError `INVALID_RECORD` when the tick has no key. */
+  readonly keyOf: (tick: ChannelTick) => string
+}
+
 /** Sends the ticks of channels to their topics, from the first tick of the run on. @returns what ends it. */
 export function publish<C extends AnyChannels>(
   gateway: LiveGateway<C>,
@@ -22,10 +29,16 @@ export function publish<C extends AnyChannels>(
     if (info?.provided !== true) continue
     const processor = options.publishProcessors?.[channel as never] as Processor | undefined
     const headersOf = options.publishHeaders?.[channel as never] as HeadersOf | undefined
+    const routes = Object.entries(topics).map(
+      ([topic, key]): Route => ({
+        topic,
+        keyOf: keyOf(channel, key),
+      }),
+    )
     const sendTick = (tick: ChannelTick): void => {
-      for (const [topic, key] of Object.entries(topics)) {
+      for (const route of routes) {
         try {
-          sendTo(tick, topic, key, processor, headersOf)
+          sendTo(tick, route, processor, headersOf)
         } catch (error) {
           onFailed(channel, error)
         }
@@ -40,26 +53,21 @@ export function publish<C extends AnyChannels>(
 
   function sendTo(
     tick: ChannelTick,
-    topic: string,
-    keyOption: KeyOption,
+    { topic, keyOf }: Route,
     processor: Processor | undefined,
     headersOf: HeadersOf | undefined,
   ): void {
-    const key = keyOf(tick, keyOption)
+    const key = keyOf(tick)
     if (tick.removed) {
       send({ topic, key, value: null })
       return
     }
     const value = processor === undefined ? tick.value : processor(tick.value, topic)
     if (value === undefined) return
-    const headers = headersOf?.(tick.value, topic)
-    const extra = headers === undefined ? {} : { headers }
-    if (value === null) {
-      send({ topic, key, value: null, ...extra })
-      return
-    }
     const context = { channel: tick.channel, topic, timeMs: Math.floor(tick.time / 1_000) }
-    send({ topic, key, value: serde.write(textOf(tick, value), context), ...extra })
+    const text = value === null ? null : serde.write(textOf(tick, value), context)
+    const headers = headersOf?.(tick.value, topic)
+    send(headers === undefined ? { topic, key, value: text } : { topic, key, value: text, headers })
   }
 
   return () => {
@@ -73,21 +81,30 @@ function textOf(tick: ChannelTick, value: unknown): string {
   return Array.isArray(value) ? tick.json : tick.json.slice(1, -1)
 }
 
-function keyOf(tick: ChannelTick, key: KeyOption): string {
-  if (typeof key === 'string') return key === '' && tick.key !== undefined ? tick.key : key
-  const value = attributeOf(tick.value, key.attribute)
-  if (value !== undefined) return value
-  throw new KafkaError(
-    'INVALID_RECORD',
-    `a record of channel "${tick.channel}" has no attribute "${key.attribute}" for its key`,
-    { channel: tick.channel },
-  )
+function keyOf(channel: string, option: KeyOption): (tick: ChannelTick) => string {
+  if (option === '') return ({ key = '' }) => key
+  if (typeof option === 'string') return () => option
+  const { attribute } = option
+  const path = attribute.split('.')
+  return ({ value }) => {
+    const key = textAt(value, path)
+    if (key !== undefined) return key
+    throw new KafkaError(
+      'INVALID_RECORD',
+      `a record of channel "${channel}" has no attribute "${attribute}" for its key`,
+      { channel },
+    )
+  }
 }
 
 /** An attribute of a record, as a text; with dots, one inside others. */
 export function attributeOf(record: unknown, path: string): string | undefined {
+  return textAt(record, path.split('.'))
+}
+
+function textAt(record: unknown, path: readonly string[]): string | undefined {
   let value = record
-  for (const name of path.split('.')) {
+  for (const name of path) {
     if (typeof value !== 'object' || value === null) return undefined
     value = (value as Readonly<Record<string, unknown>>)[name]
   }
