@@ -1,6 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type ContractType, type DeliveryMode, type From, parsePosition } from '@gw/protocol'
 import type { UntypedChannelClient } from './channel-client.js'
+import type { ClientConnection } from './connection.js'
 import { type ClientOptions, createClient } from './create-client.js'
 import { type ChannelDescription, channelsOf } from './describe.js'
 import { GatewayClientError } from './errors.js'
@@ -21,7 +22,7 @@ const USAGE = `Calls of a gateway.
   --unix PATH         the gateway's UNIX socket instead
   --sse               server-sent events in place of a WebSocket, where none comes through
   --key-file FILE     the file that holds the key [the key is in the variable GW_API_KEY, an access token in GW_TOKEN]
-  --timeout SECONDS   bound of a call
+  --timeout SECONDS   bound of a call, and of the wait until a watch is running [30]
   --json              JSON lines on a terminal too, where tables are shown otherwise
 
 A value that begins with a dash takes the form --sort=-quantity.
@@ -76,12 +77,19 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
       return 2
     }
     if (!(error instanceof GatewayClientError)) throw error
+    if (error.code === 'ABORTED' && error.cause instanceof GatewayClientError) {
+      return failed(terminal, error.cause)
+    }
     const { aborted, reason } = terminal.signal
     // A watch has no other end; what was to be answered, was not.
     if (aborted) return args.includes('watch') ? 0 : Number(reason)
-    terminal.stderr(`${error.code}: ${sentenceOf(error)}\n`)
-    return 1
+    return failed(terminal, error)
   }
+}
+
+function failed({ stderr }: Terminal, error: GatewayClientError): number {
+  stderr(`${error.code}: ${sentenceOf(error)}\n`)
+  return 1
 }
 
 /** What an error says, with what is at the bottom of it; a server's words do not write over the terminal. */
@@ -125,12 +133,29 @@ async function run(
       return print(channelsOf(await client.$describe({ signal })).map(rowOf))
     }
     if (name === undefined) throw new UsageError(`${command} what? Name a channel`)
+    // These, and what is not there, are a client's own.
+    const isOwn = name.startsWith('$') || name === 'then'
+    if (isOwn) throw new UsageError(`${name} is no name of a channel`)
     const channel = (client as unknown as Record<string, UntypedChannelClient>)[name]
-    if (channel === undefined) throw new UsageError(`${name} is no name of a channel`)
-    await call(command, channel, key, values, terminal, print)
+    const begun = { ...terminal, signal: AbortSignal.any([signal, notThere(client.$connection)]) }
+    await call(command, channel as UntypedChannelClient, key, values, begun, print)
   } finally {
     client.$close()
   }
+}
+
+/** Aborts when the first attempt to connect fails: a client would go on trying, and somebody at a terminal would not know why. */
+function notThere(connection: ClientConnection): AbortSignal {
+  const abort = new AbortController()
+  const timer = setInterval(() => {
+    const { state, error } = connection
+    if (state === 'live') clearInterval(timer)
+    else if (error !== undefined) {
+      clearInterval(timer)
+      abort.abort(error)
+    }
+  }, 20).unref()
+  return abort.signal
 }
 
 async function call(
@@ -178,7 +203,13 @@ async function call(
       return
     }
     default: {
-      const options = { ...where, ...select, ...fromOf(values.from), ...modeOf(values.mode) }
+      const options = {
+        ...where,
+        ...select,
+        ...fromOf(values.from),
+        ...modeOf(values.mode),
+        timeoutMs: timeoutOf(values) ?? 30_000,
+      }
       const isBasket = key === undefined
       for await (const event of channel.subscribe(...on({ ...options, signal })).events()) {
         if (event.type === 'data') {

@@ -104,6 +104,6 @@ export const GatewayClientError: {
 /** The text of a server's `detail`, which is a sentence, or a list in the form of the reference. */
 export function messageOf(detail: unknown, errors?: readonly FieldError[]): string {
   if (typeof detail === 'string') return detail
-  const problems = errors?.map(({ path, message }) => `${path.join('.')}: ${message}`)
+  const problems = errors?.map(({ path, message }) => [...path, message].join(': '))
   return problems?.join('; ') || JSON.stringify(detail) || 'refused'
 }

@@ -176,6 +176,39 @@ describe('the command', () => {
     expect(err).toMatch(/^CONNECTION_FAILED: .*could not be reached \(bad port\)\n$/)
   })
 
+  test.each([
+    ['channels'],
+    ['last', 'total'],
+    ['next', 'total'],
+    ['query', 'orders'],
+    ['send', 'total', '--data', '1'],
+    ['send', 'total', '--data', '1', '--sse'],
+    ['watch', 'total'],
+    ['watch', 'total', '--sse'],
+  ])('says at once that the gateway is not there: %s %s %s %s %s', async (...args) => {
+    const free = createServer()
+    await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve))
+    const { port } = free.address() as AddressInfo
+    await new Promise((resolve) => free.close(resolve))
+    const call = args.filter((arg) => arg !== undefined)
+    const { code, out, err } = await run([...call, '--url', `http://127.0.0.1:${port}`])
+    expect({ code, out }).toEqual({ code: 1, out: '' })
+    expect(err).toMatch(/^CONNECTION_FAILED: .*ECONNREFUSED/)
+  })
+
+  test('a watch waits no longer than it is told for a gateway that does not answer', async () => {
+    const mute = createServer()
+    mute.on('upgrade', () => undefined)
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve))
+    const { port } = mute.address() as AddressInfo
+    const url = `http://127.0.0.1:${port}`
+    const { code, err } = await run(['watch', 'total', '--timeout', '0.2', '--url', url])
+    expect(code).toBe(1)
+    expect(err).toMatch(/^TIMEOUT: .*connecting/)
+    mute.closeAllConnections()
+    mute.close()
+  })
+
   test('takes the key from a file, and the UNIX socket as its way', async () => {
     const file = ['--key-file', join(folder, 'key')]
     const env = { GW_API_KEY: 'wrong' }
@@ -213,6 +246,8 @@ describe('the command', () => {
       ['last', 'orders', '--timeout', '0'],
       ['last', 'orders', '--key-file', join(folder, 'nothing')],
       ['last', 'orders', '--nonsense'],
+      ['last', '$connection'],
+      ['watch', 'then'],
     ]
     const outcomes = await Promise.all(wrong.map((args) => run(args)))
     expect(outcomes.map(({ code, out }) => [code, out])).toEqual(wrong.map(() => [2, '']))
