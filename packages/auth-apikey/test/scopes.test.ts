@@ -70,6 +70,24 @@ test.each<[string, Operation, string, object | undefined]>([
   expect(allowed.status).not.toBe(403)
 })
 
+test('what is sent to the channel of the controls asks the gateway itself: it needs both, to send and to control', async () => {
+  const control = { name: 'stats' }
+  for (const [scopes, expected] of [
+    [['send', 'read'], forbidden],
+    [['control', 'read'], forbidden],
+    [['send:rows', 'control'], forbidden],
+    [['send', 'control'], { code: undefined }],
+  ] as const) {
+    const { post, say } = await served(...scopes)
+    expect(await post('send/controls', control)).toMatchObject(expected)
+    expect(await say({ action: 'send', channel: 'controls', data: control })).toMatchObject(
+      expected,
+    )
+    const sends = [{ channel: 'controls', data: control }]
+    expect(await say({ action: 'batch', sends })).toMatchObject(expected)
+  }
+})
+
 test('a release of a staging needs both, to stage and to send', async () => {
   for (const [scope, outcome] of [
     ['stage', forbidden],

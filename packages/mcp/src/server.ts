@@ -79,7 +79,7 @@ export function createMcpServer(options: McpServerOptions): Server {
     } catch (error) {
       if (!(error instanceof GatewayClientError)) throw error
       const details = error.errors === undefined ? '' : ` ${JSON.stringify(error.errors)}`
-      return failure(`${error.code}: ${error.message}${details}`)
+      return failure(`${error.code}: ${error.message}${bottomOf(error)}${details}`)
     }
   })
   return server
@@ -95,6 +95,15 @@ async function toolsOf(
 ): Promise<readonly GatewayTool[]> {
   const catalog = await catalogOf(client, channels, signal)
   return [...readTools(client, catalog), ...(allowSend ? sendTools(client, catalog) : [])]
+}
+
+/** What is at the bottom of an error, where that tells more than the error does. */
+function bottomOf(error: GatewayClientError): string {
+  let bottom: unknown = error.cause
+  while (bottom instanceof Error && bottom.cause instanceof Error) bottom = bottom.cause
+  const { message = '', code = '' } = (bottom ?? {}) as { message?: string; code?: string }
+  const why = message || code
+  return why === '' ? '' : ` (${why})`
 }
 
 function failure(text: string): CallToolResult {

@@ -246,6 +246,12 @@ describe('an assistant', () => {
     })
     const absent = await assistant(['http://127.0.0.1:9', '--timeout', '2'])
     await expect(absent.listTools()).rejects.toThrow('could not be reached')
+    const { port } = new URL(served.url)
+    const lost = await assistant([`http://127.0.0.2:${port}`, '--timeout', '2'])
+    expect(await call(lost, 'last', { channel: 'total' })).toMatchObject({
+      isError: true,
+      text: expect.stringMatching(/^CONNECTION_FAILED: .*ECONNREFUSED/),
+    })
   })
 })
 

@@ -24,7 +24,7 @@ export interface Controls {
 
 /**
  * Opens the channel `controls` to the outside: what is sent is answered in the cycle that ticks it. A `heartbeat` gets the
- * status `ok`, `stats` the state of process and machine, anything else ticks as it came. Nothing is opened when no control
+ * status `ok`, `stats` the state of process and machine, where they are served; anything else ticks as it came. Nothing is opened when no control
  * is served, or the contract has no such channel.
  */
 export function connectControls(
@@ -37,7 +37,11 @@ export function connectControls(
   const through = (sent: Edge<Control>): Edge<Control> =>
     node('controls', { sent }, (inputs, context) => {
       const cpu = new CpuMeter()
-      return () => answer(inputs.sent.value, context.now, cpu)
+      return () => {
+        const { value } = inputs.sent
+        const isServed = (names as readonly string[]).includes(value.name)
+        return isServed ? answer(value, context.now, cpu) : value
+      }
     })
   channels.addSendChannel(CHANNEL as never, undefined, through as never)
   return { channel: CHANNEL, names }

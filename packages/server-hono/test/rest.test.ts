@@ -415,6 +415,12 @@ describe('controls', () => {
     expect(await json('last/controls')).toEqual([sent])
   })
 
+  test('that are not served are not answered on their channel either', async () => {
+    const { post } = await serve({ controls: { heartbeat: true } })
+    const [sent] = (await (await post('send/controls', { name: 'stats' })).json()) as object[]
+    expect(sent).toMatchObject({ name: 'stats', status: 'none', data: {} })
+  })
+
   test('shut the gateway down, after the answer', async () => {
     const { json, gateway, get } = await serve({ controls: { shutdown: true } })
     const answer = await json('controls/shutdown', { method: 'POST' })

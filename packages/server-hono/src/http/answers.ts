@@ -11,7 +11,7 @@ import type { z } from 'zod'
 import { WebServerError } from '../errors.js'
 import { isPart } from '../rows/rows.js'
 import type { Service } from '../service.js'
-import { requireScope } from './identity.js'
+import { requireScope, requireSend } from './identity.js'
 import { alternatives, invalid, itemsOf, type ValidationItem } from './validation.js'
 
 /** A channel, or one key of a basket, that a request names. */
@@ -132,7 +132,7 @@ export async function send(
   options: SendOptions,
 ): Promise<SendReceipt<unknown>> {
   const { info, key } = target
-  requireScope(identity, 'send', info.name, key)
+  requireSend(service, identity, info.name, key)
   const channels = service.access.channelsFor(identity)
   const withOrigin = {
     ...options,

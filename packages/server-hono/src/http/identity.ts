@@ -7,6 +7,7 @@ import {
 } from '@gw/protocol'
 import { WebServerError } from '../errors.js'
 import type { Settings } from '../options.js'
+import type { Service } from '../service.js'
 import { isOriginAllowed } from './origin.js'
 
 /** Who comes in where no authenticator is set. */
@@ -172,4 +173,18 @@ export function requireScope(
   if (isAllowed(identity, operation, channel, key)) return
   const where = channel === undefined ? '' : ` on ${channel}${key === undefined ? '' : `/${key}`}`
   throw new WebServerError('FORBIDDEN', `not allowed: ${operation}${where}`)
+}
+
+/**
+ * Whether `identity` may send; to the channel of the controls that is asking the gateway itself.
+ * @throws WebServerError `FORBIDDEN`
+ */
+export function requireSend(
+  { controls }: Pick<Service, 'controls'>,
+  identity: Identity,
+  channel: string,
+  key?: string,
+): void {
+  requireScope(identity, 'send', channel, key)
+  if (channel === controls?.channel) requireScope(identity, 'control', channel)
 }

@@ -5,7 +5,7 @@ import { WebServerError } from '../errors.js'
 import { invalidRecords } from '../http/answers.js'
 import { type GatewayContext, type GatewayEnv, jsonBody } from '../http/context.js'
 import { notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
-import { requireScope } from '../http/identity.js'
+import { requireScope, requireSend } from '../http/identity.js'
 import { invalid } from '../http/validation.js'
 import type { Service } from '../service.js'
 
@@ -48,7 +48,7 @@ export function serveStage(app: Hono<GatewayEnv>, service: Service): void {
       },
       PATCH: async (c, info, identity) => {
         mayStage(identity, info)
-        requireScope(identity, 'send', info.name)
+        requireSend(service, identity, info.name)
         const ids = idsOf(c)
         const channels = access.channelsFor(identity)
         return answer(c, await channels.stageRelease(info.name, ids, { origin: identity.name }))

@@ -14,7 +14,7 @@ import {
 } from '@gw/protocol'
 import { WebServerError } from '../errors.js'
 import { kindOf, send } from '../http/answers.js'
-import { requireScope } from '../http/identity.js'
+import { requireSend } from '../http/identity.js'
 import { problemOf } from '../http/problem.js'
 import type { Service } from '../service.js'
 import { clientMessage, idIn, type RawMessage, rawMessage } from './client-message.js'
@@ -260,7 +260,7 @@ export class Connection {
   async #batch({ id, sends, messageId }: BatchMessage): Promise<void> {
     for (const { channel, key } of sends) {
       this.#infoOf(channel)
-      requireScope(this.identity, 'send', channel, key)
+      requireSend(this.#service, this.identity, channel, key)
     }
     const receipts = await this.#service.access.channelsFor(this.identity).sendBatch(sends, {
       ...(messageId === undefined ? {} : { messageId }),
