@@ -1,6 +1,7 @@
 import { ChannelsError } from './errors.js'
 import type { StageAnswer } from './live.js'
 import type { Mint } from './mint.js'
+import { shown } from './shown.js'
 
 /** What happened to a staging: it was opened, a record came or went, it was emptied or dropped (no items), or released. */
 export type StagingAction = 'CREATED' | 'ADDED' | 'REMOVED' | 'RELEASED'
@@ -205,7 +206,7 @@ export class Staging {
         this.add([])
         return
       case 'ADDED':
-        this.add(items as readonly Record[], stagingIds)
+        if (items.length > 0) this.add(items as readonly Record[], stagingIds)
         return
       case 'REMOVED':
         if (items.length === 0) this.remove(undefined, stagingIds)
@@ -213,6 +214,12 @@ export class Staging {
         return
       case 'RELEASED':
         this.release(stagingIds?.length === 0 ? undefined : stagingIds)
+        return
+      default:
+        throw misuse(
+          this.channel,
+          `a stage request of "${this.channel}" has the action CREATED, ADDED, REMOVED or RELEASED, not ${shown(action)}`,
+        )
     }
   }
 

@@ -50,6 +50,7 @@ beforeEach(async () => {
     clock,
     modules: [follower] as unknown as Module<C>[],
     limits: { stagings: 5, stagedRecords: 6 },
+    logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
   })
   await gateway.start()
   gateway.channels.watch('orders', undefined, (tick) => ticks.push((tick.value as Any).id))
@@ -215,6 +216,22 @@ describe('releasing', () => {
     live().stageAdd('lists', record('c') as Any)
     live().stageRelease('lists')
     expect(lists).toEqual([['a', 'b'], ['c']])
+  })
+})
+
+test('a request to add nothing opens nothing, and one of no known action is an error of its module', () => {
+  requests?.push({ action: 'ADDED' })
+  requests?.push({ action: 'ADDED', items: [] })
+  expect(live().stageList('orders')).toEqual([])
+  requests?.push({ action: 'DROPPED' } as never)
+  expect(gateway.health.live).toBe(false)
+  expect(gateway.health.error).toMatchObject({
+    code: 'NODE_FAILED',
+    path: 'follower/stage orders',
+    cause: expect.objectContaining({
+      code: 'STAGING_MISUSE',
+      message: expect.stringContaining('not "DROPPED"'),
+    }),
   })
 })
 

@@ -1,5 +1,5 @@
 import { mkdir, readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import {
   basketNode,
@@ -42,7 +42,7 @@ export interface FileDropOptions {
   readonly keepIds?: boolean
   /** How often the folder is looked at. A file is read when it has not changed from one look to the next. @defaultValue 250 */
   readonly pollMs?: number
-  /** Where it is written down what has been read. @defaultValue a hidden file in the folder */
+  /** Where it is written down what has been read; of each drop its own. @defaultValue a hidden file in the folder, of the channel's name */
   readonly ledger?: string
   readonly logger?: Logger
 }
@@ -54,6 +54,9 @@ interface Dropped {
   /** From 1 on. */
   readonly number: number
 }
+
+/** Ledgers of drops that run: two that wrote one would each forget what the other has read. */
+const openLedgers = new Set<string>()
 
 const MAX_PENDING = 1_000
 /** Records after which it is written down how far a file has been read. */
@@ -178,11 +181,25 @@ export function fileDrop(options: FileDropOptions): Module {
     },
     async start(gateway) {
       await mkdir(folder, { recursive: true })
-      const files = await filesIn(folder, isMatched)
-      const ledger = await FileLedger.open(ledgerPath, (name) => files.has(name))
-      isEngineLive = () => gateway.health.live
-      closing = new AbortController()
-      watching = watch(ledger, closing.signal)
+      const names = new Set(await readdir(folder))
+      if (openLedgers.has(resolve(ledgerPath))) {
+        throw new ChannelsError(
+          'INVALID_OPTION',
+          `another file drop writes down in ${ledgerPath} what it has read: give one of them a ledger of its own`,
+          { module: `file-drop ${channel}`, channel },
+        )
+      }
+      openLedgers.add(resolve(ledgerPath))
+      const free = (): boolean => openLedgers.delete(resolve(ledgerPath))
+      try {
+        const ledger = await FileLedger.open(ledgerPath, (name) => names.has(name))
+        isEngineLive = () => gateway.health.live
+        closing = new AbortController()
+        watching = watch(ledger, closing.signal).finally(free)
+      } catch (error) {
+        free()
+        throw error
+      }
     },
     async stop() {
       closing.abort()

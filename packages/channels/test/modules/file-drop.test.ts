@@ -15,6 +15,7 @@ import {
   defineChannels,
   dynamicBasket,
   type Gateway,
+  type Module,
   struct,
 } from '../../src/index.js'
 import { fileDrop } from '../../src/modules/index.js'
@@ -112,6 +113,31 @@ test('reads files that begin with the mark of Unicode, and leaves folders and li
   const { seen, told } = await dropping(folder)
   await eventually(() => expect(seen).toEqual(['A', 'B', 'C']))
   expect(told).toEqual([])
+})
+
+test('two drops of one folder and channel have ledgers of their own, or it is said', async () => {
+  const folder = temporaryFolder()
+  const half = (name: string, match: RegExp, rest: object = {}): Module => ({
+    ...fileDrop({ channel: 'orders', folder, pollMs: 1, match, ...rest }),
+    name,
+  })
+  const other = { ledger: join(folder, '.others') }
+  await expect(running(channels, [half('a', /^a/), half('b', /^b/)])).rejects.toMatchObject({
+    code: 'MODULE_FAILED',
+    module: 'b',
+    cause: expect.objectContaining({ code: 'INVALID_OPTION' }),
+  })
+  for (const restart of [false, true]) {
+    const gateway = await running(channels, [half('a', /^a/), half('b', /^b/, other)])
+    const seen = symbolsOf(gateway)
+    if (!restart)
+      for (const name of ['a', 'b'])
+        writeFileSync(join(folder, `${name}.json`), `{"symbol":"${name}"}`)
+    else writeFileSync(join(folder, 'a2.json'), '{"symbol":"later"}')
+    const due = restart ? ['later'] : ['a', 'b']
+    await eventually(() => expect(seen.toSorted()).toEqual(due))
+    await gateway.stop()
+  }
 })
 
 test('goes on when its folder was gone for a while', async () => {
