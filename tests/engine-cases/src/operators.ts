@@ -121,6 +121,15 @@ function floatText(value: number): string {
   return Number.isInteger(value) ? value.toFixed(1) : String(value)
 }
 
+/** Of an int and a float the reference's quotient is Python's, which refuses 0; of two alike it is an infinity or NaN. */
+function mixedQuotient(x: Edge<number>, y: Edge<number>): Edge<number> {
+  return gw.node('divide', { x, y }, ({ x, y }) => () => {
+    if (!x.valid || !y.valid) return undefined
+    if (y.value === 0) throw new RangeError('float division by zero')
+    return x.value / y.value
+  })
+}
+
 /** Integers have their own power: with a negative exponent it is 0, or 1 for the bases 1 and -1. */
 function power(call: Call): Result {
   const x = typedAt(call, 0, ...NUMBERS)
@@ -170,7 +179,10 @@ export const operators: { readonly [op: string]: Operator } = {
   },
   sub: numeric(gw.sub),
   multiply: numeric(gw.mul),
-  divide: numeric(gw.div, 'float'),
+  divide: (graph, call) => {
+    const isMixed = typedAt(call, 0).type !== typedAt(call, 1).type
+    return numeric(isMixed ? mixedQuotient : gw.div, 'float')(graph, call)
+  },
   floordiv: numeric(gw.floordiv),
   mod: numeric(gw.mod),
   pow: (_graph, call) => power(call),

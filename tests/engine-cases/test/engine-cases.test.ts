@@ -4,11 +4,12 @@ import { casesOf } from '../src/case.js'
 import { checkCase } from '../src/run-case.js'
 
 /** Cases that the reference engine has run: of each rule, and of random programs. */
-const cases = ['engine-cases.json', 'generated-cases.json', 'random-programs.json'].flatMap(
-  (name) => {
-    return casesOf(readFileSync(new URL(`fixtures/${name}`, import.meta.url), 'utf8'))
-  },
-)
+const cases = [
+  'engine-cases.json',
+  'generated-cases.json',
+  'random-programs.json',
+  'random-statistics.json',
+].flatMap((name) => casesOf(readFileSync(new URL(`fixtures/${name}`, import.meta.url), 'utf8')))
 
 test.each(cases.map((each) => [each.name, each] as const))(
   'agrees with the reference engine: %s',

@@ -9,7 +9,7 @@ import type { Duration } from '../time.js'
 export interface SyncOptions {
   /** Whether to tick what there is when the threshold has passed. @defaultValue true */
   readonly outputIncomplete?: boolean
-  /** Starts a round. @defaultValue the first tick of an element does */
+  /** Starts a round, if none is under way. @defaultValue the first tick of an element does */
   readonly trigger?: Edge<unknown>
 }
 
@@ -20,8 +20,8 @@ type AnyBasket = readonly Edge<unknown>[] | { readonly [key: string]: Edge<unkno
 
 /**
  * Ticks the elements of a basket together: in the cycle in which the last one of a round has ticked, else, if
- * incomplete ones are wanted, when `threshold` has passed since the round began. An element that ticks twice in a
- * round counts with its last value.
+ * incomplete ones are wanted, when `threshold` has passed since the round began. Each element that ticked in the round
+ * ticks its present value.
  * @throws GraphError `INVALID_OPTION` when the threshold is negative.
  */
 export function sync<B extends AnyBasket>(
@@ -43,21 +43,26 @@ export function sync<B extends AnyBasket>(
       const emitters = outputs.map((output, i) => context.output(output, String(i)))
       const alarm = context.alarm<true>()
       let handle: AlarmHandle | undefined
-      let round = new Map<number, unknown>()
+      const round = new Set<number>()
       return () => {
-        // What ticks together with the alarm still belongs to the round.
+        // What ticks together with the alarm still belongs to the round, unless the next one has to wait for the trigger.
+        if (alarm.ticked) handle = undefined
         if (handle === undefined && (start === undefined || start.ticked)) {
           handle = alarm.schedule(threshold, true)
         }
-        if (handle !== undefined) collectTicks(elements, round)
+        if (handle !== undefined) {
+          for (let i = 0; i < elements.length; i++) {
+            if ((elements[i] as Series).ticked) round.add(i)
+          }
+        }
         const isComplete = round.size === elements.length
         if (!alarm.ticked && !isComplete) return
         if (isComplete || outputIncomplete) {
-          for (const [i, value] of round) emitters[i]?.emit(value)
+          for (const i of round) emitters[i]?.emit((elements[i] as Series).value)
         }
         if (handle !== undefined) alarm.cancel(handle)
         handle = undefined
-        round = new Map()
+        round.clear()
       }
     },
   })
@@ -83,13 +88,6 @@ export function sampleBasket<B extends AnyBasket>(trigger: Edge<unknown>, basket
     },
   })
   return shapedLike(basket, (i) => outputOf(spec, i))
-}
-
-function collectTicks(elements: readonly Series[], into: Map<number, unknown>): void {
-  for (let i = 0; i < elements.length; i++) {
-    const element = elements[i] as Series
-    if (element.ticked) into.set(i, element.value)
-  }
 }
 
 function graphOf(name: string, edges: readonly Edge<unknown>[]): Edge<unknown>['graph'] {

@@ -20,7 +20,9 @@ export abstract class OfAll extends Incremental<number> {
 export class UnadjustedEma extends OfAll {
   readonly #alpha: number
   readonly #ignoresNan: boolean
+  /** Infinite after an infinite sample, then NaN until a reset. */
   #average = Number.NaN
+  #isEmpty = true
   /** Samples, this one included, since the last one that was not NaN. */
   #gap = 1
 
@@ -33,11 +35,12 @@ export class UnadjustedEma extends OfAll {
   protected add(place: number): void {
     const x = this.samples.xs[place] as number
     if (Number.isNaN(x)) {
-      if (!this.#ignoresNan && !Number.isNaN(this.#average)) this.#gap++
+      if (!this.#ignoresNan && !this.#isEmpty) this.#gap++
       return
     }
-    if (Number.isNaN(this.#average)) {
+    if (this.#isEmpty) {
       this.#average = x
+      this.#isEmpty = false
     } else if (this.#gap === 1) {
       this.#average += this.#alpha * (x - this.#average)
     } else {
@@ -49,6 +52,7 @@ export class UnadjustedEma extends OfAll {
 
   protected clear(): void {
     this.#average = Number.NaN
+    this.#isEmpty = true
     this.#gap = 1
   }
 

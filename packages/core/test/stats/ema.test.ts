@@ -125,6 +125,22 @@ test('with a halflife, a sample counts half after it', () => {
   )
 })
 
+test('an average that an infinite sample has spoilt does not begin anew before a reset', () => {
+  const values = [1, Number.POSITIVE_INFINITY, 2, 4]
+  expect(replay(values, (x) => stats.ema(x, { alpha: 0.5, adjust: false }))).toEqual([
+    1,
+    Number.POSITIVE_INFINITY,
+    Number.NaN,
+    Number.NaN,
+  ])
+  expect(replay(values, (x) => stats.ema(x, { alpha: 0.5 }))).toEqual([
+    1,
+    Number.POSITIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+  ])
+})
+
 test('span and centre of mass are other names for alpha', () => {
   const values = [1, 5, 2, 8]
   const by = (options: stats.EmaOptions) => replay(values, (x) => stats.ema(x, options))
