@@ -1,5 +1,5 @@
 import { defineModule, Gateway, type Module } from '@gw/channels'
-import { map, type PushSource, push, sink } from '@gw/core'
+import { type Input, map, type PushSource, push, sink } from '@gw/core'
 import { type KafkaModule, type KafkaOptions, kafka } from '@gw/kafka'
 import { type Channels, channels, type Order } from './contract.js'
 
@@ -19,19 +19,19 @@ export async function startGateway(options: KafkaOptions<Channels>): Promise<Run
     if (ticks.count++ === 0) ticks.firstAtMs = performance.now()
     return order
   }
+  const takeEach =
+    ({ got }: { readonly got: Input<Order> }) =>
+    (): void => {
+      take(got.value)
+    }
   const takes: Module<Channels> = defineModule(channels, 'takes', (c) => {
-    orders = push<Order>(c.graph, 'nonCollapsing', { maxPending: 1_000_000 })
-    c.setChannel('orders', orders.edge)
+    if (options.subscribe === undefined) {
+      orders = push<Order>(c.graph, 'nonCollapsing', { maxPending: 1_000_000 })
+      c.setChannel('orders', orders.edge)
+    }
     const got = c.getChannel('orders')
     if (options.publish?.copies !== undefined) c.setChannel('copies', map(got, take))
-    else
-      sink(
-        'take',
-        { got },
-        ({ got }) =>
-          () =>
-            void take(got.value),
-      )
+    else sink('take', { got }, takeEach)
   })
   const module = kafka<Channels>(options)
   const gateway = new Gateway({ channels, modules: [takes, module] })

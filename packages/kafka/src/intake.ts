@@ -39,17 +39,32 @@ export class Intake {
   /** @returns how many were buried. */
   async take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<number> {
     let buried = 0
-    for (const record of records) {
-      try {
-        this.#options.take(record)
-      } catch (error) {
-        if (!(error instanceof KafkaError)) throw error
-        buried++
-        await this.#options.bury(record, error, alive)
-      }
+    for (let at = 0; at < records.length; at++) {
+      const misfit = this.#takeFrom(records, at)
+      if (misfit === undefined) break
+      at = misfit.at
+      buried++
+      await this.#options.bury(records[at] as ReceivedRecord, misfit.error, alive)
     }
     await this.until(this.#options.isIdle, alive)
     return buried
+  }
+
+  /** Takes records up to the first that does not fit: no promise a record. */
+  #takeFrom(
+    records: readonly ReceivedRecord[],
+    first: number,
+  ): { readonly at: number; readonly error: KafkaError } | undefined {
+    for (let at = first; at < records.length; at++) {
+      try {
+        this.#options.take(records[at] as ReceivedRecord)
+      } catch (error) {
+        // Anything else, such as an engine that has ended, is no fault of the record.
+        if (!(error instanceof KafkaError)) throw error
+        return { at, error }
+      }
+    }
+    return undefined
   }
 
   /** Runs `work` while nobody else has the engine: what it makes meanwhile is made of these records. */

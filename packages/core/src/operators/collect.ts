@@ -49,5 +49,23 @@ export function unroll<T>(x: Edge<readonly T[]>): Edge<T> {
  */
 export function flatten<T>(edges: readonly Edge<T>[]): Edge<T> {
   const [first] = edges
-  return first !== undefined && edges.length === 1 ? first : unroll(collect(edges))
+  if (first !== undefined && edges.length === 1) return first
+  return node('flatten', { edges }, ({ edges }, context) => {
+    const again = new NextCycle(context)
+    const waiting: T[] = []
+    return () => {
+      let value: T | undefined
+      if (again.ticked) value = waiting.shift()
+      let mayPass = !again.ticked && waiting.length === 0
+      for (const edge of edges) {
+        if (!edge.ticked) continue
+        // Nearly always it is the only one.
+        if (mayPass) value = edge.value
+        else waiting.push(edge.value)
+        mayPass = false
+      }
+      if (waiting.length > 0) again.schedule(undefined)
+      return value
+    }
+  })
 }

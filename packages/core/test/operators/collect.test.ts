@@ -1,5 +1,6 @@
 import { collect, curve, type Edge, flatten, Graph, unroll } from '@gw/core'
 import { record, ticksOf } from '@gw/core/testing'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 const pair = <T>(operator: (edges: readonly Edge<number>[]) => Edge<T>) =>
@@ -32,6 +33,26 @@ test('flattens what ticks in one cycle into successive ones', () => {
     [20, 3],
     [30, 4],
   ])
+})
+
+test('flattens as the lists of what ticked unroll, also what comes while some wait', () => {
+  const ticks = fc
+    .array(fc.integer({ min: 0, max: 3 }), { maxLength: 8 })
+    .map((times) => times.sort())
+  fc.assert(
+    fc.property(fc.array(ticks, { minLength: 2, maxLength: 4 }), (all) => {
+      const edges = (graph: Graph): readonly Edge<string>[] =>
+        all.map((times, i) =>
+          curve(
+            graph,
+            times.map((time, n) => [10 + time, `${i}${n}`]),
+          ),
+        )
+      expect(ticksOf((graph) => flatten(edges(graph)))).toEqual(
+        ticksOf((graph) => unroll(collect(edges(graph)))),
+      )
+    }),
+  )
 })
 
 test('a single edge is flat as it is', () => {
