@@ -48,9 +48,9 @@ export interface GatewayLimits {
 export interface GatewayOptions<C extends AnyChannels> {
   readonly channels: Contract<C>
   /** In the order in which they are connected and started. */
-  readonly modules?: readonly Module<C>[]
+  readonly modules?: readonly Module<NoInfer<C>>[]
   /** A graph of one's own beside the modules, connected last. */
-  readonly graph?: (channels: Channels<C>) => void
+  readonly graph?: (channels: Channels<NoInfer<C>>) => void
   /** The time that a realtime run follows. @defaultValue the wall's, from `start` on at `speed` */
   readonly clock?: Clock
   /** Engine time of the first cycle. @defaultValue the clock's now */

@@ -1,5 +1,5 @@
 import { count, type Edge, map } from '@gw/core'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import {
   basket,
@@ -15,6 +15,7 @@ import {
   type Module,
   struct,
 } from '../src/index.js'
+import { startHarness } from '../src/testing/index.js'
 
 const Order = struct('Order', { symbol: z.string(), quantity: z.number() })
 
@@ -135,6 +136,21 @@ describe('a module that knows a part of a contract', () => {
     new Gateway({ channels: part, modules: [defineModule(kinds.list, 'm', () => {})] })
     // @ts-expect-error a field does not tick
     new Gateway({ channels: part, modules: [defineModule(kinds.ticking, 'm', () => {})] })
+  })
+
+  test('does not change what the gateway is: that is the contract, whatever its modules know', async () => {
+    const knowsNone: Module = { name: 'knows none' }
+    const gateways = [
+      new Gateway({ channels: full, modules: [knowsNone] }),
+      new Gateway({ channels: full, modules: [counts, knowsNone] }),
+      new Gateway({ channels: full, modules: [], graph: () => undefined }),
+    ]
+    expectTypeOf(gateways).toEqualTypeOf<Gateway<(typeof full)['channels']>[]>()
+    const harness = await startHarness({ channels: full, modules: [counts, knowsNone] })
+    expectTypeOf(harness.gateway).toEqualTypeOf<Gateway<(typeof full)['channels']>>()
+    // @ts-expect-error an order has a quantity
+    expect(() => harness.channels.send('orders', { symbol: 'A' })).toThrow('quantity')
+    await harness.stop()
   })
 
   test('may leave open which contract it is part of', async () => {

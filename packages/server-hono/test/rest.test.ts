@@ -51,6 +51,29 @@ describe('last', () => {
     })
   })
 
+  test('of a key that a basket does not have is not found, and is no fault of the server', async () => {
+    const { json } = await serve()
+    for (const path of ['last/prices/ZZ', 'next/prices/ZZ', 'last/prices/constructor']) {
+      expect(await json(path)).toMatchObject({ status: 404, code: 'UNKNOWN_KEY' })
+    }
+  })
+
+  test('of a whole basket with an expected position is refused when another key has moved', async () => {
+    const { get, post } = await serve()
+    const position = (answer: Response): string => answer.headers.get('x-gateway-position') ?? ''
+    const before = position(await get('last/prices'))
+    await post('send/prices/MSFT', { value: 5 })
+    const late = await post(`send/prices?expect=${before}`, { AAPL: { value: 1 } })
+    expect(late.status).toBe(409)
+    const now = position(await get('last/prices'))
+    const sent = await post(`send/prices?expect=${now}&messageId=m`, { AAPL: { value: 1 } })
+    expect(sent.status).toBe(200)
+    await post('send/prices/MSFT', { value: 6 })
+    // The same again answers as the first time, where it was then.
+    const again = await post(`send/prices?expect=${now}&messageId=m`, { AAPL: { value: 1 } })
+    expect(position(again)).toBe(position(sent))
+  })
+
   test('of a key that a dynamic basket does not have is not found', async () => {
     const { post, get, json } = await serve()
     expect((await get('last/quotes/AAPL')).status).toBe(404)

@@ -96,6 +96,15 @@ describe('last', () => {
     expect(headers['x-gateway-position']).toMatch(/:1$/)
   })
 
+  test('announces the length of what is shown', async () => {
+    const { get, gateway } = await serve()
+    gateway.channels.send('lists', [{ owner: 'alice' }, { owner: 'bob' }])
+    for (const who of ['alice', 'carol']) {
+      const { headers, text } = await get(who, 'last/lists')
+      expect(headers['content-length']).toBe(String(Buffer.byteLength(text)))
+    }
+  })
+
   test('of a list shows the elements that may be seen', async () => {
     const { get, gateway } = await serve()
     gateway.channels.send('lists', [{ owner: 'alice' }, { owner: 'bob' }, { owner: 'alice', n: 3 }])
