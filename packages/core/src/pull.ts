@@ -22,8 +22,8 @@ export interface PullOptions {
  * Ticks rows of a time and a value, each at its own time: from a cursor, an iterable or an async iterable that `open`
  * gives for each run. Rows before the start are skipped, those after the end are not reached. The engine reads one row
  * ahead; rows that are still to come hold simulated time still, and are late in realtime.
- * @throws GraphError at run time: `TIME_WENT_BACK` when a row is older than the one before, or its time is NaN,
- * `SOURCE_FAILED` when reading throws, `ASYNC_SOURCE` when `simulate` meets rows that are still to come.
+ * @throws GraphError at run time: `TIME_WENT_BACK` when a row is older than the one before, or its time is no whole number
+ * of microseconds, `SOURCE_FAILED` when reading throws, `ASYNC_SOURCE` when `simulate` meets rows that are still to come.
  * @example `const rows = pull(graph, 'rows', () => readCsv('prices.csv'))`
  */
 export function pull<T>(
@@ -74,7 +74,8 @@ export interface CurveOptions extends PullOptions {
 /**
  * Ticks the given values at the given times, which must not decrease; ticks before the start are dropped, several of
  * one time tick in successive cycles unless `mode` says otherwise.
- * @throws GraphError at run time: `TIME_WENT_BACK`, when the earlier tick, or one whose time is NaN, is read.
+ * @throws GraphError at run time: `TIME_WENT_BACK`, when the earlier tick, or one whose time is no whole number of
+ * microseconds, is read.
  */
 export function curve<T>(
   graph: Graph,
@@ -162,7 +163,7 @@ class CursorRefill implements Refill {
   #read(event: ScheduledEvent, hasRow: boolean): void {
     for (let has = hasRow; has; ) {
       const { time } = this.#cursor
-      if (!(time >= this.#lastTime)) throw this.#wentBack(time)
+      if (!(time >= this.#lastTime && Number.isSafeInteger(time))) throw this.#refused(time)
       this.#lastTime = time
       if (time >= this.#start) {
         event.value = this.#cursor.value
@@ -193,10 +194,10 @@ class CursorRefill implements Refill {
     event.time = WAITING
   }
 
-  #wentBack(time: Timestamp): GraphError {
+  #refused(time: Timestamp): GraphError {
     return new GraphError(
       'TIME_WENT_BACK',
-      Number.isFinite(time)
+      Number.isSafeInteger(time)
         ? `source "${this.#name}" went back in time, from ${isoOf(this.#lastTime)} to ${isoOf(time)}: sort its rows by time`
         : `source "${this.#name}" gave a row at ${time}, which is no time: give integer microseconds`,
       { node: this.#name, time: this.#instance.engine.now },

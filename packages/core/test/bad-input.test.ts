@@ -114,7 +114,7 @@ test('an iterable that throws', () => {
   expect(codeOfRun((graph) => pull(graph, 'rows', rows))).toBe('SOURCE_FAILED')
 })
 
-test('rows that go back in time, or have none', () => {
+test('rows that go back in time, or whose time is none', () => {
   const code = (...times: number[]) =>
     codeOfRun((graph) =>
       curve(
@@ -124,7 +124,19 @@ test('rows that go back in time, or have none', () => {
     )
   expect(code(1, 1, 2)).toBeUndefined()
   expect(code(2, 1)).toBe('TIME_WENT_BACK')
-  expect(code(Number.NaN)).toBe('TIME_WENT_BACK')
+  for (const time of [
+    Number.NaN,
+    1.5,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    2 ** 53,
+  ]) {
+    expect(code(1, time)).toBe('TIME_WENT_BACK')
+    expect(code(time)).toBe('TIME_WENT_BACK')
+  }
+  expect(
+    codeOfRun((graph) => pull(graph, 'rows', () => [[0.1, 'a']] as const, { mode: 'burst' })),
+  ).toBe('TIME_WENT_BACK')
 })
 
 test('a run of a graph that is running', () => {

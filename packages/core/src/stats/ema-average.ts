@@ -98,6 +98,11 @@ export class AdjustedEma extends OfAll {
   }
 }
 
+/** What a sample keeps of its weight after 0, 1 and so on others: to compute a power takes as long as all else. */
+export function powersOf(decay: number, count: number): Float64Array {
+  return Float64Array.from({ length: count }, (_, i) => decay ** i)
+}
+
 /** Of the last samples only, and without a trace of those before them. */
 export class HorizonEma extends TwoStacks {
   override readonly keepsNan = true
@@ -106,6 +111,7 @@ export class HorizonEma extends TwoStacks {
   /** Counts what makes samples age; and its number when each sample came, by place. */
   private age = 0
   private ages: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
+  private powers: Float64Array<ArrayBufferLike>
   private weight = 0
   private sum = 0
   /** The age at which the newest sample of the running state came, and the newest of the states kept. */
@@ -118,6 +124,7 @@ export class HorizonEma extends TwoStacks {
     super(samples)
     this.decay = decay
     this.ignoresNan = ignoresNan
+    this.powers = powersOf(decay, samples.places)
   }
 
   protected override add(place: number): void {
@@ -140,12 +147,12 @@ export class HorizonEma extends TwoStacks {
       this.sum = x
       this.newest = age
     } else if (age > this.newest) {
-      const kept = this.decay ** (age - this.newest)
+      const kept = this.powers[age - this.newest] as number
       this.weight = this.weight * kept + 1
       this.sum = this.sum * kept + x
       this.newest = age
     } else {
-      const weight = this.decay ** (this.newest - age)
+      const weight = this.powers[this.newest - age] as number
       this.weight += weight
       this.sum += x * weight
     }
@@ -159,14 +166,16 @@ export class HorizonEma extends TwoStacks {
 
   protected reserve(places: number): void {
     this.ages = new Float64Array(places)
+    this.powers = powersOf(this.decay, places)
     this.kept = new Float64Array(places * 2)
   }
 
   protected combine(place: number): number {
     let { weight, sum } = this
-    if (place >= 0) {
-      const kept = weight === 0 ? 1 : this.decay ** (this.newest - this.keptNewest)
-      weight += (this.kept[place * 2] as number) * kept
+    const front = place < 0 ? 0 : (this.kept[place * 2] as number)
+    if (front > 0) {
+      const kept = weight === 0 ? 1 : (this.powers[this.newest - this.keptNewest] as number)
+      weight += front * kept
       sum += (this.kept[place * 2 + 1] as number) * kept
     }
     return weight > 0 ? sum / weight : Number.NaN

@@ -1,5 +1,5 @@
 import type { Timestamp } from '../time.js'
-import { OfAll } from './ema-average.js'
+import { OfAll, powersOf } from './ema-average.js'
 import { PairMoments } from './pair-moments.js'
 import { FIRST_PLACES, type SampleRing } from './sample-ring.js'
 import { TwoStacks } from './two-stacks.js'
@@ -125,6 +125,7 @@ export class HorizonProducts extends TwoStacks {
   /** Counts what makes samples age; and its number when each sample came, by place. */
   private age = 0
   private ages: Float64Array<ArrayBufferLike> = new Float64Array(FIRST_PLACES)
+  private powers: Float64Array<ArrayBufferLike>
   private weight = 0
   /** The age at which the newest sample of the running state came, and the newest of the states kept. */
   private newest = 0
@@ -135,6 +136,7 @@ export class HorizonProducts extends TwoStacks {
     super(samples)
     this.decay = decay
     this.ignoresNan = ignoresNan
+    this.powers = powersOf(decay, samples.places)
     this.resultOf = resultOf
   }
 
@@ -160,8 +162,9 @@ export class HorizonProducts extends TwoStacks {
       return
     }
     const isNewer = age > this.newest
-    const kept = isNewer ? this.weight * this.decay ** (age - this.newest) : this.weight
-    const fresh = isNewer ? 1 : this.decay ** (this.newest - age)
+    const power = this.powers[Math.abs(age - this.newest)] as number
+    const kept = isNewer ? this.weight * power : this.weight
+    const fresh = isNewer ? 1 : power
     this.weight = kept + fresh
     this.moments.take(x, y, kept / this.weight, fresh / this.weight)
     if (isNewer) this.newest = age
@@ -175,6 +178,7 @@ export class HorizonProducts extends TwoStacks {
 
   protected reserve(places: number): void {
     this.ages = new Float64Array(places)
+    this.powers = powersOf(this.decay, places)
     this.kept = new Float64Array(places * KEPT)
   }
 
@@ -186,7 +190,7 @@ export class HorizonProducts extends TwoStacks {
     const { both } = this
     both.read(this.kept, place * KEPT + 1)
     if (this.weight === 0) return this.resultOf(both, weight)
-    const kept = weight * this.decay ** (this.newest - this.keptNewest)
+    const kept = weight * (this.powers[this.newest - this.keptNewest] as number)
     const sum = kept + this.weight
     both.merge(this.moments, kept / sum, this.weight / sum)
     return this.resultOf(both, sum)

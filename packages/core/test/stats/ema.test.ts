@@ -90,6 +90,18 @@ test('with a horizon, older samples do not count', () => {
   )
 })
 
+test.each([40, 41, 42])('with a horizon, a sample after %d without a value counts alone', (gap) => {
+  const values = [1, ...new Array(gap).fill(Number.NaN), 8, 6]
+  for (const ignoreNa of [false, true]) {
+    const options = { alpha: 0.5, horizon: 3, ignoreNa }
+    expect(replay(values, (x) => stats.ema(x, options)).slice(-2)).toEqual([8, (8 / 2 + 6) / 1.5])
+    expect(replay(values, (x) => stats.emaVar(x, { ...options, bias: true })).slice(-2)).toEqual([
+      0,
+      expect.closeTo(8 / 9, 12),
+    ])
+  }
+})
+
 test('with a halflife, a sample counts half after it', () => {
   const rows = fc.array(
     fc.tuple(fc.integer({ min: 0, max: 40 }), fc.integer({ min: -50, max: 50 })),
