@@ -36,18 +36,20 @@ interface Paced extends Latencies {
   readonly cpuMicros: number
 }
 
+/** Messages a second, and CPU time of the server for each. */
+interface Best {
+  readonly rate: number
+  readonly cpuMicros: number
+}
+
 type Server = ServerProcess<Measured>
 
 const folder = mkdtempSync(join(tmpdir(), 'gw-bench-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 
-const burst100 = await burst(100)
-tellRates('burst100', burst100.gw, 'wsSend', burst100.wsSend)
-const unix100 = await burst(100, { isUnix: true })
-tellRates('unix100', unix100.gw, 'wsSend', unix100.wsSend)
-const events100 = await burst(100, { clients: EVENT_READERS })
-const sse100 = { gw: events100.gw, resWrite: events100.wsSend }
-tellRates('sse100', sse100.gw, 'resWrite', sse100.resWrite)
+const burst100 = ratesOf('burst100', await burst(100), 'wsSend')
+const unix100 = ratesOf('unix100', await burst(100, { isUnix: true }), 'wsSend')
+const sse100 = ratesOf('sse100', await burst(100, { clients: EVENT_READERS }), 'resWrite')
 const steady100 = await steady('steady100', 100, 1_000)
 const steady1000 = await steady('steady1000', 1_000, 100)
 const connections = Math.min(10_000, await descriptors())
@@ -77,9 +79,18 @@ if (values.json) {
   )
 }
 
-function tellRates(name: string, gw: number, peerName: string, peer: number): void {
-  const ratio = (gw / peer).toFixed(2)
-  console.log(`${name.padEnd(12)} messages/s  gw ${gw}  ${peerName} ${peer}  ratio ${ratio}`)
+/** Tells how fast two sides were, and gives it in the form of the JSON. */
+function ratesOf<Peer extends string>(
+  name: string,
+  [gw, peer]: readonly [Best, Best],
+  peerName: Peer,
+): { readonly [side in 'gw' | Peer]: number } {
+  const told = ({ rate, cpuMicros }: Best): string =>
+    `${rate} (${cpuMicros.toFixed(2)} µs of CPU each)`
+  console.log(
+    `${name.padEnd(12)} messages/s  gw ${told(gw)}  ${peerName} ${told(peer)}  ratio ${(gw.rate / peer.rate).toFixed(2)}`,
+  )
+  return { gw: gw.rate, [peerName]: peer.rate } as { readonly [side in 'gw' | Peer]: number }
 }
 
 /** Ticks come in bursts of 10 a turn of the event loop; each side goes as fast as its clients get them all. */
@@ -89,13 +100,14 @@ async function burst(
     clients: options = SUBSCRIBERS,
     isUnix = false,
   }: { readonly clients?: ClientsOptions; readonly isUnix?: boolean } = {},
-): Promise<{ gw: number; wsSend: number }> {
+): Promise<[Best, Best]> {
   const sides = await Promise.all(
     Object.values(SIDES).map(async (side) => {
       const path = isUnix ? join(folder, side) : undefined
       const server = await start(side, path)
       const clients = await Clients.open(path ?? server.port, connections, options)
-      return { server, clients, rate: 100 * connections, best: 0 }
+      const best: Best = { rate: 0, cpuMicros: Number.POSITIVE_INFINITY }
+      return { server, clients, rate: 100 * connections, best }
     }),
   )
   await settled()
@@ -103,8 +115,14 @@ async function burst(
   for (let round = 0; round < ROUNDS; round++) {
     for (const side of sides) {
       const bursts = Math.ceil((side.rate * ROUND_MS) / 1_000 / BURST_SIZE / connections)
-      side.rate = await burstRate(side.server, side.clients, bursts, connections)
-      if (round > 0) side.best = Math.max(side.best, Math.round(side.rate))
+      const { rate, cpuMicros } = await burstRate(side.server, side.clients, bursts, connections)
+      side.rate = rate
+      if (round > 0) {
+        side.best = {
+          rate: Math.max(side.best.rate, Math.round(rate)),
+          cpuMicros: Math.min(side.best.cpuMicros, cpuMicros),
+        }
+      }
       await settled()
     }
   }
@@ -112,17 +130,16 @@ async function burst(
     clients.close()
     await server.stop()
   }
-  const [gw = 0, wsSend = 0] = sides.map(({ best }) => best)
-  return { gw, wsSend }
+  return sides.map(({ best }) => best) as [Best, Best]
 }
 
-/** Messages a second of so many bursts, when every client has all of them. */
+/** Messages a second of so many bursts, when every client has all of them, and what each costs the server. */
 async function burstRate(
   server: Server,
   clients: Clients,
   bursts: number,
   connections: number,
-): Promise<number> {
+): Promise<Best> {
   clients.reset()
   const ofBurst = BURST_SIZE * connections
   let told = 0
@@ -139,8 +156,11 @@ async function burstRate(
   })
   const started = performance.now()
   const done = server.ask({ do: 'bursts', bursts, size: BURST_SIZE })
-  await Promise.all([all, done])
-  return (clients.messages * 1_000) / (performance.now() - started)
+  const [{ cpuMs }] = await Promise.all([done, all])
+  return {
+    rate: (clients.messages * 1_000) / (performance.now() - started),
+    cpuMicros: (cpuMs * 1_000) / clients.messages,
+  }
 }
 
 async function steady(name: string, connections: number, perSecond: number): Promise<Latencies> {
