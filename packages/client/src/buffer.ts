@@ -135,7 +135,7 @@ export function eventBuffer({
       const size = sizeOf(event)
       while (ticks > 0 && ticks + size > maxBuffered) {
         if (onFull === 'error') {
-          const text = `${ticks} ticks behind: read faster, take mode lastValue, or raise maxBuffered`
+          const text = `${ticks} ticks behind: read faster, or take mode lastValue`
           return buffer.end(new GatewayClientError('SLOW', text))
         }
         dropOldest()
@@ -148,10 +148,8 @@ export function eventBuffer({
     end(error) {
       if (ended !== undefined) return
       ended = { error }
-      for (const waiter of waiters) {
-        if (error === undefined) waiter.resolve({ done: true, value: undefined })
-        else waiter.reject(error)
-      }
+      // The error comes once, to who has waited longest.
+      for (const { resolve, reject } of waiters) buffer.next().then(resolve, reject)
     },
 
     clear() {

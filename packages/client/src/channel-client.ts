@@ -194,9 +194,11 @@ export function channelClient(
     },
 
     watch(...args: readonly unknown[]) {
-      const [key, listener, options = {}] = (
-        typeof args[0] === 'string' ? args : [undefined, ...args]
-      ) as [string | undefined, UntypedListener, UntypedWatchOptions?]
+      const [key, listener, options = {}] = keyFirst(args) as unknown as [
+        string | undefined,
+        UntypedListener,
+        UntypedWatchOptions?,
+      ]
       return watchSubscription(beginning(key, options), listener, options)
     },
   }
@@ -213,8 +215,8 @@ function wholeBasket(key: string | undefined): '1' | undefined {
   return key === undefined ? '1' : undefined
 }
 
-function keyFirst<O>(args: Keyed<O>): [string | undefined, O?] {
-  return (typeof args[0] === 'string' ? args : [undefined, args[0]]) as [string | undefined, O?]
+function keyFirst<O>(args: Keyed<O> | readonly unknown[]): [string | undefined, O?] {
+  return (typeof args[0] === 'string' ? args : [undefined, ...args]) as [string | undefined, O?]
 }
 
 function recordsOf(answer: RestAnswer): readonly unknown[] {

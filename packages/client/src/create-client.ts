@@ -14,7 +14,7 @@ import type { ClientConnection } from './connection.js'
 import { GatewayClientError } from './errors.js'
 import { type GatewayCalls, gatewayCalls } from './gateway-calls.js'
 import { type ApiKey, type Fetch, type Rest, restOf } from './rest.js'
-import { Session, type SessionOptions } from './session.js'
+import { closedError, Session, type SessionOptions } from './session.js'
 import type { Validate } from './validate.js'
 import { findWebSocket, openWebSocket, type WebSocketConstructor } from './websocket.js'
 
@@ -83,11 +83,16 @@ export function createClient<Contract extends ContractType>(
     (cause) => diagnose(rest, connectTimeoutMs, cause),
     options,
   )
+  const $close = async (): Promise<void> => {
+    const error = closedError()
+    rest.close(error)
+    session.close(error)
+  }
   const calls: ClientCalls = {
     ...gatewayCalls(rest, session, timeoutMs),
     $connection: session.connection,
-    $close: () => session.close(),
-    [Symbol.asyncDispose]: async () => session.close(),
+    $close,
+    [Symbol.asyncDispose]: $close,
   }
   const channels = new Map<string, UntypedChannelClient>()
   return new Proxy(calls, {
@@ -109,7 +114,7 @@ export function createClient<Contract extends ContractType>(
 function baseOf(url: string): string {
   const base = url.replace(/^ws/, 'http').replace(/\/+$/, '')
   if (/^https?:\/\/[^?#]+$/.test(base) && URL.canParse(base)) return base
-  throw new GatewayClientError('BAD_REQUEST', `not the URL of a gateway: ${JSON.stringify(url)}`)
+  throw new GatewayClientError('BAD_REQUEST', `no URL of a gateway: ${JSON.stringify(url)}`)
 }
 
 /** @throws GatewayClientError `CONNECTION_FAILED` when what gives the key or token fails. */

@@ -61,10 +61,8 @@ class ErrorOf<Code extends GatewayClientErrorCode> extends Error {
 
   constructor(code: Code, message: string, details: GatewayClientErrorDetails = {}) {
     const { request } = details
-    super(
-      request === undefined ? message : `${request.action} ${request.target}: ${message}`,
-      details.cause === undefined ? undefined : { cause: details.cause },
-    )
+    // Of the details it takes the cause.
+    super(request ? `${request.action} ${request.target}: ${message}` : message, details)
     this.code = code
     this.status = details.status
     this.detail = details.detail

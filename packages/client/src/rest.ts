@@ -61,6 +61,8 @@ const CODE_OF_STATUS: { readonly [status: number]: GatewayClientErrorCode } = {
 export interface Rest {
   /** @throws GatewayClientError with the code of the refusal, or `CONNECTION_FAILED`, `TIMEOUT`, `ABORTED`, `INVALID_ANSWER`. */
   call(request: RestRequest): Promise<RestAnswer>
+  /** Ends the calls that run, and those that are made from now on. */
+  close(error: GatewayClientError): void
   /** A read, which a second try does not harm. */
   get(path: string, options?: CallOptions, query?: RestRequest['query']): Promise<RestAnswer>
 }
@@ -104,7 +106,7 @@ export function restOf(
       const isOther = told.get('content-type')?.startsWith('text/')
       throw new GatewayClientError(
         isOther ? 'INVALID_ANSWER' : 'CONNECTION_FAILED',
-        isOther ? 'not JSON: is this a gateway?' : 'the answer was cut off',
+        isOther ? 'no answer of a gateway: no JSON' : 'the answer was cut off',
         { request, status },
       )
     }
@@ -130,23 +132,39 @@ export function restOf(
         const { retryAfterMs = backoffMs(tried - 1) } = error as GatewayClientError
         const isLast = !request.idempotent || tried === MAX_TRIES || retryAfterMs >= timeoutMs
         if (isLast || signal.aborted || !isPassing(error as GatewayClientError)) throw error
-        await wait(retryAfterMs, signal)
+        // Who aborts has answered the call: the next attempt finds that out.
+        const bounds = { signal, timeoutMs: retryAfterMs }
+        await new Promise((resolve) => watchDeadline(bounds, info, resolve))
       }
     }
   }
 
+  /** What ends the calls that run. */
+  const ends = new Set<(error: GatewayClientError) => void>()
+  let closed: GatewayClientError | undefined
   const rest: Rest = {
+    close(error) {
+      closed = error
+      for (const end of ends) end(error)
+    },
     call(request) {
       const info: RequestInfo = { action: request.method, target: request.path }
       const abort = new AbortController()
       const { signal, timeoutMs = ownTimeoutMs } = request
       return new Promise((resolve, reject) => {
-        // It ends in time, whatever the caller's own `apiKey` and `fetch` do.
-        const release = watchDeadline({ signal, timeoutMs }, info, (error) => {
+        const end = (error: GatewayClientError): void => {
           abort.abort(error)
           reject(error)
-        })
-        tries(request, info, abort.signal, timeoutMs).then(resolve, reject).finally(release)
+        }
+        if (closed) return reject(closed)
+        ends.add(end)
+        // It ends in time, whatever the caller's own `apiKey` and `fetch` do.
+        const release = watchDeadline({ signal, timeoutMs }, info, end)
+        const over = (): void => {
+          release()
+          ends.delete(end)
+        }
+        tries(request, info, abort.signal, timeoutMs).then(resolve, reject).finally(over)
       })
     },
     get: (path, options, query) =>
@@ -212,12 +230,4 @@ export function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-/** Waits; who aborts has answered the call, so that nobody hears of the rejection. */
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => reject(clearTimeout(timer)))
-  })
 }

@@ -111,10 +111,10 @@ export class Session implements ConnectionUser {
   }
 
   /** Ends everything. */
-  close(): void {
+  close(error: GatewayClientError): void {
     if (this.#closed) return
     this.#closed = true
-    this.connection.close(closedError())
+    this.connection.close(error)
   }
 
   #leave(subscription: WireSubscription, sink: SubscriptionSink, shareKey: string): void {
@@ -157,7 +157,7 @@ export class Session implements ConnectionUser {
       if ('sub' in message) this.#subscriptions.get(message.sub as number)?.onMessage(message)
       else if ('ok' in message) this.#onAnswer(message)
     } catch (cause) {
-      const why = 'no message of a gateway came'
+      const why = 'no answer of a gateway'
       this.connection.restart(new GatewayClientError('INVALID_ANSWER', why, { cause }))
     }
   }
@@ -208,7 +208,8 @@ export class Session implements ConnectionUser {
   }
 }
 
-function closedError(request?: RequestInfo): GatewayClientError {
+/** The error of calls on a client that is closed. */
+export function closedError(request?: RequestInfo): GatewayClientError {
   return new GatewayClientError('CLOSED', 'the client was closed', { request })
 }
 

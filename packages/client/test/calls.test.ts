@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Client, type ClientOptions, createClient } from '../src/index.js'
 import type { TestContract } from './support/contract.js'
 import { FakeGateway } from './support/fake-gateway.js'
@@ -308,6 +308,23 @@ describe('a call ends in time', () => {
     await expect(connect({ fetch: never }).orders.next({ signal })).rejects.toMatchObject({
       code: 'ABORTED',
     })
+  })
+
+  test('when the client is closed: those that run, and those that come later', async () => {
+    const asked: string[] = []
+    const closing = connect({
+      fetch: (url) => {
+        asked.push(url)
+        return never()
+      },
+    })
+    const running = [closing.orders.next(), closing.orders.last(), closing.orders.query()]
+    await vi.waitFor(() => expect(asked).toHaveLength(3))
+    closing.$close()
+    for (const call of running) await expect(call).rejects.toMatchObject({ code: 'CLOSED' })
+    await expect(closing.orders.last()).rejects.toMatchObject({ code: 'CLOSED' })
+    await expect(closing.$describe()).rejects.toMatchObject({ code: 'CLOSED' })
+    expect(asked).toHaveLength(3)
   })
 
   test('but not at once when the bound is longer than timers are', async () => {

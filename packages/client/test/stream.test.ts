@@ -134,6 +134,13 @@ describe('subscriptions', () => {
     const taken = take(subscription, 1)
     abort.abort()
     await expect(taken).rejects.toMatchObject({ code: 'ABORTED' })
+    // As any iterator that has thrown it is at its end.
+    const { done } = await subscription[Symbol.asyncIterator]().next()
+    expect(done).toBe(true)
+    const several = connect().total.subscribe({ signal: AbortSignal.timeout(5) })
+    const ticks = several[Symbol.asyncIterator]()
+    const waiting = await Promise.allSettled([ticks.next(), ticks.next(), ticks.next()])
+    expect(waiting.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled'])
   })
 
   test('end in time when the server does not have them running', async () => {
