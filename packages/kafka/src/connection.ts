@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events'
-import type { LiveGateway, Module, ModuleMetric } from '@gw/channels'
+import type { ChannelTick, LiveGateway, Module, ModuleMetric } from '@gw/channels'
 import { type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import { within } from './backoff.js'
 import { byPartition } from './by-partition.js'
-import { deadLetterOf, truncatedLetterOf } from './dead-letter.js'
+import { deadLetterOf, truncatedLetterOf, unpublishedLetterOf } from './dead-letter.js'
 import { KafkaError, messageOf } from './errors.js'
 import { Intake } from './intake.js'
 import type {
@@ -29,9 +29,9 @@ import { Units, type UnitsOptions } from './units.js'
 /** The module, and how its connections do. */
 export interface KafkaModule<C extends AnyChannels> extends Module<C> {
   readonly status: { readonly producer: KafkaStatus; readonly consumer: KafkaStatus }
-  /** Records that were sent to the dead-letter topic, or that the broker refused. */
+  /** Records, and ticks of which no record could be made, that were sent to the dead-letter topic, or that the broker refused. */
   readonly deadLetters: number
-  /** Ticks that found no room in the queue to the broker, or had no key, and were not published. */
+  /** Ticks that found no room in the queue to the broker, and were not published. */
   readonly unpublished: number
   /** Records that the engine took. */
   readonly received: number
@@ -182,6 +182,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     this.#producer = client.producer({
       maxPendingRecords: options.maxPendingRecords ?? MAX_PENDING_RECORDS,
       maxPendingBytes: options.maxPendingBytes ?? 64 * 2 ** 20,
+      createTopics: options.createTopics ?? true,
       onStatus: (status) => this.#report('producer', status),
       onRefused: (record, error) => {
         const instead = this.#refused(record, error)
@@ -205,7 +206,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
       gateway,
       (record) => this.#send(record),
       options,
-      (channel, error) => this.#unpublished(channel, error),
+      (tick, topic, error) => this.#notPublished(tick, topic, error),
     )
     if (topics.length === 0) return
     this.#consumer = client.consumer({
@@ -292,6 +293,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
             topics,
             partition,
             commitsOffsets: exactlyOnce,
+            createTopics: this.#options.createTopics ?? true,
             onRefused: (record, error) => this.#refused(record, error),
           }),
         }),
@@ -363,9 +365,22 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     return truncatedLetterOf(record, message, this.#deadLetterTopic)
   }
 
-  #unpublished(channel: string, error: unknown): void {
+  /** A tick of which no record can be made becomes a dead letter; one for which there is no room is lost, and told. */
+  #notPublished(tick: ChannelTick, topic: string, error: unknown): void {
+    let failure = error
+    if (!isOfQueue(error)) {
+      try {
+        this.#send(unpublishedLetterOf(tick, topic, error, this.#deadLetterTopic))
+        this.deadLetters++
+        const message = `channel "${tick.channel}", topic "${topic}": a tick is a dead letter: ${messageOf(error)}`
+        this.#report('producer', { ...this.status.producer, message })
+        return
+      } catch (noRoom) {
+        failure = noRoom
+      }
+    }
     this.unpublished++
-    const message = `channel "${channel}": ${this.unpublished} ticks were not published: ${messageOf(error)}`
+    const message = `channel "${tick.channel}", topic "${topic}": ${this.unpublished} ticks were not published: ${messageOf(failure)}`
     this.#report('producer', { state: 'recovering', message })
   }
 
@@ -380,4 +395,9 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
       // The engine has ended; those who ask the module still hear it.
     }
   }
+}
+
+/** Whether a record was made, and there was no room for it. */
+function isOfQueue(error: unknown): boolean {
+  return error instanceof KafkaError && (error.code === 'QUEUE_FULL' || error.code === 'CLOSED')
 }

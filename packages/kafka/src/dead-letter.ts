@@ -1,3 +1,4 @@
+import type { ChannelTick } from '@gw/channels'
 import { type KafkaError, messageOf } from './errors.js'
 import type { KafkaRecord, ReceivedRecord } from './kafka-client.js'
 
@@ -22,6 +23,17 @@ export function deadLetterOf(
       'gw-offset': record.offset,
     },
   }
+}
+
+/** A tick of which no record could be made: what ticked, and why. */
+export function unpublishedLetterOf(
+  { channel, json }: ChannelTick,
+  target: string,
+  error: unknown,
+  topic: string,
+): KafkaRecord {
+  const headers = { 'gw-error': messageOf(error), 'gw-channel': channel, 'gw-topic': target }
+  return { topic, key: null, value: json, headers }
 }
 
 /**

@@ -82,6 +82,8 @@ export interface ProducerOptions {
   readonly maxPendingRecords: number
   /** Bytes of keys and values that wait for the broker, at most. */
   readonly maxPendingBytes: number
+  /** Make topics that do not exist yet. @defaultValue true */
+  readonly createTopics?: boolean
   readonly onStatus: (status: KafkaStatus) => void
   /** Told of a record that the broker will never take, for example one that is too large. */
   readonly onRefused: (record: KafkaRecord, error: Error) => void
@@ -177,6 +179,8 @@ export interface TransactorOptions {
   readonly partition: number
   /** Whether the offsets are committed in the transaction; else whoever consumes commits them. @defaultValue true */
   readonly commitsOffsets?: boolean
+  /** Make topics that do not exist yet. @defaultValue true */
+  readonly createTopics?: boolean
   /** Told of a record that the broker will never take; what is returned is produced in its place. */
   readonly onRefused: (record: KafkaRecord, error: Error) => KafkaRecord | undefined
 }

@@ -13,6 +13,15 @@ const COMMIT_MS = 100
 const CHUNK_OF_TRANSACTION = 10_000
 /** kafkajs can hang here; the connection is given up then. */
 const DISCONNECT_MS = 5_000
+/** How far a group has come on a partition, -1 when nowhere, and from where to where there is something. */
+interface Place {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: string
+  readonly low: bigint
+  readonly high: bigint
+}
+
 /** Session time-outs without any sign of life, after which a consumer counts as stopped without a word. */
 const SILENT_SESSIONS = 3
 
@@ -30,6 +39,8 @@ export class KafkajsConsumer implements KafkaConsumer {
   /** By topic; `undefined` stands for all partitions. */
   readonly #paused = new Map<string, Set<number> | undefined>()
   #hasBegun = false
+  /** By partition, what was deleted before this consumer began. */
+  #deleted: ReadonlyMap<string, string> = new Map()
   /** Broken while it is not known where to begin. */
   #begun: Promise<void> = Promise.resolve()
   #consumer: Consumer | undefined
@@ -106,6 +117,10 @@ export class KafkajsConsumer implements KafkaConsumer {
         { topic: missing[0] as string },
       )
     }
+    // Asked before kafkajs reads: it commits where it goes on instead.
+    this.#deleted = await this.#deletedRecords()
+    // One that was closed meanwhile would join all the same, and keep its partitions from everybody.
+    if (this.#stop.signal.aborted) return 'closed'
     const consumer = this.#newConsumer()
     this.#consumer = consumer
     const closed = new AbortController()
@@ -180,57 +195,80 @@ export class KafkajsConsumer implements KafkaConsumer {
     this.#lastSign = performance.now()
     this.#options.onAssigned?.(memberAssignment)
     const { from, onStatus } = this.#options
-    const isRunning = (message: string): void => {
+    const message = this.#lossesIn(memberAssignment)
+    const isRunning = (): void => {
       this.#backoff.reset()
       onStatus({ state: 'running', message })
     }
-    const begun = this.#begin(consumer, memberAssignment)
     // Reading begins at once; only those who begin at the latest must know first where that is.
-    if (from === 'latest') this.#begun = begun.then(() => undefined)
-    else isRunning('')
-    begun.then(
-      (message) => {
-        if (from === 'latest' || message !== '') isRunning(message)
-      },
-      (error) => {
-        if (from === 'latest') onStatus({ state: 'recovering', message: messageOf(error) })
-      },
+    if (from !== 'latest' || this.#hasBegun) return isRunning()
+    this.#begun = this.#beginAtLatest(consumer, memberAssignment)
+    this.#begun.then(isRunning, (error: unknown) =>
+      onStatus({ state: 'recovering', message: messageOf(error) }),
     )
   }
 
-  /**
-   * Finds out what is gone: offsets that the broker deleted before they were read. With `from: 'latest'` it has the group
-   * begin at the ends of the partitions that it never committed on; that is committed at once, so that a restart goes on
-   * from there. What is found later, such as a new partition, is read from its beginning.
-   * @returns what is to be told.
-   */
-  async #begin(consumer: Consumer, assignment: Assignment): Promise<string> {
-    const { groupId, from } = this.#options
-    const topics = Object.keys(assignment)
-    if (topics.length === 0) return ''
-    const starts: { topic: string; partition: number; offset: string }[] = []
-    const lost: string[] = []
-    await withAdmin(this.#kafka, async (admin) => {
-      for (const { topic, partitions } of await admin.fetchOffsets({ groupId, topics })) {
-        const bounds = await admin.fetchTopicOffsets(topic)
-        for (const { partition, offset } of partitions) {
-          const bound = bounds.find((one) => one.partition === partition)
-          if (bound === undefined || assignment[topic]?.includes(partition) !== true) continue
-          if (offset === '-1') starts.push({ topic, partition, offset: bound.high })
-          else if (BigInt(offset) < BigInt(bound.low)) {
-            lost.push(`${topic}/${partition}@${offset} to ${BigInt(bound.low) - 1n}`)
-          }
-        }
+  /** By partition, the offsets of records that the broker deleted before the group had read them. */
+  async #deletedRecords(): Promise<ReadonlyMap<string, string>> {
+    const { topics } = this.#options
+    const deleted = new Map<string, string>()
+    for (const { topic, partition, offset, low } of await this.#places(topics)) {
+      const next = BigInt(offset)
+      if (next >= 0n && next < low) {
+        deleted.set(`${topic}/${partition}`, `${topic}/${partition}@${offset} to ${low - 1n}`)
       }
-    })
-    if (from === 'latest' && !this.#hasBegun) {
-      if (starts.length > 0) await consumer.commitOffsets(starts)
-      for (const start of starts) consumer.seek(start)
-      this.#hasBegun = true
     }
+    return deleted
+  }
+
+  /** What is to be told of records that are gone, to those who get their partitions first. */
+  #lossesIn(assignment: Assignment): string {
+    const deleted = this.#deleted
+    this.#deleted = new Map()
+    const lost = Object.entries(assignment).flatMap(([topic, partitions]) =>
+      partitions.flatMap((partition) => deleted.get(`${topic}/${partition}`) ?? []),
+    )
     return lost.length === 0
       ? ''
       : `records were deleted before they were read, reading goes on behind them: ${lost.join(', ')}; raise retention.ms of the topic`
+  }
+
+  /**
+   * Has the group begin at the ends of the partitions that it never committed on; that is committed at once, so that a restart
+   * goes on from there. What is found later, such as a new partition, is read from its beginning.
+   */
+  async #beginAtLatest(consumer: Consumer, assignment: Assignment): Promise<void> {
+    const topics = Object.keys(assignment)
+    if (topics.length === 0) return
+    const starts = (await this.#places(topics))
+      .filter(({ topic, partition, offset }) => {
+        return offset === '-1' && assignment[topic]?.includes(partition) === true
+      })
+      .map(({ topic, partition, high }) => ({ topic, partition, offset: String(high) }))
+    if (starts.length > 0) await consumer.commitOffsets(starts)
+    for (const start of starts) consumer.seek(start)
+    this.#hasBegun = true
+  }
+
+  /** How far the group has come, and what there is. */
+  #places(topics: readonly string[]): Promise<readonly Place[]> {
+    const { groupId } = this.#options
+    return withAdmin(this.#kafka, async (admin) => {
+      const places: Place[] = []
+      for (const { topic, partitions } of await admin.fetchOffsets({
+        groupId,
+        topics: [...topics],
+      })) {
+        const bounds = await admin.fetchTopicOffsets(topic)
+        for (const { partition, offset } of partitions) {
+          const bound = bounds.find((one) => one.partition === partition)
+          if (bound === undefined) continue
+          const [low, high] = [BigInt(bound.low), BigInt(bound.high)]
+          places.push({ topic, partition, offset, low, high })
+        }
+      }
+      return places
+    })
   }
 
   async #take(consumer: Consumer, payload: EachBatchPayload): Promise<void> {

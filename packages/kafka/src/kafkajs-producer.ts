@@ -3,16 +3,10 @@ import { Backoff, pause, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { KafkaProducer, KafkaRecord, ProducerOptions } from './kafka-client.js'
 import { partitionerOfKeys } from './kafkajs-partitioner.js'
-import { isOneOf, isRefusal, messageFor } from './kafkajs-records.js'
+import { isOfTopic, isRefusal, messageFor, topicFailure } from './kafkajs-records.js'
 import { sizeOf, TopicQueue } from './topic-queue.js'
 
 const RETRY_LOOK_MS = 20
-/** Failures of one topic; the connection and the other topics are well. */
-const TOPIC_FAILURES = new Set([
-  'UNKNOWN_TOPIC_OR_PARTITION',
-  'TOPIC_AUTHORIZATION_FAILED',
-  'INVALID_TOPIC_EXCEPTION',
-])
 
 /**
  * A queue for each topic in front of a kafkajs producer: one request at a time, in order, each with all that has gathered
@@ -160,8 +154,8 @@ export class KafkajsProducer implements KafkaProducer {
   async #recover(queue: TopicQueue, error: unknown): Promise<void> {
     // kafkajs asks for the metadata of each topic that it ever sent to: a bad one would fail the others for ever.
     const disconnected = this.#disconnect()
-    if (isOneOf(TOPIC_FAILURES, error)) {
-      const message = `topic "${queue.topic}": ${messageOf(error)}`
+    if (isOfTopic(error)) {
+      const { message } = topicFailure(queue.topic, error)
       queue.fail(message)
       this.#options.onStatus({ state: 'recovering', message })
       await disconnected
@@ -178,7 +172,7 @@ export class KafkajsProducer implements KafkaProducer {
       const producer = this.#kafka.producer({
         idempotent: true,
         maxInFlightRequests: 1,
-        allowAutoTopicCreation: true,
+        allowAutoTopicCreation: this.#options.createTopics ?? true,
         createPartitioner: partitionerOfKeys,
         retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
       })

@@ -1,5 +1,13 @@
 import type { IHeaders, KafkaMessage, Message } from 'kafkajs'
+import { KafkaError, messageOf } from './errors.js'
 import type { KafkaRecord, ReceivedRecord } from './kafka-client.js'
+
+const MISSING = new Set(['UNKNOWN_TOPIC_OR_PARTITION'])
+const TOPIC_FAILURES = new Set([
+  ...MISSING,
+  'TOPIC_AUTHORIZATION_FAILED',
+  'INVALID_TOPIC_EXCEPTION',
+])
 
 /** What the broker says of a record that it will never take. */
 const REFUSALS = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD'])
@@ -70,8 +78,23 @@ export function isRefusal(error: unknown): boolean {
   return isOneOf(REFUSALS, error)
 }
 
+/** Whether it is a failure of one topic; the connection and the other topics are well. */
+export function isOfTopic(error: unknown): boolean {
+  return isOneOf(TOPIC_FAILURES, error)
+}
+
+export function topicFailure(topic: string, error: unknown): KafkaError {
+  const isMissing = isOneOf(MISSING, error)
+  const remedy = isMissing ? ': create it, or set createTopics' : ''
+  return new KafkaError(
+    isMissing ? 'UNKNOWN_TOPIC' : 'RECORD_REFUSED',
+    `topic "${topic}": ${messageOf(error)}${remedy}`,
+    { topic, cause: error },
+  )
+}
+
 /** Whether a failure, or what kafkajs wraps in it, is of these types. */
-export function isOneOf(types: ReadonlySet<string>, error: unknown): boolean {
+function isOneOf(types: ReadonlySet<string>, error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
     const { type } = at as { readonly type?: unknown }
     if (typeof type === 'string' && types.has(type)) return true

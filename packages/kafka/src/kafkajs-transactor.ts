@@ -4,7 +4,7 @@ import { messageOf } from './errors.js'
 import type { KafkaRecord, KafkaTransactor, Progress, TransactorOptions } from './kafka-client.js'
 import { withAdmin } from './kafkajs-admin.js'
 import { partitionerOfKeys } from './kafkajs-partitioner.js'
-import { isRefusal, messageFor } from './kafkajs-records.js'
+import { isOfTopic, isRefusal, messageFor, topicFailure } from './kafkajs-records.js'
 
 /** Longer than a commit with its retries takes; then the broker aborts what was left open. */
 const TRANSACTION_MS = 60_000
@@ -33,7 +33,7 @@ export class KafkajsTransactor implements KafkaTransactor {
       transactionalId: this.#options.transactionalId,
       idempotent: true,
       maxInFlightRequests: 1,
-      allowAutoTopicCreation: true,
+      allowAutoTopicCreation: this.#options.createTopics ?? true,
       createPartitioner: partitionerOfKeys,
       transactionTimeout: TRANSACTION_MS,
     })
@@ -119,7 +119,7 @@ export class KafkajsTransactor implements KafkaTransactor {
         }
       }
     } catch (error) {
-      if (!isRefusal(error)) throw error
+      if (!isRefusal(error)) throw isOfTopic(error) ? topicFailure(topic, error) : error
       const middle = records.length >> 1
       if (middle > 0) {
         await this.#produce(transaction, topic, records.slice(0, middle), produced)

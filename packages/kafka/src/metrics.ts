@@ -41,7 +41,7 @@ export function metricsOf<C extends AnyChannels>(module: KafkaModule<C>): readon
     },
     {
       name: 'gateway_kafka_unpublished_ticks_total',
-      help: 'Ticks that were not published: no room, or no key.',
+      help: 'Ticks that were not published: there was no room.',
       kind: 'counter',
       value: () => module.unpublished,
     },

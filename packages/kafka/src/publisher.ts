@@ -20,7 +20,7 @@ export function publish<C extends AnyChannels>(
   gateway: LiveGateway<C>,
   send: (record: KafkaRecord) => void,
   options: KafkaOptions<C>,
-  onFailed: (channel: string, error: unknown) => void,
+  onFailed: (tick: ChannelTick, topic: string, error: unknown) => void,
 ): () => void {
   const { serde = json } = options
   const watches: Watch[] = []
@@ -40,7 +40,7 @@ export function publish<C extends AnyChannels>(
         try {
           sendTo(tick, route, processor, headersOf)
         } catch (error) {
-          onFailed(channel, error)
+          onFailed(tick, route.topic, error)
         }
       }
     }

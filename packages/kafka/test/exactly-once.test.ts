@@ -102,6 +102,18 @@ describe.skipIf(brokers === undefined)('exactly once', () => {
     )
   })
 
+  test('a member that is stopped while it connects keeps no partition from the others', async () => {
+    const [from, to, groupId] = [randomUUID(), randomUUID(), randomUUID()]
+    await createTopic(broker, from, 4)
+    await start(from, to, groupId)
+    await open.pop()?.stop()
+    await start(from, to, groupId)
+    await produce(broker, from, orders(0, 100))
+    await expect
+      .poll(async () => (await committedRecords(broker, to)).length, { timeout: 20_000 })
+      .toBe(100)
+  })
+
   test('a record that cannot be read is a dead letter of the same transaction', async () => {
     const [from, to, groupId] = [randomUUID(), randomUUID(), randomUUID()]
     await createTopic(broker, from, 1)

@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto'
+import { channel, defineChannels, defineModule, Gateway, struct } from '@gw/channels'
+import { map } from '@gw/core'
+import { type KafkaModule, type KafkaOptions, kafka } from '@gw/kafka'
+import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { afterEach, describe, expect, inject, test } from 'vitest'
+import { z } from 'zod'
+import { committedRecords, createTopic, produce } from './broker/topics.js'
+
+const brokers = inject('brokers')
+const broker = brokers ?? ''
+
+const Order = struct('Order', {
+  symbol: z.string(),
+  quantity: z.number(),
+  desk: z.string().optional(),
+})
+const channels = defineChannels({
+  orders: channel(Order, { send: true }),
+  fills: channel(Order),
+})
+type Channels = (typeof channels)['channels']
+
+const market = defineModule(channels, 'market', (c) => {
+  c.setChannel(
+    'fills',
+    map(c.getChannel('orders'), (order) => order),
+  )
+})
+
+const order = (quantity: number) => ({
+  key: 'A',
+  value: JSON.stringify({ symbol: 'A', quantity }),
+})
+
+async function withAdmin<T>(use: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  try {
+    return await use(admin)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+describe.skipIf(brokers === undefined)('bad input', () => {
+  const open: Gateway<Channels>[] = []
+
+  afterEach(async () => {
+    for (const gateway of open.splice(0)) await gateway.stop()
+  })
+
+  async function start(
+    options: Partial<KafkaOptions<Channels>>,
+  ): Promise<{ gateway: Gateway<Channels>; module: KafkaModule<Channels> }> {
+    const module = kafka<Channels>({ brokers: [broker], groupId: randomUUID(), ...options })
+    const gateway = new Gateway<Channels>({ channels, modules: [market, module] })
+    await gateway.start()
+    open.push(gateway)
+    return { gateway, module }
+  }
+
+  const quantitiesIn = async (topic: string): Promise<number[]> =>
+    (await committedRecords(broker, topic)).map(
+      ({ value }) => (JSON.parse(value) as { quantity: number }).quantity,
+    )
+
+  describe.each([
+    ['at least once', false],
+    ['exactly once', true],
+  ])('%s', (_, exactlyOnce) => {
+    test('a topic to write to that is not there, with creation off, is named, not made, and written to once it is', async () => {
+      const [from, to] = [randomUUID(), randomUUID()]
+      await createTopic(broker, from, 1)
+      const { module } = await start({
+        subscribe: { orders: { [from]: '' } },
+        publish: { fills: { [to]: 'k' } },
+        createTopics: false,
+        exactlyOnce,
+      })
+      await produce(broker, from, [order(1), order(2)])
+      await expect
+        .poll(() => module.status.producer, { timeout: 20_000 })
+        .toMatchObject({
+          state: 'recovering',
+          message: expect.stringMatching(new RegExp(`topic "${to}".*create it`)),
+        })
+      expect(await withAdmin((admin) => admin.listTopics())).not.toContain(to)
+      await createTopic(broker, to, 1)
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([1, 2])
+      await expect
+        .poll(() => module.status.producer, { timeout: 20_000 })
+        .toEqual({ state: 'running', message: '' })
+    })
+
+    test('a tick of which no record can be made is a dead letter, and those behind it are published', async () => {
+      const [from, to, deadLetterTopic] = [randomUUID(), randomUUID(), randomUUID()]
+      await createTopic(broker, from, 1)
+      const { module } = await start({
+        subscribe: { orders: { [from]: '' } },
+        publish: { fills: { [to]: { attribute: 'desk' } } },
+        publishProcessors: {
+          fills: (fill) => {
+            if (fill.quantity === 2) throw new Error('not this one')
+            return fill
+          },
+        },
+        deadLetterTopic,
+        exactlyOnce,
+      })
+      const of = (quantity: number, desk?: string) => ({
+        value: JSON.stringify({ symbol: 'A', quantity, desk }),
+      })
+      await produce(broker, from, [of(1), of(2, 'x'), of(3, 'x')])
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([3])
+      await expect
+        .poll(() => committedRecords(broker, deadLetterTopic), { timeout: 20_000 })
+        .toMatchObject([
+          {
+            value: expect.stringContaining('"quantity":1'),
+            headers: {
+              'gw-channel': 'fills',
+              'gw-topic': to,
+              'gw-error': expect.stringContaining('"desk"'),
+            },
+          },
+          {
+            value: expect.stringContaining('"quantity":2'),
+            headers: { 'gw-channel': 'fills', 'gw-topic': to, 'gw-error': 'not this one' },
+          },
+        ])
+      expect(module).toMatchObject({ deadLetters: 2, unpublished: 0 })
+    })
+
+    test('records larger than what is fetched at once are read; one that is no record is a dead letter, cut to fit', async () => {
+      const [from, deadLetterTopic] = [randomUUID(), randomUUID()]
+      await createTopic(broker, from, 1, { 'max.message.bytes': '8000000' })
+      const large = 'x'.repeat(3_000_000)
+      const value = JSON.stringify({ symbol: 'A', quantity: 1, desk: large })
+      for (const each of [value, `not json ${large}`, order(3).value]) {
+        await produce(broker, from, [{ value: each }])
+      }
+      const { gateway } = await start({
+        subscribe: { orders: { [from]: '' } },
+        deadLetterTopic,
+        exactlyOnce,
+      })
+      const seen: number[] = []
+      gateway.channels.watch('orders', undefined, ({ value }) =>
+        seen.push((value as { quantity: number }).quantity),
+      )
+      await expect.poll(() => seen, { timeout: 20_000 }).toEqual([1, 3])
+      await expect
+        .poll(() => committedRecords(broker, deadLetterTopic), { timeout: 20_000 })
+        .toMatchObject([
+          {
+            value: expect.stringMatching(/^not json x/),
+            headers: {
+              'gw-topic': from,
+              'gw-partition': '0',
+              'gw-offset': '1',
+              'gw-truncated': '3000009',
+              'gw-error': expect.stringMatching(/JSON.*larger/s),
+            },
+          },
+        ])
+    })
+
+    test('records that were deleted before they were read are told, with topic, partition and offsets; the rest is read', async () => {
+      const [from, to, groupId] = [randomUUID(), randomUUID(), randomUUID()]
+      await createTopic(broker, from, 1)
+      const options = {
+        subscribe: { orders: { [from]: '' } },
+        publish: { fills: { [to]: 'k' } },
+        groupId,
+        exactlyOnce,
+      }
+      await produce(broker, from, [order(0), order(1)])
+      await start(options)
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([0, 1])
+      await open.pop()?.stop()
+      const before = await withAdmin((admin) => admin.fetchOffsets({ groupId, topics: [from] }))
+      const next = Number(before[0]?.partitions[0]?.offset)
+      await produce(broker, from, [order(2), order(3), order(4)])
+      await withAdmin(async (admin) => {
+        await admin.fetchTopicOffsets(from)
+        const partitions = [{ partition: 0, offset: String(next + 2) }]
+        await admin.deleteTopicRecords({ topic: from, partitions })
+      })
+      const { module } = await start(options)
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([0, 1, 4])
+      expect(module.status.consumer).toMatchObject({
+        state: 'running',
+        message: expect.stringContaining(`${from}/0@${next} to ${next + 1}`),
+      })
+    })
+  })
+})
