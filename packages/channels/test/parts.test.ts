@@ -139,7 +139,10 @@ describe('a module that knows a part of a contract', () => {
   })
 
   test('does not change what the gateway is: that is the contract, whatever its modules know', async () => {
-    const knowsNone: Module = { name: 'knows none' }
+    interface Served extends Module {
+      readonly url: string
+    }
+    const knowsNone: Served = { name: 'knows none', url: '' }
     const gateways = [
       new Gateway({ channels: full, modules: [knowsNone] }),
       new Gateway({ channels: full, modules: [counts, knowsNone] }),
