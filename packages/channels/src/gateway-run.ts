@@ -97,8 +97,7 @@ export class GatewayRun {
       epoch: options.epoch,
       openHistory: history && (() => new MemoryHistory(history)),
       lookup: this.lookup,
-      onListenerFailed: (channel, error) =>
-        options.onProblem(`a listener to "${channel}" failed and is not called again`, error),
+      onListenerFailed: this.listenerFailed,
     })
     tapChannels(this.graph, this.wiring.channels, book)
     this.channels = new RunningChannels(this)
@@ -121,6 +120,9 @@ export class GatewayRun {
   get onNodeFailure(): Failures['onNodeFailure'] {
     return this.#failures.onNodeFailure
   }
+
+  readonly listenerFailed = (channel: string, error: unknown): void =>
+    this.#options.onProblem(`a listener to "${channel}" failed and is not called again`, error)
 
   /** The error that ended the run, with the channels of a loop that spun. */
   explain(error: unknown): unknown {

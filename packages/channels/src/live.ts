@@ -224,7 +224,7 @@ export interface LiveChannels<C extends AnyChannels> {
   /** A text that is another after each {@link restoreState} and {@link forgetState}, and in each run. @throws ChannelsError `NO_STATE`. */
   stateRevision(state: string): string
   /**
-   * Calls `listener`, which must not throw, for each change of a state, within the cycle that makes it.
+   * Calls `listener` for each change of a state, within the cycle that makes it; one that throws is not called again.
    * @returns what ends it. @throws ChannelsError `NO_STATE`.
    */
   watchState(state: string, listener: (change: StateChange) => void): () => void

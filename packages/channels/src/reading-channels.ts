@@ -48,6 +48,8 @@ export interface ChannelsRun {
   readonly maxKeys: number
   /** Whether what was can still be read after the end: of a simulation, which is read when it is over. */
   readonly readableAfterEnd: boolean
+  /** Told of a listener to a channel, or its state, that threw; it is not called again. */
+  readonly listenerFailed: (channel: string, error: unknown) => void
 }
 
 /** The running channels as they are read, by plain names. */
@@ -141,6 +143,7 @@ export class ReadingChannels {
   }
 
   arrivals(name: string, isVisible?: RecordFilter): readonly unknown[] {
+    if (isVisible !== undefined) checkFunction('isVisible', isVisible, name)
     const { store, channel } = this.#state(name)
     return store.arrivals(isVisible && ((record, key) => isVisible(record, channel.name, key)))
   }
@@ -171,7 +174,18 @@ export class ReadingChannels {
   }
 
   watchState(name: string, listener: (change: StateChange) => void): () => void {
-    return this.#state(name).store.listen(listener)
+    const { store, channel } = this.#state(name)
+    checkFunction('the listener of watchState', listener, name)
+    const stop = store.listen((change) => {
+      try {
+        listener(change)
+      } catch (error) {
+        // Within the cycle, where it would be an error of the gateway.
+        stop()
+        this.run.listenerFailed(channel.name, error)
+      }
+    })
+    return stop
   }
 
   lookup(id: string, name?: string, isVisible?: RecordFilter): unknown {

@@ -167,6 +167,13 @@ const others: readonly (readonly [what: string, code: string, odd: readonly unkn
     (odd) => live.watchStage('orders', odd),
   ],
   ['isVisible of query', 'INVALID_OPTION', ODD.function, (odd) => live.query('orders', {}, odd)],
+  [
+    'the listener of watchState',
+    'INVALID_OPTION',
+    ODD.function,
+    (odd) => live.watchState('orders', odd),
+  ],
+  ['isVisible of arrivals', 'INVALID_OPTION', ODD.function, (odd) => live.arrivals('orders', odd)],
   ['isVisible of count', 'INVALID_OPTION', ODD.function, (odd) => live.count('orders', {}, odd)],
   ['isVisible of lookup', 'INVALID_OPTION', ODD.function, (odd) => live.lookup('1', 'orders', odd)],
   ['a query', 'INVALID_QUERY', ODD.object, (odd) => live.query('orders', odd)],

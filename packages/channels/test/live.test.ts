@@ -977,6 +977,29 @@ describe('watching', () => {
     expect(errors).toHaveLength(1)
   })
 
+  test('a listener that throws, to a channel or its state, is not called again, and keeps nothing else from going on', async () => {
+    const logged: string[] = []
+    const gateway = await started({
+      logger: { ...quiet, error: (_, message) => logged.push(message) },
+    })
+    const { channels: live } = gateway
+    let calls = 0
+    const throwing = (): void => {
+      calls++
+      throw new Error('no room')
+    }
+    const seen: unknown[] = []
+    live.watch('orders', undefined, throwing)
+    live.watchState('orders', throwing)
+    live.watch('orders', undefined, ({ position }) => seen.push(position.offset))
+    live.watchState('orders', ({ came }) => seen.push(came === undefined ? 'none' : 'came'))
+    for (const quantity of [1, 2]) live.send('orders', order(quantity))
+    expect(calls).toBe(2)
+    expect(seen).toEqual(['came', 1, 'came', 2])
+    expect(logged).toEqual(Array(2).fill('a listener to "orders" failed and is not called again'))
+    expect(gateway.health.live).toBe(true)
+  })
+
   test('begun by a listener does not get the tick that it was told of', async () => {
     const { channels: live } = await started()
     const late: unknown[] = []
