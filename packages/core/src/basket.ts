@@ -20,6 +20,8 @@ export interface BasketView<K, out T> {
   keys(): IterableIterator<K>
   /** The living keys that ticked in this cycle, in the order of their ticks. */
   readonly ticked: readonly K[]
+  /** Their values, in the same order: at hand without a look-up of each. */
+  readonly tickedValues: readonly T[]
   /** The keys that were added in this cycle; all of them ticked. */
   readonly added: readonly K[]
   /** The keys that were removed in this cycle. One that was removed and added anew is in both lists. */
@@ -100,7 +102,7 @@ export interface BasketEntry<K, T> {
   isIn: boolean
 }
 
-const NO_KEYS: readonly never[] = []
+const NONE: readonly never[] = []
 
 /** @internal */
 export class LiveBasket<K, T> implements BasketOutput<K, T> {
@@ -109,6 +111,7 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
   readonly #entries = new Map<K, BasketEntry<K, T>>()
   // What happened in the cycle of the last change; the arrays are used again.
   readonly #ticked: K[] = []
+  readonly #values: T[] = []
   readonly #added: K[] = []
   readonly #removed: K[] = []
 
@@ -134,15 +137,19 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
   }
 
   get ticked(): readonly K[] {
-    return this.#series.ticked ? this.#ticked : NO_KEYS
+    return this.#series.ticked ? this.#ticked : NONE
+  }
+
+  get tickedValues(): readonly T[] {
+    return this.#series.ticked ? this.#values : NONE
   }
 
   get added(): readonly K[] {
-    return this.#series.ticked ? this.#added : NO_KEYS
+    return this.#series.ticked ? this.#added : NONE
   }
 
   get removed(): readonly K[] {
-    return this.#series.ticked ? this.#removed : NO_KEYS
+    return this.#series.ticked ? this.#removed : NONE
   }
 
   emit(key: K, value: T): void {
@@ -172,6 +179,7 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
     entry.value = value
     entry.stamp = stamp
     this.#ticked.push(key)
+    this.#values.push(value)
   }
 
   remove(key: K): void {
@@ -198,6 +206,7 @@ export class LiveBasket<K, T> implements BasketOutput<K, T> {
   #change(): void {
     if (this.#series.ticked) return
     clear(this.#ticked)
+    clear(this.#values)
     clear(this.#added)
     clear(this.#removed)
     this.#instance.emit(this.#series, this)

@@ -58,8 +58,9 @@ function changes<T>(basket: DynamicBasket<string, T>) {
   return record(
     node('changes', { basket }, ({ basket }) => () => {
       const { value: view } = basket
+      expect(view.tickedValues).toEqual(view.ticked.map((key) => view.get(key)))
       return {
-        ticked: Object.fromEntries(view.ticked.map((key) => [key, view.get(key)])),
+        ticked: Object.fromEntries(view.ticked.map((key, i) => [key, view.tickedValues[i]])),
         added: [...view.added],
         removed: [...view.removed],
         keys: [...view.keys()],

@@ -17,10 +17,10 @@ export function dynamicDemultiplex<K, T>(x: Edge<T>, key: Edge<K>): DynamicBaske
 /** Ticks the elements that ticked in the cycle, by key; a cycle in which keys are only removed ticks nothing. */
 export function dynamicCollect<K, T>(basket: DynamicBasket<K, T>): Edge<ReadonlyMap<K, T>> {
   return node('dynamicCollect', { basket }, ({ basket }) => () => {
-    const { value: view } = basket
-    if (view.ticked.length === 0) return undefined
+    const { ticked, tickedValues } = basket.value
+    if (ticked.length === 0) return undefined
     const values = new Map<K, T>()
-    for (const key of view.ticked) values.set(key, view.get(key) as T)
+    for (let i = 0; i < ticked.length; i++) values.set(ticked[i] as K, tickedValues[i] as T)
     return values
   })
 }
