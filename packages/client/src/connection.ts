@@ -166,12 +166,11 @@ export class Connection implements ClientConnection {
     const isExpired = code === KEY_EXPIRED
     if (code >= 4400 && !isExpired && code !== LIMIT_REACHED) return this.#end(error)
     if (performance.now() - this.#liveAt > STABLE_MS) this.#attempt = 0
-    this.error = error
     this.#user.onLost(code)
     if (isExpired) {
-      this.#enter('reconnecting')
+      this.#enter('reconnecting', error)
       void this.#fail({}, undefined, error) // there may be a new key
-    } else this.#goOn(error.retryAfterMs)
+    } else this.#goOn(error)
   }
 
   async #fail(attempt: object, cause: unknown, lost?: GatewayClientError): Promise<void> {
@@ -180,18 +179,18 @@ export class Connection implements ClientConnection {
     const diagnosis = await this.#user.diagnose(cause)
     if (this.#current !== attempt) return
     const error = lost ?? diagnosis
-    if (isFinal(diagnosis)) return this.#end(error)
-    this.error = error
-    this.#goOn()
+    if (isFinal(diagnosis)) this.#end(error)
+    else this.#goOn(error)
   }
 
-  /** Tries again after a while, if anybody needs it. */
-  #goOn(atLeastMs = 0): void {
+  /** Tries again after a while, not before the server wants it, if anybody needs it. */
+  #goOn(error: GatewayClientError): void {
+    this.error = error
     if (!this.#needed) return this.#rest()
     this.#enter(this.#wasLive ? 'reconnecting' : 'connecting')
     this.#current = undefined
     const delayMs = backoffMs(this.#attempt++, this.#options.reconnect)
-    this.#timer = setTimeout(() => this.#connect(), Math.max(atLeastMs, delayMs))
+    this.#timer = setTimeout(() => this.#connect(), Math.max(error.retryAfterMs ?? 0, delayMs))
     globalThis.addEventListener?.('online', this.#onOnline)
   }
 

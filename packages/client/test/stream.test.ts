@@ -446,6 +446,22 @@ describe('handshakes', () => {
     expect(client.$connection.state).toBe('closed')
   })
 
+  test('that the server wants later are tried again then', async () => {
+    const setTimer = vi.spyOn(globalThis, 'setTimeout')
+    gateway.refusal = {
+      status: 429,
+      headers: { 'retry-after': '7.5' },
+      body: { code: 'TOO_MANY_REQUESTS', detail: 'too many' },
+    }
+    const client = connect()
+    client.total.subscribe()
+    await vi.waitFor(() => expect(setTimer).toHaveBeenCalledWith(expect.anything(), 7_500), 10_000)
+    expect(client.$connection).toMatchObject({
+      state: 'connecting',
+      error: { code: 'TOO_MANY_REQUESTS', retryAfterMs: 7_500 },
+    })
+  })
+
   test('that fail otherwise are', async () => {
     gateway.refusal = { status: 503, body: { code: 'NOT_RUNNING', detail: 'starting' } }
     const subscription = connect().total.subscribe()

@@ -129,7 +129,7 @@ export class FakeGateway {
     const answers = this.script.get(name)
     if (answers === undefined) {
       return name.endsWith('/stream')
-        ? { status: this.refusal?.status ?? 200, body: this.refusal?.body ?? [] }
+        ? { status: 200, body: [], ...this.refusal }
         : { status: 404, body: { detail: 'Not Found', code: 'NOT_FOUND' } }
     }
     return (answers.length > 1 ? answers.shift() : answers[0]) as Scripted
