@@ -255,7 +255,9 @@ async function optionsOf(values: Values, { env, readFile }: Terminal): Promise<C
     return { ...common, url, ...(values.sse ? sse() : {}) }
   }
   // It needs `ws`, which only those have who asked for it.
-  const { unix } = await import('./unix.js')
+  const { unix } = await import('./unix.js').catch(() => {
+    throw new UsageError('--unix needs the package ws: npx -p @gw/client -p ws gw-client ...')
+  })
   const way = unix(values.unix)
   return { ...common, ...way, ...(values.sse ? sse(way) : {}) }
 }

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { tableWriter } from '../src/table.js'
 import { serve } from './support/served.js'
 
@@ -253,6 +253,28 @@ describe('the command', () => {
     expect(outcomes.map(({ code, out }) => [code, out])).toEqual(wrong.map(() => [2, '']))
     expect(await run(['--help'])).toMatchObject({ code: 0, out: expect.stringContaining('watch') })
   })
+})
+
+test('a UNIX socket needs ws, and the command says so', async () => {
+  vi.doMock('ws', () => {
+    throw new Error('not installed')
+  })
+  const { runCommand } = await import('../src/cli.js')
+  let err = ''
+  const code = await runCommand(['last', 'total', '--unix', '/nowhere'], {
+    env: {},
+    isInteractive: false,
+    signal: new AbortController().signal,
+    async *stdin() {},
+    readFile: () => '',
+    stdout: () => undefined,
+    stderr: (text) => {
+      err += text
+    },
+  })
+  vi.doUnmock('ws')
+  expect(code).toBe(2)
+  expect(err).toContain('-p ws')
 })
 
 test('a table has a column for each field, and no record writes over the terminal', () => {
