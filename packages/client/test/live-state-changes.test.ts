@@ -157,6 +157,58 @@ test('what changed while the connection was lost reaches the copy; when nothing 
   copy.close()
 })
 
+test.each([
+  ['a WebSocket', undefined],
+  ['server-sent events', sse()],
+])(
+  'over %s a copy is what the state is, whatever a breaking network does',
+  async (_, way) => {
+    const { url, live, clientOf } = await open(own)
+    const sender = clientOf()
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ upstream: fc.nat(3_000), downstream: fc.nat(6_000) }), {
+          minLength: 3,
+          maxLength: 8,
+        }),
+        fc.array(fc.integer({ min: 0, max: 11 }), { minLength: 10, maxLength: 60 }),
+        async (cuts, steps) => {
+          await using proxy = await CuttingProxy.start(url)
+          proxy.cuts.push(...cuts)
+          const client = clientOf({
+            url: proxy.url,
+            reconnect: { minDelayMs: 1, maxDelayMs: 5 },
+            ...way,
+          })
+          const copies = [
+            [liveState(client.trades), () => sender.trades.query()],
+            [
+              liveState(client.trades, { state: 'two' }),
+              () => sender.trades.query({}, { state: 'two' }),
+            ],
+          ] as const
+          for (const step of steps) {
+            const symbol = 'abcd'[step % 4] as string
+            if (step === 11) live.forgetState('trades', [[symbol]])
+            else live.send('trades', trade(symbol, step, step % 5 === 0 ? 'bob' : 'ann'))
+            if (step % 3 === 0) await new Promise((resolve) => setImmediate(resolve))
+            if (step === 7) proxy.cut()
+          }
+          for (const [copy, query] of copies) {
+            const kept = await query()
+            await vi.waitFor(() => expect(copy.getSnapshot()).toEqual(kept), 15_000)
+            await vi.waitFor(() => expect(copy.status).toBe('live'), 15_000)
+            copy.close()
+          }
+          client.$close()
+        },
+      ),
+      { numRuns: 6 },
+    )
+  },
+  60_000,
+)
+
 test('a row whose place one takes that may not be seen leaves the copy', async () => {
   const { clientOf } = await open(own)
   const client = clientOf()
