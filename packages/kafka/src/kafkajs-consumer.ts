@@ -93,9 +93,9 @@ export class KafkajsConsumer implements KafkaConsumer {
       } catch (error) {
         reason = messageOf(error)
       }
-      const ended = this.#consumer?.disconnect().catch(() => undefined)
+      const consumer = this.#consumer
       this.#consumer = undefined
-      if (ended !== undefined) await within(ended, DISCONNECT_MS)
+      if (consumer !== undefined) await disconnect(consumer)
       if (signal.aborted) return
       this.#options.onStatus({ state: 'recovering', message: reason })
       await this.#backoff.wait(signal)
@@ -119,7 +119,6 @@ export class KafkajsConsumer implements KafkaConsumer {
     }
     // Asked before kafkajs reads: it commits where it goes on instead.
     this.#deleted = await this.#deletedRecords()
-    // One that was closed meanwhile would join all the same, and keep its partitions from everybody.
     if (this.#stop.signal.aborted) return 'closed'
     const consumer = this.#newConsumer()
     this.#consumer = consumer
@@ -135,16 +134,23 @@ export class KafkajsConsumer implements KafkaConsumer {
 
   async #join(consumer: Consumer): Promise<void> {
     const { topics, concurrency = 1 } = this.#options
+    const isGivenUp = (): boolean => this.#consumer !== consumer
     await consumer.connect()
+    if (isGivenUp()) return disconnect(consumer)
     // This also decides what happens when an offset has been deleted: from the beginning loses nothing.
     await consumer.subscribe({ topics: [...topics], fromBeginning: true })
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.#joined(consumer, payload))
+    if (isGivenUp()) return disconnect(consumer)
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      if (!isGivenUp()) this.#joined(consumer, payload)
+    })
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: concurrency,
       eachBatch: (payload) => this.#take(consumer, payload),
     })
+    // kafkajs joins although it was disconnected meanwhile, and would keep its partitions from everybody.
+    if (isGivenUp()) return disconnect(consumer)
     this.#applyPauses([...this.#paused.keys()])
   }
 
@@ -325,6 +331,13 @@ export class KafkajsConsumer implements KafkaConsumer {
       }
     }
   }
+}
+
+async function disconnect(consumer: Consumer): Promise<void> {
+  await within(
+    consumer.disconnect().catch(() => undefined),
+    DISCONNECT_MS,
+  )
 }
 
 function explain(error: Error): string {

@@ -54,9 +54,9 @@ export class KafkajsReader implements KafkaReader {
       } catch (error) {
         reason = messageOf(error)
       }
-      const ended = this.#consumer?.disconnect().catch(() => undefined)
+      const consumer = this.#consumer
       this.#consumer = undefined
-      if (ended !== undefined) await within(ended, DISCONNECT_MS)
+      if (consumer !== undefined) await disconnect(consumer)
       if (signal.aborted) return
       onStatus?.({ state: 'recovering', message: reason })
       await this.#backoff.wait(signal)
@@ -109,8 +109,11 @@ export class KafkajsReader implements KafkaReader {
   /** Joins and begins to read. */
   async #read(consumer: Consumer, onTaking: (taking: boolean) => void): Promise<void> {
     const { onStatus, onPosition, onRecords } = this.#options
+    const isGivenUp = (): boolean => this.#consumer !== consumer
     await consumer.connect()
+    if (isGivenUp()) return disconnect(consumer)
     await consumer.subscribe({ topics: [...this.#next.keys()], fromBeginning: true })
+    if (isGivenUp()) return disconnect(consumer)
     consumer.on(consumer.events.GROUP_JOIN, () => {
       for (const [topic, partitions] of this.#next) {
         for (const [partition, next] of partitions) {
@@ -149,6 +152,8 @@ export class KafkajsReader implements KafkaReader {
         await heartbeat()
       },
     })
+    // kafkajs joins although it was disconnected meanwhile.
+    if (isGivenUp()) await disconnect(consumer)
   }
 
   get #assignor(): PartitionAssignor {
@@ -165,4 +170,11 @@ export class KafkajsReader implements KafkaReader {
             },
     }
   }
+}
+
+async function disconnect(consumer: Consumer): Promise<void> {
+  await within(
+    consumer.disconnect().catch(() => undefined),
+    DISCONNECT_MS,
+  )
 }
