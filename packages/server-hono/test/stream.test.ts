@@ -36,6 +36,19 @@ describe('messages of the reference', () => {
     await quiet(socket)
   })
 
+  test('a basket whose other keys would be too many subscriptions stays whole', async () => {
+    const { open, post } = await serve({ limits: { maxSubscriptions: 2 } })
+    const socket = await open()
+    for (const key of ['a', 'b', 'c', 'd']) await post(`send/quotes/${key}`, { value: 0 })
+    socket.say({ action: 'subscribe', channel: 'quotes' })
+    const refused = await socket.ask({ id: 1, action: 'unsubscribe', channel: 'quotes', key: 'a' })
+    expect(refused.code).toBe('TOO_MANY_SUBSCRIPTIONS')
+    await post('send/quotes', { a: { value: 1 }, d: { value: 2 } })
+    expect([await socket.hear(), await socket.hear()]).toMatchObject([{ key: 'a' }, { key: 'd' }])
+    await post('send/quotes/e', { value: 3 })
+    expect(await socket.hear()).toMatchObject({ key: 'e' })
+  })
+
   test('subscribing twice is once', async () => {
     const { open, post } = await serve()
     const socket = await open()

@@ -226,6 +226,8 @@ export class Connection {
     const info = served.channels.exactly(channel)
     const keys = info === undefined ? [] : served.keysOf(info)
     if (!keys.includes(key)) return
+    // All of the others find room, or it stays as it is: none may be lost.
+    this.#checkCount(keys.length - 2)
     this.#session.unsubscribe(referenceName(channel))
     for (const other of keys) {
       if (other !== key) this.#subscribeAsReference({ action: 'subscribe', channel, key: other })
@@ -281,9 +283,9 @@ export class Connection {
     throw new WebServerError('BAD_REQUEST', `the subscription ${name} is there already`)
   }
 
-  #checkCount(): void {
+  #checkCount(added = 1): void {
     const max = this.#service.settings.limits.maxSubscriptions
-    if (this.#session.subscriptions.size < max) return
+    if (this.#session.subscriptions.size + added <= max) return
     throw new WebServerError(
       'TOO_MANY_SUBSCRIPTIONS',
       `a connection has at most ${max} subscriptions`,
