@@ -78,7 +78,6 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
   status: { producer: KafkaStatus; consumer: KafkaStatus } = { producer: CLOSED, consumer: CLOSED }
   deadLetters = 0
   unpublished = 0
-  received = 0
   readonly connect: NonNullable<Module<C>['connect']>
   readonly #options: KafkaOptions<C>
   readonly #hooks: ConnectionHooks | undefined
@@ -112,6 +111,10 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
       })
       channels.setChannel(options.statusChannel as never, this.#statuses.edge as never)
     }
+  }
+
+  get received(): number {
+    return this.#subscriber.taken
   }
 
   get pending(): number {
@@ -191,10 +194,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     })
     const intake = new Intake({
       signal: this.#stop.signal,
-      take: (record) => {
-        this.#subscriber.take(record)
-        this.received++
-      },
+      take: (records) => this.#subscriber.take(records),
       isIdle: () => this.#subscriber.pending === 0 && gateway.health.lagMs === 0,
       bury: (record, error, alive) => this.#bury(record, error, alive),
     })

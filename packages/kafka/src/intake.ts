@@ -7,10 +7,16 @@ const QUICK_TURNS = 20
 /** How long a rebalance waits for a unit of work. */
 const HAND_OVER_MS = 3_000
 
+/** A record that cannot be taken, and why. */
+export interface Misfit {
+  readonly record: ReceivedRecord
+  readonly error: KafkaError
+}
+
 export interface IntakeOptions {
   readonly signal: AbortSignal
-  /** Hands a record to the engine. @throws KafkaError `INVALID_RECORD`. */
-  readonly take: (record: ReceivedRecord) => void
+  /** Hands records to the engine, in order, up to one that does not fit, and goes on behind it when the next is asked for. */
+  readonly take: (records: readonly ReceivedRecord[]) => Iterable<Misfit>
   /** Whether the engine has run all that it was handed. */
   readonly isIdle: () => boolean
   readonly bury: (
@@ -39,32 +45,12 @@ export class Intake {
   /** @returns how many were buried. */
   async take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<number> {
     let buried = 0
-    for (let at = 0; at < records.length; at++) {
-      const misfit = this.#takeFrom(records, at)
-      if (misfit === undefined) break
-      at = misfit.at
+    for (const { record, error } of this.#options.take(records)) {
       buried++
-      await this.#options.bury(records[at] as ReceivedRecord, misfit.error, alive)
+      await this.#options.bury(record, error, alive)
     }
     await this.until(this.#options.isIdle, alive)
     return buried
-  }
-
-  /** Takes records up to the first that does not fit: no promise a record. */
-  #takeFrom(
-    records: readonly ReceivedRecord[],
-    first: number,
-  ): { readonly at: number; readonly error: KafkaError } | undefined {
-    for (let at = first; at < records.length; at++) {
-      try {
-        this.#options.take(records[at] as ReceivedRecord)
-      } catch (error) {
-        // Anything else, such as an engine that has ended, is no fault of the record.
-        if (!(error instanceof KafkaError)) throw error
-        return { at, error }
-      }
-    }
-    return undefined
   }
 
   /** Runs `work` while nobody else has the engine: what it makes meanwhile is made of these records. */

@@ -2,9 +2,12 @@ import type { Channels } from '@gw/channels'
 import { basketNode, type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import { KafkaError } from './errors.js'
+import type { Misfit } from './intake.js'
+import { JsonAhead } from './json-ahead.js'
 import type { ReceivedRecord } from './kafka-client.js'
 import { type KafkaOptions, topicsOf } from './options.js'
 import { parseRecord, type Target, targetOf } from './records.js'
+import { json } from './serde.js'
 
 /** Where the records of one channel enter the graph, by key of a basket. */
 interface Entrance {
@@ -25,6 +28,8 @@ export class Subscriber<C extends AnyChannels> {
   readonly #options: KafkaOptions<C>
   #entrances: Entrance[] = []
   readonly #routes = new Map<string, Route[]>()
+  /** Records that the engine was handed. */
+  taken = 0
 
   constructor(options: KafkaOptions<C>) {
     this.#options = options
@@ -53,20 +58,15 @@ export class Subscriber<C extends AnyChannels> {
     }
   }
 
-  /** Ticks a record on every channel that it fits. @throws KafkaError `INVALID_RECORD` when there is one that it does not fit. */
-  take(record: ReceivedRecord): void {
-    let misfit: KafkaError | undefined
-    for (const route of this.#routes.get(record.topic) ?? []) {
-      if (route.wanted !== '' && route.wanted !== record.key) continue
-      try {
-        this.#takeOn(route, record)
-      } catch (error) {
-        // Anything else, such as an engine that has ended, is no fault of the record.
-        if (!(error instanceof KafkaError)) throw error
-        misfit ??= error
-      }
+  /** Ticks records of one topic, in order, each on every channel that it fits; gives those that there is a channel they do not fit. */
+  *take(records: readonly ReceivedRecord[]): IterableIterator<Misfit> {
+    const routes = this.#routes.get(records[0]?.topic ?? '') ?? []
+    const options = this.#readingAhead(records, routes)
+    for (const record of records) {
+      const error = takeOn(routes, record, options)
+      if (error === undefined) this.taken++
+      else yield { record, error }
     }
-    if (misfit !== undefined) throw misfit
   }
 
   /** Records that the engine has not taken. */
@@ -76,10 +76,33 @@ export class Subscriber<C extends AnyChannels> {
     return pending
   }
 
-  #takeOn({ target, entrance }: Route, record: ReceivedRecord): void {
-    const parsed = parseRecord(target, record, this.#options)
-    if (parsed !== undefined) entrance.push(parsed.key, parsed.value)
+  /** Where one channel takes all, and nobody has a say in how JSON is read, it is read some records at a time. */
+  #readingAhead(records: readonly ReceivedRecord[], routes: readonly Route[]): KafkaOptions<C> {
+    const { serde = json } = this.#options
+    const isPlain = serde === json && routes.length === 1 && routes[0]?.wanted === ''
+    return isPlain ? { ...this.#options, serde: new JsonAhead(records) } : this.#options
   }
+}
+
+/** @returns why it does not fit one of the channels. */
+function takeOn<C extends AnyChannels>(
+  routes: readonly Route[],
+  record: ReceivedRecord,
+  options: KafkaOptions<C>,
+): KafkaError | undefined {
+  let misfit: KafkaError | undefined
+  for (const { wanted, target, entrance } of routes) {
+    if (wanted !== '' && wanted !== record.key) continue
+    try {
+      const parsed = parseRecord(target, record, options)
+      if (parsed !== undefined) entrance.push(parsed.key, parsed.value)
+    } catch (error) {
+      // Anything else, such as an engine that has ended, is no fault of the record.
+      if (!(error instanceof KafkaError)) throw error
+      misfit ??= error
+    }
+  }
+  return misfit
 }
 
 function entranceOf(

@@ -107,7 +107,7 @@ test('an intake tells how long what was read has been waiting', async () => {
   let isIdle = false
   const intake = new Intake({
     signal: stop.signal,
-    take: () => undefined,
+    take: () => [],
     isIdle: () => isIdle,
     bury: async () => undefined,
   })

@@ -1,0 +1,78 @@
+import type { ReceivedRecord } from '@gw/kafka'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { JsonAhead } from '../src/json-ahead.js'
+
+const recordOf = (text: string | null, i: number): ReceivedRecord => ({
+  topic: 'orders',
+  partition: 0,
+  offset: String(i),
+  key: null,
+  value: text === null ? null : Buffer.from(text),
+  headers: {},
+  timestampMs: 0,
+})
+
+function outcomeOf(read: () => unknown): unknown {
+  try {
+    return { value: read() }
+  } catch (error) {
+    return { error: String(error) }
+  }
+}
+
+/** As text is put together that makes others whole: in pairs, or with what stands between them. */
+const odd = [
+  '1,2',
+  '[3',
+  '4]',
+  '{"a":"',
+  '"}',
+  '"',
+  '{"a":{}',
+  '}',
+  '',
+  ' ',
+  '1,',
+  ',1',
+  '[]]',
+  '1 2',
+]
+const large = JSON.stringify('x'.repeat(70_000))
+
+test('records are read as each of them alone is, whatever stands beside it', () => {
+  const good = fc.oneof(fc.json(), fc.constantFrom('{"a":"é€😀"}', ' 1 ', '{"__proto__":1}', large))
+  const text = fc.oneof(
+    { weight: 8, arbitrary: good },
+    { weight: 1, arbitrary: fc.constantFrom(...odd) },
+    { weight: 1, arbitrary: fc.constant(null) },
+  )
+  const blocks = fc.array(fc.oneof(text, fc.constantFrom(...odd)), { maxLength: 150 })
+  fc.assert(
+    fc.property(fc.oneof(fc.array(text, { maxLength: 150 }), blocks), (texts) => {
+      const records = texts.map(recordOf)
+      const ahead = new JsonAhead(records)
+      for (const record of records) {
+        const { value } = record
+        if (value === null) continue
+        expect(outcomeOf(() => ahead.read(value, record))).toEqual(
+          outcomeOf(() => JSON.parse(value.toString())),
+        )
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('texts that make up for each other are found out', () => {
+  const texts = ['1,2,3', '[3', '4]', '5']
+  const records = texts.map(recordOf)
+  const ahead = new JsonAhead(records)
+  const read = records.map((record) => outcomeOf(() => ahead.read(record.value as Buffer, record)))
+  expect(read).toEqual([
+    { error: expect.stringContaining('SyntaxError') },
+    { error: expect.stringContaining('SyntaxError') },
+    { error: expect.stringContaining('SyntaxError') },
+    { value: 5 },
+  ])
+})
