@@ -681,16 +681,16 @@ describe('waiting', () => {
 
   test('for a key gives the next tick of that key, not an old one', async () => {
     const { channels: live } = await started()
-    live.send('prices', { value: 1 }, 'A')
+    live.send('prices', { value: 1 }, 'B')
     let done = false
-    const next = live.next('prices', 'A').then((value) => {
+    const next = live.next('prices', 'B').then((value) => {
       done = true
       return value
     })
-    live.send('prices', { value: 2 }, 'B')
+    live.send('prices', { value: 2 }, 'A')
     await Promise.resolve()
     expect(done).toBe(false)
-    const price = live.send('prices', { value: 3 }, 'A')
+    const price = live.send('prices', { value: 3 }, 'B')
     expect(await next).toBe(price)
   })
 
