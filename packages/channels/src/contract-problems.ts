@@ -43,7 +43,7 @@ export function contractProblems(channels: Definitions): readonly string[] {
     }
     problems.push(...problemsOfChannel(name, definition))
     for (const state of statesOf(definition)) {
-      const alias = state.alias ?? name
+      const alias = state?.alias ?? name
       const taken =
         states.get(alias) ?? (alias !== name && Object.hasOwn(channels, alias) ? alias : undefined)
       if (taken !== undefined) {
@@ -67,13 +67,17 @@ export function isDefinition(definition: unknown): boolean {
     definition !== null &&
     'kind' in definition &&
     'schema' in definition &&
-    'options' in definition
+    'options' in definition &&
+    // Of zod 4, and not 3.
+    (definition.schema as { _zod?: { def?: object } } | undefined)?._zod?.def !== undefined
   )
 }
 
 /** The states that a channel declares. */
 export function statesOf(definition: ChannelDefinition): readonly StateOptions[] {
-  const { state } = definition.options
+  const { options } = definition
+  if (!isOptions(options)) return []
+  const { state } = options
   if (state === undefined) return []
   return Array.isArray(state) ? (state as readonly StateOptions[]) : [state as StateOptions]
 }
@@ -85,6 +89,10 @@ export function pathsOf(paths: string | readonly string[] | undefined): readonly
 
 const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+
+const isOptions = (value: unknown): boolean => isObject(value) && !Array.isArray(value)
+const arePaths = (value: unknown): boolean =>
+  (Array.isArray(value) ? value : [value]).every((path) => typeof path === 'string')
 
 /** The options of channels, and what their values are. */
 const CHANNEL_OPTIONS: { readonly [option: string]: (value: unknown) => boolean } = {
@@ -120,6 +128,10 @@ function problemsOfChannel(
           : `is ${value} by default`
     return `"${name}"${path === '' ? '' : `, field ${path},`} ${what}, which JSON cannot carry`
   })
+  if (!isOptions(options)) {
+    problems.push(`the options of "${name}" are an object, not ${shown(options)}`)
+    return problems
+  }
   const [odd] = kind === 'field' && problems.length === 0 ? oddValuesIn(value) : []
   if (odd !== undefined) {
     const where = odd.path.length === 0 ? '' : `, at ${odd.path.join('.')},`
@@ -175,6 +187,19 @@ export function problemsOfState(
   }
   if (state.key !== undefined && kind !== 'basket') {
     problems.push(`a state of "${name}" is of the key "${state.key}", but "${name}" is no basket`)
+  }
+  const notPaths = (['by', 'index'] as const).find(
+    (option) => state[option] !== undefined && !arePaths(state[option]),
+  )
+  if (notPaths !== undefined) {
+    problems.push(
+      `${notPaths} of a state of "${name}" is a path, or a list of paths, not ${shown(state[notPaths])}`,
+    )
+    return problems
+  }
+  if (state.key !== undefined && typeof state.key !== 'string') {
+    problems.push(`key of a state of "${name}" is a text, not ${shown(state.key)}`)
+    return problems
   }
   const by = pathsOf(state.by)
   if (by.length === 0) problems.push(`a state of "${name}" has no attribute to be kept by`)

@@ -183,7 +183,7 @@ export function channel<
   return {
     kind: schema.def.type === 'array' ? 'list' : 'single',
     schema,
-    options: (options ?? {}) as ChannelOptions,
+    options: (options === undefined ? {} : options) as ChannelOptions,
   } as Channel<S, O>
 }
 
@@ -212,14 +212,14 @@ export function basket(
   third?: ChannelOptions,
 ): BasketChannel<z.ZodType, string, unknown> {
   if (first instanceof z.ZodType && !(second instanceof z.ZodType)) {
-    return { kind: 'basket', schema: first, options: second ?? {} }
+    return { kind: 'basket', schema: first, options: second === undefined ? {} : second }
   }
   checkSchema('basket', second)
   return {
     kind: 'basket',
     keys: keysOf(first as KeySource<string>),
     schema: second as z.ZodType,
-    options: third ?? {},
+    options: third === undefined ? {} : third,
   }
 }
 
@@ -258,7 +258,7 @@ export function dynamicBasket<
     kind: 'basket',
     dynamic: true,
     schema,
-    options: (options ?? {}) as ChannelOptions,
+    options: (options === undefined ? {} : options) as ChannelOptions,
   } as DynamicBasketChannel<S, O>
 }
 
@@ -280,7 +280,12 @@ export function field<S extends z.ZodType>(
       { cause: parsed.error },
     )
   }
-  return { kind: 'field', schema, value: parsed.data, options: options ?? {} } as Field<S>
+  return {
+    kind: 'field',
+    schema,
+    value: parsed.data,
+    options: options === undefined ? {} : options,
+  } as Field<S>
 }
 
 /**
@@ -310,6 +315,12 @@ export function extendChannels<Base extends Contract<AnyChannels>, More extends 
     throw new ChannelsError(
       'INVALID_CONTRACT',
       'extendChannels() takes a contract first, as defineChannels() makes one',
+    )
+  }
+  if (typeof more !== 'object' || more === null) {
+    throw new ChannelsError(
+      'INVALID_CONTRACT',
+      'extendChannels() takes channels, or another contract, second',
     )
   }
   const added = isContract(more) ? more.channels : more

@@ -46,7 +46,7 @@ describe('a contract is refused, and says where and why, for', () => {
     ['a basket of nothing', () => basket(['a'], undefined as Any), /basket\(\) takes a zod schema/],
     ['a dynamic basket of nothing', () => dynamicBasket(3 as Any), /dynamicBasket\(\) takes/],
     ['a field of nothing', () => field(3 as Any, 3 as Any), /field\(\) takes/],
-    ['a field of a date', () => defineChannels({ f: field(date, new Date(0)) }), /is a Date/],
+    ['a field of a date', () => defineChannels({ f: field(date, new Date(0)) }), /is a date/i],
     ['a schema that is no channel', () => defineChannels({ a: Rec as Any }), /"a" is no channel/],
     ['a number', () => defineChannels({ a: 3 as Any }), /"a" is no channel/],
     ['null', () => defineChannels(null as Any), /no object of channels/],
@@ -54,6 +54,37 @@ describe('a contract is refused, and says where and why, for', () => {
     ['an option of another type', one(Rec, { send: 'yes' }), /option send of "a" cannot be "yes"/],
     ['an unknown option of a state', one(Rec, { state: { by: 'k', keeep: 2 } }), /"keeep"/],
     ['a state that is none', one(Rec, { state: true }), /option state of "a" cannot be true/],
+    ['options that are null', one(Rec, null), /the options of "a" are an object, not null/],
+    ['options that are a list', one(Rec, []), /the options of "a" are an object, not \[\]/],
+    [
+      'options of a basket that are a number',
+      () => defineChannels({ a: basket(['x'], Rec, 5 as Any) }),
+      /the options of "a" are an object, not 5/,
+    ],
+    [
+      'a schema of another library',
+      () =>
+        defineChannels({ a: { kind: 'single', schema: { parse: () => 1 }, options: {} } as Any }),
+      /"a" is no channel/,
+    ],
+    ['a state that is null', one(Rec, { state: [null] }), /a state of "a" is null: say by what/],
+    ['a state by a number', one(Rec, { state: { by: 5 } }), /by of a state of "a" is a path, or a/],
+    ['a state by a list with one', one(Rec, { state: { by: ['k', 5] } }), /not \["k",5\]/],
+    [
+      'an index of a number',
+      one(Rec, { state: { by: 'k', index: 5 } }),
+      /index of a state of "a" is/,
+    ],
+    [
+      'a state of a key that is no text',
+      () => defineChannels({ a: dynamicBasket(Rec, { state: { by: 'k', key: 5 as Any } }) }),
+      /key of a state of "a" is a text, not 5/,
+    ],
+    [
+      'an extension by nothing',
+      () => extendChannels(defineChannels({ a: channel(Rec) }), null as Any),
+      /takes channels, or another contract/,
+    ],
     ['a state of a key it has not', one(Rec, { state: { by: 'k', key: 'x' } }), /is no basket/],
     [
       'a state of a key of another basket',
