@@ -442,6 +442,26 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     }
   })
 
+  test('has copies of a state lose what an identity may see no more, wherever it ticks', async () => {
+    const client = createClient<typeof channels>({
+      url: third.url,
+      apiKey: 'copier',
+      WebSocket: WebSocket as never,
+    })
+    const send = (member: Member, symbol: string, owner: string): Promise<Answer> =>
+      ask(member, 'send/orders', { symbol, quantity: 1, owner })
+    const own = symbols.slice(0, 6)
+    for (const symbol of own) await send(first, symbol, 'copier')
+    const copy = liveState(client.doubled)
+    await copy.ready
+    const shown = (): string[] => copy.getSnapshot().map(({ symbol }) => symbol)
+    await expect.poll(shown, { timeout: 10_000 }).toEqual(own)
+    for (const symbol of own.slice(2)) await send(second, symbol, 'another')
+    await expect.poll(shown, { timeout: 20_000 }).toEqual(own.slice(0, 2))
+    copy.close()
+    client.$close()
+  }, 60_000)
+
   test('streams the snapshot and the ticks of all over a socket', async () => {
     const client = clientOf(third)
     const heard: number[] = []

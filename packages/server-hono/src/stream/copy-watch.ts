@@ -14,6 +14,25 @@ const MIN_INTERVAL_MS = 1_000
 /** Between two versions of what cannot be looked at from here. */
 const BLIND_INTERVAL_MS = 30_000
 
+/** Revisions of states that other gateways have too: asked for once for all who want to know at about the same time. */
+export class SharedRevisions {
+  readonly #channels: PlainChannels
+  readonly #asked = new Map<string, { readonly atMs: number; readonly revision: Promise<string> }>()
+
+  constructor(channels: PlainChannels) {
+    this.#channels = channels
+  }
+
+  of(state: string): Promise<string> {
+    const atMs = performance.now()
+    const before = this.#asked.get(state)
+    if (before !== undefined && atMs - before.atMs < MIN_INTERVAL_MS) return before.revision
+    const revision = Promise.resolve(this.#channels.stateRevision(state))
+    this.#asked.set(state, { atMs, revision })
+    return revision
+  }
+}
+
 /**
  * Notices when a copy of a state that follows the ticks which its readers see is not what the state is. That is when records are put
  * in or taken out without a tick; when a record that they may not see takes the place of one that they saw; when more is kept than
@@ -23,6 +42,7 @@ const BLIND_INTERVAL_MS = 30_000
  */
 export class CopyWatch {
   readonly #channels: PlainChannels
+  readonly #revisions: SharedRevisions
   readonly #state: StateInfo
   readonly #rows: Rows | undefined
   readonly #isShared: boolean
@@ -41,8 +61,9 @@ export class CopyWatch {
   /** Of each key one record is kept, so that one which is seen takes the place of what was seen. */
   readonly #keepsOne: boolean
 
-  constructor(channels: PlainChannels, { state, rows }: CopiedState) {
+  constructor(channels: PlainChannels, revisions: SharedRevisions, { state, rows }: CopiedState) {
     this.#channels = channels
+    this.#revisions = revisions
     this.#state = state
     this.#rows = rows
     this.#isShared = channels.hear !== undefined
@@ -146,7 +167,7 @@ export class CopyWatch {
   /** Records move between gateways without a tick. */
   async #lookElsewhere(): Promise<void> {
     try {
-      const revision = await this.#channels.stateRevision(this.#state.name)
+      const revision = await this.#revisions.of(this.#state.name)
       if (this.#sharedRevision !== undefined && this.#sharedRevision !== revision) this.#changed()
       this.#sharedRevision = revision
     } catch {

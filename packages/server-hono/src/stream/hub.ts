@@ -2,7 +2,7 @@ import { CLOSE_CODE } from '@gw/protocol'
 import type { SlowConsumerPolicy } from '../options.js'
 import type { PlainChannels } from '../service.js'
 import { Backlog } from './backlog.js'
-import { type CopiedState, CopyWatch } from './copy-watch.js'
+import { type CopiedState, CopyWatch, SharedRevisions } from './copy-watch.js'
 import { Feed } from './feed.js'
 import { Group } from './group.js'
 import { Heartbeat } from './heartbeat.js'
@@ -33,6 +33,7 @@ export class Hub {
   slowCloses = 0
   readonly #channels: PlainChannels
   readonly #taps: Taps
+  readonly #revisions: SharedRevisions
   readonly #options: HubOptions
   readonly #feeds = new Map<string, Feed>()
   readonly #groups = new Map<string, Group>()
@@ -45,6 +46,7 @@ export class Hub {
   constructor(channels: PlainChannels, options: HubOptions) {
     this.#channels = channels
     this.#taps = new Taps(channels)
+    this.#revisions = new SharedRevisions(channels)
     this.#options = options
   }
 
@@ -59,7 +61,7 @@ export class Hub {
     const id = JSON.stringify([channel, key, view?.id, copied?.state.name])
     let feed = this.#feeds.get(id)
     if (feed === undefined) {
-      const copy = copied && new CopyWatch(this.#channels, copied)
+      const copy = copied && new CopyWatch(this.#channels, this.#revisions, copied)
       feed = new Feed(this.#channels, this.#taps, channel, key, isBasket, view, copy, () => {
         this.#feeds.delete(id)
       })
