@@ -86,7 +86,8 @@ export interface ReplayModule<C extends AnyChannels> extends Module<C> {
 /**
  * Runs a graph over what topics hold: partitions are merged in the order of event time, and channels tick at those times. In
  * simulation it goes as fast as it can and ends at `to`. With `to: 'live'` in a gateway that is started with this module's clock, the
- * same run goes on with what comes: nothing is missed in between, and nothing comes twice.
+ * same run goes on with what comes: nothing is missed in between, and nothing comes twice. Partitions that a topic gets meanwhile are
+ * read, too.
  * @throws KafkaError `INVALID_OPTIONS`; while it runs, the engine's `SOURCE_FAILED` with a KafkaError `UNKNOWN_TOPIC` or
  * `TIMED_OUT` as cause.
  * @example
@@ -106,6 +107,8 @@ type Row = readonly [time: Timestamp, record: ReceivedRecord]
 
 const LOOK_MS = 20
 const WAIT_MS = 1_000
+/** How often a live replay looks whether its topics have got partitions. */
+const PARTITIONS_MS = 5_000
 const CLOSED: KafkaStatus = { state: 'closed', message: '' }
 
 class Replay<C extends AnyChannels> implements ReplayModule<C> {
@@ -201,10 +204,23 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
     for (const [name, lane] of lanes) if (lane.next >= lane.end) merge.idle(name)
     let wake: () => void = () => undefined
     let heardAt = 0
-    const reader = this.#read(client, lanes, merge, isLive, maxWaiting, () => {
-      heardAt = performance.now()
-      wake()
-    })
+    const read = (some: ReadonlyMap<string, Lane>): KafkaReader | undefined =>
+      this.#read(client, some, merge, isLive, maxWaiting, () => {
+        heardAt = performance.now()
+        wake()
+      })
+    const readers = [read(lanes)]
+    let isOver = false
+    let lookAt = performance.now() + PARTITIONS_MS
+    const readNew = async (): Promise<void> => {
+      const fresh = await this.#newLanes(client, lanes)
+      if (isOver || fresh.size === 0) return
+      for (const [name, lane] of fresh) {
+        lanes.set(name, lane)
+        merge.open(name)
+      }
+      readers.push(read(fresh))
+    }
     try {
       for (;;) {
         for (let row = merge.take(); row !== undefined; row = merge.take()) {
@@ -213,7 +229,7 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
           yield [row.time, row.value]
           // Meanwhile it was the graph that took its time.
           heardAt = performance.now()
-          resumeIn(reader, lanes, merge, maxWaiting)
+          resumeIn(lanes, merge, maxWaiting)
         }
         const isRead = [...lanes.values()].every(({ next, end }) => next >= end)
         if (isRead && merge.size === 0 && !this.isCaughtUp) {
@@ -229,13 +245,23 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
           came,
           pause(isLive ? LOOK_MS : Math.min(WAIT_MS, brokerTimeoutMs), signal),
         ])
-        if (isLive) idleIn(lanes, merge, idleMs)
-        else if (performance.now() - heardAt > brokerTimeoutMs) {
+        if (isLive) {
+          idleIn(lanes, merge, idleMs)
+          if (performance.now() > lookAt) {
+            lookAt = Number.POSITIVE_INFINITY
+            readNew()
+              .catch(() => undefined)
+              .finally(() => {
+                lookAt = performance.now() + PARTITIONS_MS
+              })
+          }
+        } else if (performance.now() - heardAt > brokerTimeoutMs) {
           throw silence(lanes, brokerTimeoutMs, this.status)
         }
       }
     } finally {
-      await reader?.close()
+      isOver = true
+      await Promise.all(readers.map((reader) => reader?.close()))
       this.status = CLOSED
     }
   }
@@ -284,11 +310,27 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
         this.status = status
       },
     })
+    for (const lane of lanes.values()) lane.reader = reader
     return reader
   }
 
+  /** Partitions that topics have got since: all that is in them. */
+  async #newLanes(
+    client: KafkaClient,
+    known: ReadonlyMap<string, Lane>,
+  ): Promise<ReadonlyMap<string, Lane>> {
+    const lanes = new Map<string, Lane>()
+    for (const topic of new Set([...known.values()].map((lane) => lane.topic))) {
+      for (const [partition, { low, high }] of await client.bounds(topic)) {
+        const name = laneName({ topic, partition })
+        if (!known.has(name)) lanes.set(name, laneOf(topic, partition, low, high))
+      }
+    }
+    return lanes
+  }
+
   /** From where to where each partition is read. */
-  async #lanes(client: KafkaClient): Promise<ReadonlyMap<string, Lane>> {
+  async #lanes(client: KafkaClient): Promise<Map<string, Lane>> {
     const { subscribe, from, to } = this.#options
     const topics = [...new Set(topicsOf(subscribe).flatMap(([, keys]) => Object.keys(keys)))]
     const [missing] = await client.ensureTopics(
@@ -304,15 +346,8 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
       const last = to === undefined || to === 'live' ? undefined : await placesOf(client, topic, to)
       for (const [partition, { low, high }] of await client.bounds(topic)) {
         const start = clamp(first?.get(partition) ?? low, low, high)
-        lanes.set(laneName({ topic, partition }), {
-          topic,
-          partition,
-          next: start,
-          seen: start,
-          end: clamp(last?.get(partition) ?? high, start, high),
-          heardAt: performance.now(),
-          isPaused: false,
-        })
+        const end = clamp(last?.get(partition) ?? high, start, high)
+        lanes.set(laneName({ topic, partition }), laneOf(topic, partition, start, end))
       }
     }
     return lanes
@@ -345,6 +380,12 @@ interface Lane {
   readonly end: bigint
   heardAt: number
   isPaused: boolean
+  reader?: KafkaReader
+}
+
+function laneOf(topic: string, partition: number, start: bigint, end: bigint): Lane {
+  const heardAt = performance.now()
+  return { topic, partition, next: start, seen: start, end, heardAt, isPaused: false }
 }
 
 function laneName({ topic, partition }: Pick<Lane, 'topic' | 'partition'>): string {
@@ -365,7 +406,6 @@ function silence(lanes: ReadonlyMap<string, Lane>, ms: number, status: KafkaStat
 
 /** Partitions that were paused are read on when there is room. */
 function resumeIn(
-  reader: KafkaReader | undefined,
   lanes: ReadonlyMap<string, Lane>,
   merge: TimeMerge<unknown>,
   maxWaiting: number,
@@ -373,7 +413,7 @@ function resumeIn(
   for (const [name, lane] of lanes) {
     if (!lane.isPaused || merge.waitingOf(name) > maxWaiting / 2) continue
     lane.isPaused = false
-    reader?.resume(lane.topic, lane.partition)
+    lane.reader?.resume(lane.topic, lane.partition)
   }
 }
 

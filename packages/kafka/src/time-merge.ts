@@ -33,9 +33,12 @@ export class TimeMerge<T> {
 
   constructor(lanes: Iterable<string>, lateness: number) {
     this.#lateness = lateness
-    for (const lane of lanes) {
-      this.#lanes.set(lane, { latest: Number.NEGATIVE_INFINITY, isIdle: false, waiting: 0 })
-    }
+    for (const lane of lanes) this.open(lane)
+  }
+
+  /** Others wait for this lane from now on. */
+  open(lane: string): void {
+    this.#lanes.set(lane, { latest: Number.NEGATIVE_INFINITY, isIdle: false, waiting: 0 })
   }
 
   /** Rows that wait. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { channel, defineChannels, defineModule, Gateway, struct } from '@gw/channels'
 import { node, timestampOf } from '@gw/core'
 import { type ReplayOptions, replayKafka } from '@gw/kafka'
+import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, inject, test } from 'vitest'
 import { z } from 'zod'
 import { createTopic, produce } from './broker/topics.js'
@@ -130,6 +131,113 @@ describe.skipIf(brokers === undefined)('a replay', () => {
     ).toEqual([4, 5, 6])
     for (const [, time] of seen.slice(3)) expect(time).toBeGreaterThanOrEqual(before - 10)
     await gateway.stop()
+  })
+
+  test('has nothing of a range that is empty, ends before it begins or lies behind the end, and all of one that is wider', async () => {
+    const topic = randomUUID()
+    // Partition 1 has less, partition 2 nothing.
+    await createTopic(broker, topic, 3)
+    await produce(broker, topic, [at(0, 10, 1), at(0, 20, 2), at(0, 30, 3), at(1, 15, 4)])
+    const run = async (more: Partial<ReplayOptions<Channels>>) => {
+      const { seen, module } = recording()
+      const replay = replayOf(topic, more)
+      await new Gateway({ channels, modules: [module, replay] }).simulate()
+      expect(replay.isCaughtUp).toBe(true)
+      return seen.map(([quantity]) => quantity)
+    }
+    const time = (ms: number) => ({ time: T0 + ms * 1_000 })
+    const offset = (of: number) => ({ offsets: { [topic]: { 0: of, 1: of, 2: of } } })
+    expect(await run({ from: time(20), to: time(20) })).toEqual([])
+    expect(await run({ from: time(30), to: time(10) })).toEqual([])
+    expect(await run({ from: time(40) })).toEqual([])
+    expect(await run({ from: offset(2), to: offset(1) })).toEqual([])
+    expect(await run({ from: offset(7), to: offset(9) })).toEqual([])
+    expect(await run({ from: time(-10), to: time(90) })).toEqual([1, 4, 2, 3])
+    expect(await run({ from: offset(0), to: offset(9) })).toEqual([1, 4, 2, 3])
+    expect(await run({ from: time(15), to: offset(2) })).toEqual([4, 2])
+    expect(await run({ to: { time: new Date(T0 / 1_000 + 20).toISOString() } })).toEqual([1, 4])
+  })
+
+  test('passes over what was aborted and over holes, at its ends, too', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 1)
+    const kafka = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING })
+    const producer = kafka.producer({
+      transactionalId: randomUUID(),
+      idempotent: true,
+      maxInFlightRequests: 1,
+    })
+    await producer.connect()
+    const transact = async (end: 'commit' | 'abort', ...quantities: number[]): Promise<void> => {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: quantities.map((each) => at(0, each, each)) })
+      await transaction[end]()
+    }
+    // Offsets: 0 and a mark, 2 and 3 and a mark, 5 and a mark, 7 and 8 and a mark.
+    await transact('abort', 10)
+    await transact('commit', 20, 30)
+    await transact('abort', 40)
+    await transact('commit', 50, 60)
+    const run = async (more: Partial<ReplayOptions<Channels>> = {}) => {
+      const { seen, module } = recording()
+      await new Gateway({ channels, modules: [module, replayOf(topic, more)] }).simulate()
+      return seen.map(([quantity]) => quantity)
+    }
+    const offset = (of: number) => ({ offsets: { [topic]: { 0: of } } })
+    expect(await run()).toEqual([20, 30, 50, 60])
+    expect(await run({ from: offset(4), to: offset(6) })).toEqual([])
+    expect(await run({ from: offset(3), to: offset(8) })).toEqual([30, 50])
+    await transact('abort', 70, 80)
+    expect(await run({ from: offset(5) })).toEqual([50, 60])
+    await producer.disconnect()
+  })
+
+  test('goes live while records are written, also to partitions that the topic gets later: each comes once', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 2)
+    const producer = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).producer()
+    await producer.connect()
+    let written = 0
+    const write = async (): Promise<void> => {
+      const messages = Array.from({ length: 20 }, () => {
+        const value = JSON.stringify({ quantity: written++ })
+        return { partition: written % 2, value }
+      })
+      await producer.send({ topic, messages })
+    }
+    for (let i = 0; i < 10; i++) await write()
+    let isOver = false
+    const writing = (async () => {
+      while (!isOver) await write()
+    })()
+    const { seen, module } = recording()
+    const replay = replayOf(topic, { to: 'live', idleMs: 50 })
+    const gateway = new Gateway({ channels, modules: [module, replay], clock: replay.clock })
+    await gateway.start()
+    await expect.poll(() => replay.isCaughtUp, { timeout: 20_000 }).toBe(true)
+    isOver = true
+    await writing
+    const admin = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).admin()
+    await admin.connect()
+    await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] })
+    // What is written to one that is not there yet is written again, with what is beside it.
+    await expect
+      .poll(async () => (await admin.fetchTopicOffsets(topic).catch(() => [])).length, {
+        timeout: 20_000,
+      })
+      .toBe(4)
+    await admin.disconnect()
+    const last = Array.from({ length: 8 }, (_, i) => ({
+      partition: i % 4,
+      value: JSON.stringify({ quantity: written++ }),
+    }))
+    await produce(broker, topic, last)
+    const quantities = () => seen.map(([quantity]) => quantity).sort((a, b) => a - b)
+    await expect
+      .poll(quantities, { timeout: 20_000 })
+      .toEqual(Array.from({ length: written }, (_, i) => i))
+    await gateway.stop()
+    await producer.disconnect()
   })
 
   test('a topic that is not there ends the run with its name', async () => {
