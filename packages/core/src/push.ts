@@ -243,15 +243,18 @@ interface Pushed {
 class SharedQueue implements PushQueue {
   #first: Pushed | undefined
   #last: Pushed | undefined
+  /** Whether a cycle will call {@link takeInto}, also when all that waited has been dropped since. */
+  #isAwaited = false
 
-  /** @returns whether the queue was empty. */
+  /** @returns whether the engine has to be told. */
   add(source: RunningSource, value: unknown, batch: number): boolean {
     const pushed: Pushed = { source, value, batch, next: undefined }
-    const isFirst = this.#first === undefined
-    if (isFirst) this.#first = pushed
+    if (this.#first === undefined) this.#first = pushed
     else (this.#last as Pushed).next = pushed
     this.#last = pushed
-    return isFirst
+    const isNews = !this.#isAwaited
+    this.#isAwaited = true
+    return isNews
   }
 
   dropOldestOf(source: RunningSource): void {
@@ -294,6 +297,7 @@ class SharedQueue implements PushQueue {
       for (const [source, values] of bursts) source.instance.tick(source.series, values)
     }
     if (this.#first === undefined) this.#last = undefined
-    return this.#first !== undefined
+    this.#isAwaited = this.#first !== undefined
+    return this.#isAwaited
   }
 }

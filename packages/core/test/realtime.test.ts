@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import {
   batch,
   constant,
@@ -366,4 +368,31 @@ describe('feedback', () => {
       expect.objectContaining({ code: 'GRAPH_MISMATCH' }),
     )
   })
+})
+
+test('a value that is replaced before a cycle comes leaves nothing behind', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const heap = (): number => {
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const graph = new Graph()
+  const price = push<number>(graph, 'lastValue')
+  const seen = record(price.edge)
+  const run = realtime(graph, { clock: manualClock() })
+  const sizes: number[] = []
+  batch(() => {
+    for (let i = 0; i <= 400_000; i++) {
+      price.push(i)
+      if (i % 200_000 === 0) sizes.push(heap())
+    }
+  })
+  expect(seen).toEqual([[0, 400_000]])
+  // A word for each would be 1.6 MB.
+  expect((sizes[2] as number) - (sizes[1] as number)).toBeLessThan(800_000)
+  price.push(1)
+  price.push(2)
+  expect(seen.map(([, value]) => value)).toEqual([400_000, 1, 2])
+  await run.stop()
 })
