@@ -3,6 +3,7 @@ import { DelayedEdge, Edge } from './graph.js'
 import { flatten, type InputDeclarations, type InputsOf, viewOf } from './inputs.js'
 import type { Instance } from './instance.js'
 import { instanceOf } from './instance-node-context.js'
+import { withoutValue } from './node.js'
 import type { NodeContext } from './node-context.js'
 import { NEVER, type Series } from './series.js'
 
@@ -81,10 +82,7 @@ export function basketNode<K, T>(): <I extends InputDeclarations>(
         ...(shape.passive === undefined ? {} : { passive: shape.passive }),
         setup: (series, [output], context) => {
           const basket = new LiveBasket<K, T>(instanceOf(context), output as Series)
-          const step = setup(viewOf(shape, series) as never, basket, context)
-          return () => {
-            step()
-          }
+          return withoutValue(setup(viewOf(shape, series) as never, basket, context))
         },
       }),
       0,

@@ -89,13 +89,13 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** @throws GraphError `RETURNED_PROMISE` when a step, which has to be done when it returns, returned a promise. */
-export function refusePromise(returned: unknown): void {
+/** @throws GraphError `RETURNED_PROMISE` when a step, or `what` else has to be done when it returns, returned a promise. */
+export function refusePromise(returned: unknown, what: 'step' | 'setup' = 'step'): void {
   if (returned === undefined || !(returned instanceof Promise)) return
   // Nobody will listen to it any more.
   returned.catch(() => undefined)
   throw new GraphError(
     'RETURNED_PROMISE',
-    'the step of a node returned a promise: a cycle does not wait; use mapAsync(), which ticks the result when it is there',
+    `the ${what} of a node returned a promise: a cycle does not wait; use mapAsync(), which ticks the result when it is there`,
   )
 }

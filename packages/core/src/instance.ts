@@ -1,6 +1,6 @@
 import { compile, type Program } from './compile.js'
 import type { Engine } from './engine.js'
-import { GraphError, nodeFailed } from './errors.js'
+import { GraphError, nodeFailed, refusePromise } from './errors.js'
 import type { ScheduledEvent } from './event-queue.js'
 import type { Edge, Graph, NodeSpec, Setup, ShapedSetup, Step } from './graph.js'
 import { viewOf } from './inputs.js'
@@ -257,7 +257,9 @@ export class Instance {
       const node = nodes[i] as NodeSpec
       try {
         const step = this.#setUpNode(node, i)
-        if (step !== undefined) this.#steps[i] = this.#measured(i, step)
+        if (step === undefined) continue
+        if (typeof step === 'object') refusePromise(step, 'setup')
+        this.#steps[i] = this.#measured(i, step)
       } catch (error) {
         throw this.#failed(node, error)
       }

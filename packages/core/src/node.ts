@@ -1,4 +1,5 @@
-import { type Edge, outputOf } from './graph.js'
+import { refusePromise } from './errors.js'
+import { type Edge, outputOf, type Step } from './graph.js'
 import { flatten, type InputDeclarations, type InputsOf, Passive, viewOf } from './inputs.js'
 import type { NodeContext, Output } from './node-context.js'
 import type { Input, Series } from './series.js'
@@ -69,12 +70,18 @@ export function multiNode<O extends object>(): <I extends InputDeclarations>(
           outputs.map((key, i) => [key, context.output(outputSeries[i] as Series, key)]),
         )
         const step = setup(viewOf(shape, series) as never, named as never, context)
-        return () => {
-          step()
-        }
+        return withoutValue(step)
       },
     })
     return Object.fromEntries(outputs.map((key, i) => [key, outputOf(spec, i)])) as EdgesOf<O>
+  }
+}
+
+/** @internal The step of a node that ticks its outputs by itself: what it returns is no tick. */
+export function withoutValue(step: () => void): Step {
+  return () => {
+    const returned: unknown = step()
+    if (returned !== undefined) refusePromise(returned)
   }
 }
 

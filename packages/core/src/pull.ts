@@ -1,9 +1,9 @@
 import { type Cursor, collapsed, cursorOf, type Rows } from './cursor.js'
-import { GraphError, messageOf } from './errors.js'
+import { GraphError, type GraphErrorCode, messageOf } from './errors.js'
 import { type Refill, ScheduledEvent, WAITING } from './event-queue.js'
 import { type Edge, type Graph, outputOf } from './graph.js'
 import type { Instance } from './instance.js'
-import { instanceOf } from './instance-node-context.js'
+import { type InstanceNodeContext, instanceOf } from './instance-node-context.js'
 import type { NodeContext } from './node-context.js'
 import type { PushMode } from './push.js'
 import type { Series } from './series.js'
@@ -51,7 +51,7 @@ export function pull(
       setup: (_inputs, [output], context) => {
         const instance = instanceOf(context)
         const cursor = collapsed(cursorOf(open(context)), mode)
-        const refill = new CursorRefill(name, cursor, instance, context.now)
+        const refill = new CursorRefill(name, cursor, instance, context as InstanceNodeContext)
         context.onStop(() => refill.close())
         const event = new ScheduledEvent(instance, output as Series, undefined, refill)
         refill.advance(event)
@@ -100,25 +100,23 @@ export function curve(
 }
 
 class TicksCursor<T> implements Cursor<T> {
+  time: Timestamp = Number.NaN
+  value: T = undefined as T
   readonly #ticks: readonly CurveTick<T>[]
   readonly #offset: Timestamp
-  #at = -1
+  #next = 0
 
   constructor(ticks: readonly CurveTick<T>[], offset: Timestamp) {
     this.#ticks = ticks
     this.#offset = offset
   }
 
-  get time(): Timestamp {
-    return (this.#ticks[this.#at] as CurveTick<T>)[0] + this.#offset
-  }
-
-  get value(): T {
-    return (this.#ticks[this.#at] as CurveTick<T>)[1]
-  }
-
   next(): boolean {
-    return ++this.#at < this.#ticks.length
+    if (this.#next >= this.#ticks.length) return false
+    const tick = this.#ticks[this.#next++] as CurveTick<T>
+    this.time = tick[0] + this.#offset
+    this.value = tick[1]
+    return true
   }
 }
 
@@ -127,16 +125,23 @@ class CursorRefill implements Refill {
   readonly #name: string
   readonly #cursor: Cursor<unknown>
   readonly #instance: Instance
+  readonly #path: string
   readonly #start: Timestamp
   /** Whether the engine is held until a row comes. */
   #isWaiting = false
   #lastTime = Number.NEGATIVE_INFINITY
 
-  constructor(name: string, cursor: Cursor<unknown>, instance: Instance, start: Timestamp) {
+  constructor(
+    name: string,
+    cursor: Cursor<unknown>,
+    instance: Instance,
+    { path, now }: InstanceNodeContext,
+  ) {
     this.#name = name
     this.#cursor = cursor
     this.#instance = instance
-    this.#start = start
+    this.#path = path
+    this.#start = now
   }
 
   advance(event: ScheduledEvent): void {
@@ -195,18 +200,22 @@ class CursorRefill implements Refill {
   }
 
   #refused(time: Timestamp): GraphError {
-    return new GraphError(
+    return this.#error(
       'TIME_WENT_BACK',
       Number.isSafeInteger(time)
-        ? `source "${this.#name}" went back in time, from ${isoOf(this.#lastTime)} to ${isoOf(time)}: sort its rows by time`
-        : `source "${this.#name}" gave a row at ${time}, which is no time: give integer microseconds`,
-      { node: this.#name, time: this.#instance.engine.now },
+        ? `went back in time, from ${isoOf(this.#lastTime)} to ${isoOf(time)}: sort its rows by time`
+        : `gave a row at ${time}, which is no time: give integer microseconds`,
     )
   }
 
   #failed(cause: unknown): GraphError {
-    return new GraphError('SOURCE_FAILED', `source "${this.#name}" failed: ${messageOf(cause)}`, {
+    return this.#error('SOURCE_FAILED', `failed: ${messageOf(cause)}`, cause)
+  }
+
+  #error(code: GraphErrorCode, message: string, cause?: unknown): GraphError {
+    return new GraphError(code, `source "${this.#path}" ${message}`, {
       node: this.#name,
+      path: this.#path,
       time: this.#instance.engine.now,
       cause,
     })

@@ -1,4 +1,5 @@
 import {
+  basketNode,
   constant,
   type count,
   curve,
@@ -10,6 +11,7 @@ import {
   manualClock,
   map,
   micros,
+  multiNode,
   node,
   pull,
   push,
@@ -20,6 +22,7 @@ import {
   ticks,
   timer,
 } from '@gw/core'
+import { record } from '@gw/core/testing'
 import { expect, test } from 'vitest'
 import { patient } from './support/patient.js'
 
@@ -114,6 +117,21 @@ test('an iterable that throws', () => {
   expect(codeOfRun((graph) => pull(graph, 'rows', rows))).toBe('SOURCE_FAILED')
 })
 
+test('a row that is none', () => {
+  const ticks = [[1, 1], null] as unknown as readonly (readonly [number, number])[]
+  const graph = new Graph()
+  graph.scope('prices', () => record(curve(graph, ticks)))
+  expect(() => simulate(graph)).toThrow(
+    expect.objectContaining({
+      code: 'SOURCE_FAILED',
+      node: 'curve',
+      path: 'prices/curve',
+      time: 1,
+      cause: expect.any(TypeError),
+    }),
+  )
+})
+
 test('rows that go back in time, or whose time is none', () => {
   const code = (...times: number[]) =>
     codeOfRun((graph) =>
@@ -157,4 +175,24 @@ test('a node that returns a promise', () => {
   const graph = new Graph()
   sink('later', { x: timer(graph, micros(1)) }, () => async () => undefined)
   expect(codeOf(() => simulate(graph, { duration: 10 }))).toBe('RETURNED_PROMISE')
+})
+
+test('a node of several outputs, or of a basket, whose step returns a promise, and a setup that does', () => {
+  const emitting = async (out: { emit(value: number): void }): Promise<void> => {
+    out.emit(1)
+    throw new Error('nobody listens')
+  }
+  const several = (graph: Graph) =>
+    multiNode<{ a: number }>()('several', { x: constant(graph, 1) }, ['a'], (_inputs, out) => {
+      return () => emitting(out.a)
+    }).a
+  const keyed = (graph: Graph) =>
+    basketNode<string, number>()('keyed', { x: constant(graph, 1) }, (_inputs, basket) => {
+      return () => emitting({ emit: (value) => basket.emit('a', value) })
+    })
+  const setup = (graph: Graph) =>
+    node('setup', { x: constant(graph, 1) }, (async () => () => 1) as never)
+  for (const build of [several, keyed, setup]) {
+    expect(codeOfRun(build)).toBe('RETURNED_PROMISE')
+  }
 })
