@@ -105,7 +105,7 @@ export class Staging {
     const isToAll = ids?.length === 0
     const opensOne =
       this.#areas.size === 0 ||
-      (isToAll && records.some(({ id }) => this.#all().every((area) => holds(area, id))))
+      (isToAll && records.some((record) => this.#all().every((area) => holds(area, idOf(record)))))
     const copies = ids === undefined ? 1 : isToAll ? Math.max(1, this.#areas.size) : ids.length
     this.#makeRoom(opensOne ? 1 : 0, records.length * copies)
     const touched = new Set<string>()
@@ -148,7 +148,7 @@ export class Staging {
             ? this.#all()
             : this.#named(ids)
       for (const area of areas) {
-        const at = area.records.findIndex((record) => record.id === recordId)
+        const at = area.records.findIndex((record) => idOf(record) === recordId)
         if (at === -1) continue
         this.#note(area, 'REMOVED', area.records.splice(at, 1))
         this.#records--
@@ -229,7 +229,7 @@ export class Staging {
       return newest.length > 0 ? newest : [this.#open()]
     }
     if (ids.length > 0) return this.#named(ids)
-    const lacking = this.#all().filter((area) => !holds(area, record.id))
+    const lacking = this.#all().filter((area) => !holds(area, idOf(record)))
     return lacking.length > 0 ? lacking : [this.#open()]
   }
 
@@ -252,7 +252,8 @@ export class Staging {
   }
 
   #put(area: Area, record: Record): void {
-    const at = area.records.findIndex((other) => other.id === record.id)
+    const id = idOf(record)
+    const at = id === undefined ? -1 : area.records.findIndex((other) => idOf(other) === id)
     if (at === -1) {
       area.records.push(record)
       this.#records++
@@ -308,8 +309,13 @@ export class Staging {
   }
 }
 
+/** Of what is no struct, and has no id, each is another one. */
+function idOf(record: Record | null): unknown {
+  return record === null ? undefined : record.id
+}
+
 function holds({ records }: Area, id: unknown): boolean {
-  return records.some((record) => record.id === id)
+  return id !== undefined && records.some((record) => idOf(record) === id)
 }
 
 function misuse(channel: string, message: string): ChannelsError {

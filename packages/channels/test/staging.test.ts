@@ -18,6 +18,7 @@ const channels = defineChannels({
   orders: channel(Order, { stage: true }),
   lists: channel(z.array(Order), { stage: true }),
   plain: channel(Order, { send: true }),
+  counts: channel(z.number().nullable(), { stage: true }),
 })
 type C = (typeof channels)['channels']
 
@@ -217,6 +218,16 @@ describe('releasing', () => {
     live().stageRelease('lists')
     expect(lists).toEqual([['a', 'b'], ['c']])
   })
+})
+
+test('values without an id are each another one', () => {
+  const ticked: unknown[] = []
+  live().watch('counts', undefined, ({ value }) => ticked.push(value))
+  for (const value of [5, 5, null]) live().stageAdd('counts', value)
+  live().stageAdd('counts', null, [])
+  expect(Object.values(live().stageLookup('counts'))).toEqual([[5, 5, null, null]])
+  live().stageRelease('counts')
+  expect(ticked).toEqual([5, 5, null, null])
 })
 
 test('a request to add nothing opens nothing, and one of no known action is an error of its module', () => {
