@@ -14,7 +14,7 @@ import type { ClientConnection } from './connection.js'
 import { GatewayClientError } from './errors.js'
 import { type GatewayCalls, gatewayCalls } from './gateway-calls.js'
 import { type ApiKey, type Fetch, type Rest, restOf } from './rest.js'
-import { closedError, Session, type SessionOptions } from './session.js'
+import { Session, type SessionOptions } from './session.js'
 import type { Validate } from './validate.js'
 import { findWebSocket, openWebSocket, type WebSocketConstructor } from './websocket.js'
 
@@ -84,9 +84,8 @@ export function createClient<Contract extends ContractType>(
     options,
   )
   const $close = async (): Promise<void> => {
-    const error = closedError()
-    rest.close(error)
-    session.close(error)
+    rest.close()
+    session.close()
   }
   const calls: ClientCalls = {
     ...gatewayCalls(rest, session, timeoutMs),

@@ -105,3 +105,8 @@ export function messageOf(detail: unknown, errors?: readonly FieldError[]): stri
   const problems = errors?.map(({ path, message }) => [...path, message].join(': '))
   return problems?.join('; ') || JSON.stringify(detail) || 'refused'
 }
+
+/** The error of calls on a client that is closed. */
+export function closedError(request?: RequestInfo): GatewayClientError {
+  return new GatewayClientError('CLOSED', 'the client was closed', { request })
+}

@@ -8,6 +8,7 @@ import {
 import { backoffMs } from './backoff.js'
 import { type CallOptions, watchDeadline } from './deadline.js'
 import {
+  closedError,
   GatewayClientError,
   type GatewayClientErrorCode,
   messageOf,
@@ -62,7 +63,7 @@ export interface Rest {
   /** @throws GatewayClientError with the code of the refusal, or `CONNECTION_FAILED`, `TIMEOUT`, `ABORTED`, `INVALID_ANSWER`. */
   call(request: RestRequest): Promise<RestAnswer>
   /** Ends the calls that run, and those that are made from now on. */
-  close(error: GatewayClientError): void
+  close(): void
   /** A read, which a second try does not harm. */
   get(path: string, options?: CallOptions, query?: RestRequest['query']): Promise<RestAnswer>
 }
@@ -140,12 +141,12 @@ export function restOf(
   }
 
   /** What ends the calls that run. */
-  const ends = new Set<(error: GatewayClientError) => void>()
-  let closed: GatewayClientError | undefined
+  const closes = new Set<() => void>()
+  let isClosed = false
   const rest: Rest = {
-    close(error) {
-      closed = error
-      for (const end of ends) end(error)
+    close() {
+      isClosed = true
+      for (const close of closes) close()
     },
     call(request) {
       const info: RequestInfo = { action: request.method, target: request.path }
@@ -153,16 +154,18 @@ export function restOf(
       const { signal, timeoutMs = ownTimeoutMs } = request
       return new Promise((resolve, reject) => {
         const end = (error: GatewayClientError): void => {
+          closes.delete(close)
           abort.abort(error)
           reject(error)
         }
-        if (closed) return reject(closed)
-        ends.add(end)
+        const close = (): void => end(closedError(info))
+        if (isClosed) return close()
+        closes.add(close)
         // It ends in time, whatever the caller's own `apiKey` and `fetch` do.
         const release = watchDeadline({ signal, timeoutMs }, info, end)
         const over = (): void => {
           release()
-          ends.delete(end)
+          closes.delete(close)
         }
         tries(request, info, abort.signal, timeoutMs).then(resolve, reject).finally(over)
       })

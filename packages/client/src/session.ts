@@ -7,7 +7,7 @@ import type {
 } from '@gw/protocol'
 import { Connection, type ConnectionOptions, type ConnectionUser } from './connection.js'
 import { type CallOptions, watchDeadline } from './deadline.js'
-import { GatewayClientError, messageOf, type RequestInfo } from './errors.js'
+import { closedError, GatewayClientError, messageOf, type RequestInfo } from './errors.js'
 import { isPassing, jsonOf } from './rest.js'
 import {
   type SubscriptionSink,
@@ -111,10 +111,10 @@ export class Session implements ConnectionUser {
   }
 
   /** Ends everything. */
-  close(error: GatewayClientError): void {
+  close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.connection.close(error)
+    this.connection.close(closedError())
   }
 
   #leave(subscription: WireSubscription, sink: SubscriptionSink, shareKey: string): void {
@@ -194,7 +194,7 @@ export class Session implements ConnectionUser {
     if (closeCode !== 1009) return // too large, says RFC 6455
     // Said again, it would end the next connection too.
     const [largest] = [...this.#pending.values()].sort((a, b) => b.text.length - a.text.length)
-    const text = 'larger than the gateway takes: send less'
+    const text = 'more than the gateway takes'
     largest?.reject(new GatewayClientError('BODY_TOO_LARGE', text, largest))
   }
 
@@ -206,11 +206,6 @@ export class Session implements ConnectionUser {
     for (const send of waiting) send.reject(error)
     for (const subscription of subscriptions) subscription.fail(error)
   }
-}
-
-/** The error of calls on a client that is closed. */
-export function closedError(request?: RequestInfo): GatewayClientError {
-  return new GatewayClientError('CLOSED', 'the client was closed', { request })
 }
 
 function refusal({ code, detail, errors }: ErrorMessage, request: RequestInfo): GatewayClientError {

@@ -321,7 +321,9 @@ describe('a call ends in time', () => {
     const running = [closing.orders.next(), closing.orders.last(), closing.orders.query()]
     await vi.waitFor(() => expect(asked).toHaveLength(3))
     closing.$close()
-    for (const call of running) await expect(call).rejects.toMatchObject({ code: 'CLOSED' })
+    for (const call of running) {
+      await expect(call).rejects.toMatchObject({ code: 'CLOSED', request: { action: 'GET' } })
+    }
     await expect(closing.orders.last()).rejects.toMatchObject({ code: 'CLOSED' })
     await expect(closing.$describe()).rejects.toMatchObject({ code: 'CLOSED' })
     expect(asked).toHaveLength(3)
