@@ -162,6 +162,8 @@ export class KafkajsConsumer implements KafkaConsumer {
       heartbeatInterval: 500,
       // The default of 5 s is what joining, leaving and ending wait for.
       maxWaitTimeInMs: 200,
+      // Partitions that a topic gets are read after so long; the default is five minutes.
+      metadataMaxAge: 5_000,
       allowAutoTopicCreation: false,
       ...(assignor === undefined ? {} : { partitionAssigners: [kafkajsAssigner(assignor)] }),
       retry: {

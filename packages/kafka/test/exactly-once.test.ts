@@ -102,6 +102,33 @@ describe.skipIf(brokers === undefined)('exactly once', () => {
     )
   })
 
+  test('partitions that a topic gets later are read, too', async () => {
+    const [from, to, groupId] = [randomUUID(), randomUUID(), randomUUID()]
+    await createTopic(broker, from, 2)
+    const { module } = await start(from, to, groupId)
+    await expect.poll(() => module.status.consumer.state, { timeout: 20_000 }).toBe('running')
+    const admin = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).admin()
+    await admin.connect()
+    await admin.createPartitions({ topicPartitions: [{ topic: from, count: 4 }] })
+    await expect
+      .poll(async () => (await admin.fetchTopicOffsets(from).catch(() => [])).length, {
+        timeout: 20_000,
+      })
+      .toBe(4)
+    await admin.disconnect()
+    await produce(
+      broker,
+      from,
+      orders(0, 8).map((order, i) => ({ ...order, partition: i % 4 })),
+    )
+    await expect
+      .poll(
+        async () => quantities((await committedRecords(broker, to)).map(({ value }) => value)),
+        { timeout: 20_000 },
+      )
+      .toEqual(upTo(8))
+  })
+
   test('a member that is stopped while it connects keeps no partition from the others', async () => {
     const [from, to, groupId] = [randomUUID(), randomUUID(), randomUUID()]
     await createTopic(broker, from, 4)
