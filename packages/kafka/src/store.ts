@@ -154,8 +154,13 @@ export class KeyedStore<T = unknown> implements Store<T> {
 
   /** Puts in what was kept elsewhere. */
   load(key: string, value: T, partition: number): void {
-    if (this.#inOrderOfChange) this.#entries.delete(key)
-    this.#entries.set(key, { value, partition })
+    const { size } = this.#entries
+    const entry = { value, partition }
+    this.#entries.set(key, entry)
+    if (!this.#inOrderOfChange || this.#entries.size > size) return
+    // It was there before: it goes behind the others.
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
   }
 
   /** Takes out what is gone elsewhere. */
