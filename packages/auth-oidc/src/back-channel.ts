@@ -1,6 +1,7 @@
-import { type AuthPage, pathOf } from '@gw/protocol'
+import { type AuthPage, type FailedAttempts, pathOf } from '@gw/protocol'
 import { jwtVerify } from 'jose'
 import { ALGORITHMS, outcomeOf, TokenRefused } from './bearer.js'
+import { tooMany } from './login.js'
 import type { OidcSettings } from './options.js'
 import { type Provider, ProviderUnavailable } from './provider.js'
 
@@ -21,12 +22,15 @@ export function backChannelPage(
   settings: OidcSettings,
   provider: Provider,
   clientId: string,
+  attempts: FailedAttempts,
   onLogout: (logout: Logout) => void,
 ): AuthPage {
   return {
     method: 'POST',
     path: BACK_CHANNEL_PATH,
-    async handle(request) {
+    async handle(request, address) {
+      const waitMs = attempts.waitMs({ address }, Date.now())
+      if (waitMs > 0) return tooMany(waitMs)
       try {
         const text = await request.text()
         const token = text.length > MAX_BYTES ? null : new URLSearchParams(text).get('logout_token')
@@ -34,8 +38,10 @@ export function backChannelPage(
         return answer(200)
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
-        settings.onFailure({ address: 'the back channel', path: BACK_CHANNEL_PATH, reason })
-        return answer(error instanceof ProviderUnavailable ? 503 : 400)
+        settings.onFailure({ address, path: BACK_CHANNEL_PATH, reason })
+        if (error instanceof ProviderUnavailable) return answer(503)
+        attempts.count({ address }, Date.now())
+        return answer(400)
       }
     },
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type AuthPage, type Identity, pathOf } from '@gw/protocol'
+import { type AuthPage, type FailedAttempts, type Identity, pathOf } from '@gw/protocol'
 import {
   AuthorizationResponseError,
   authorizationCodeGrant,
@@ -50,6 +50,7 @@ export class Login {
   readonly #options: OidcLoginOptions
   readonly #provider: Provider
   readonly #sessions: Sessions
+  readonly #attempts: FailedAttempts
   readonly #logout: (cookie: string) => void
   readonly #onLogin: (identity: Identity) => void
   readonly #pending = new Map<string, PendingLogin>()
@@ -59,6 +60,7 @@ export class Login {
     options: OidcLoginOptions,
     provider: Provider,
     sessions: Sessions,
+    attempts: FailedAttempts,
     logout: (cookie: string) => void,
     onLogin: (identity: Identity) => void,
   ) {
@@ -66,18 +68,19 @@ export class Login {
     this.#options = options
     this.#provider = provider
     this.#sessions = sessions
+    this.#attempts = attempts
     this.#logout = logout
     this.#onLogin = onLogin
     this.pages = [
       {
         method: 'GET',
         path: LOGIN_PATH,
-        handle: (request) => this.#guarded(() => this.#begin(request)),
+        handle: (request, address) => this.#guarded(address, () => this.#begin(request)),
       },
       {
         method: 'GET',
         path: CALLBACK_PATH,
-        handle: (request) => this.#guarded(() => this.#finish(request)),
+        handle: (request, address) => this.#guarded(address, () => this.#finish(request)),
       },
     ]
   }
@@ -112,9 +115,7 @@ export class Login {
 
   async #finish(request: Request): Promise<Response> {
     const pending = this.#take(cookieOf(request, PENDING_COOKIE))
-    if (pending === undefined) {
-      return page(400, 'This login was not begun here, or took too long.', LOGIN_PATH)
-    }
+    if (pending === undefined) throw new NotBegun('a login that was not begun here')
     const { configuration } = await this.#provider.find()
     const back = this.#urlOf(request, CALLBACK_PATH)
     back.search = new URL(request.url).search
@@ -148,21 +149,28 @@ export class Login {
     ])
   }
 
-  /** Says what went wrong in a page: whose fault it is, and no more. */
-  async #guarded(handle: () => Promise<Response>): Promise<Response> {
+  /** Says what went wrong in a page: whose fault it is, and no more. Whoever is at fault too often has to wait. */
+  async #guarded(address: string, handle: () => Promise<Response>): Promise<Response> {
+    const waitMs = this.#attempts.waitMs({ address }, Date.now())
+    if (waitMs > 0) return tooMany(waitMs)
     try {
       return await handle()
     } catch (error) {
       const isRefusal =
+        error instanceof NotBegun ||
         error instanceof AuthorizationResponseError ||
         error instanceof ResponseBodyError ||
         error instanceof WWWAuthenticateChallengeError ||
         error instanceof ClientError
       const reason = error instanceof Error ? error.message : String(error)
-      this.#settings.onFailure({ address: 'the login page', path: CALLBACK_PATH, reason })
-      return isRefusal && !isNetwork(error)
-        ? page(403, 'The login was refused.', LOGIN_PATH)
-        : page(503, 'Logging in is not possible now: try again later.', LOGIN_PATH)
+      this.#settings.onFailure({ address, path: CALLBACK_PATH, reason })
+      if (!isRefusal || isNetwork(error)) {
+        return page(503, 'Logging in is not possible now: try again later.', LOGIN_PATH)
+      }
+      this.#attempts.count({ address }, Date.now())
+      return error instanceof NotBegun
+        ? page(400, 'This login was not begun here, or took too long.', LOGIN_PATH)
+        : page(403, 'The login was refused.', LOGIN_PATH)
     }
   }
 
@@ -190,6 +198,9 @@ export class Login {
   }
 }
 
+/** The browser comes back from a login that nobody here has begun, or that took too long. */
+class NotBegun extends Error {}
+
 /** Providers may tell the groups here and not in the id token. */
 async function userInfo(
   configuration: Configuration,
@@ -215,6 +226,13 @@ function redirect(location: string, cookies: readonly string[]): Response {
   const headers = new Headers({ Location: location, 'Cache-Control': 'no-store' })
   for (const cookie of cookies) headers.append('Set-Cookie', cookie)
   return new Response(null, { status: 302, headers })
+}
+
+/** The answer to who has failed too often. */
+export function tooMany(waitMs: number): Response {
+  const response = page(429, 'Too many attempts failed: try again later.', LOGIN_PATH)
+  response.headers.set('Retry-After', String(Math.ceil(waitMs / 1_000)))
+  return response
 }
 
 function page(status: number, text: string, again: string): Response {

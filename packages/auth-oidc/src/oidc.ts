@@ -52,10 +52,13 @@ class OidcAuthenticator implements Authenticator {
         login,
         provider,
         this.#sessions,
+        this.#attempts,
         (cookie) => this.logout(cookie),
         (identity) => this.#tellSession({ action: 'login', identity }),
       ).pages,
-      backChannelPage(settings, provider, login.clientId, (logout) => this.#logout(logout)),
+      backChannelPage(settings, provider, login.clientId, this.#attempts, (logout) =>
+        this.#logout(logout),
+      ),
     ]
     this.loginLink = {
       path: LOGIN_PATH,

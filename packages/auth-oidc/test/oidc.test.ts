@@ -412,6 +412,22 @@ describe('logging in with a browser', () => {
     },
   )
 
+  test('that fails too often from one address has to wait there', async () => {
+    const { url } = await serve({ ...options, failures: { perMinute: 2 } })
+    provider.up([first], url)
+    const callback = `${url}/api/v1/auth/oidc/callback?code=x&state=y`
+    const statuses: number[] = []
+    for (let n = 0; n < 3; n++) statuses.push((await fetch(callback)).status)
+    expect(statuses).toEqual([400, 400, 429])
+    const begun = await fetch(`${url}/api/v1/auth/oidc/login`, { redirect: 'manual' })
+    expect(begun.status).toBe(429)
+    expect(Number(begun.headers.get('retry-after'))).toBeGreaterThan(0)
+    const backChannel = `${url}/api/v1/auth/oidc/backchannel-logout`
+    const body = new URLSearchParams({ logout_token: 'x' })
+    expect((await fetch(backChannel, { method: 'POST', body })).status).toBe(429)
+    expect(failures.map(({ address }) => address)).toEqual(['127.0.0.1', '127.0.0.1'])
+  })
+
   test('says so when the provider is down', async () => {
     provider.down()
     const { url } = await serve(options)

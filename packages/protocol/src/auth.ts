@@ -80,7 +80,8 @@ export interface SessionEvent {
 export interface AuthPage {
   readonly method: 'GET' | 'POST'
   readonly path: string
-  handle(request: Request): Response | Promise<Response>
+  /** `address` is that of the peer, by which failed attempts are limited. */
+  handle(request: Request, address: string): Response | Promise<Response>
 }
 
 /**

@@ -289,6 +289,8 @@ async function check(
         const expected = mine.flatMap(({ rows }) => rows.map((row) => row.serial))
         expect(serialsOf(await get(`state/${state}`))).toEqual(expected)
         expect(await get(`state/${state}?count=1`)).toBe(expected.length)
+        const arrived = serialsOf(await get(`state/${state}?order=arrival`))
+        expect(arrived.toSorted((a, b) => a - b)).toEqual(expected.toSorted((a, b) => a - b))
         const high = mine.flatMap(({ rows }) => rows).filter(({ level }) => level >= 1)
         const where = `where=level:ge:1`
         expect(serialsOf(await get(`state/${state}?${where}`))).toEqual(

@@ -126,9 +126,8 @@ function servePages(app: Hono<GatewayEnv>, service: Service): void {
           [method]: async (c) => {
             const body = method === 'POST' ? await bodyOf(c) : undefined
             const { headers } = c.req.raw
-            return handle(
-              new Request(c.req.url, { method, headers, ...(body === undefined ? {} : { body }) }),
-            )
+            const init = { method, headers, ...(body === undefined ? {} : { body }) }
+            return handle(new Request(c.req.url, init), credentialsOf(c, service.settings).address)
           },
         },
       })
