@@ -19,7 +19,7 @@ import type {
 } from './kafka-client.js'
 import { KafkajsClient } from './kafkajs-client.js'
 import { metricsOf } from './metrics.js'
-import { type KafkaOptions, type KeyOption, topicsOf } from './options.js'
+import { type KafkaOptions, type KeyOption, type TopicKeys, topicsOf } from './options.js'
 import { publish } from './publisher.js'
 import { statusChannel } from './status-channel.js'
 import { Subscriber } from './subscriber.js'
@@ -100,8 +100,10 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     this.connect = (channels) => {
       this.#subscriber.connect(channels)
       // Getting a channel keeps it in the graph.
-      for (const [channel] of topicsOf<KeyOption>(options.publish))
+      for (const [channel, topics] of topicsOf<KeyOption>(options.publish)) {
         channels.getChannel(channel as never)
+        checkKeys(channel, channels.shapeOf(channel as never), topics)
+      }
       if (options.statusChannel === undefined) return
       this.#statuses = push(channels.graph, 'nonCollapsing', {
         name: options.statusChannel,
@@ -394,6 +396,18 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     } catch {
       // The engine has ended; those who ask the module still hear it.
     }
+  }
+}
+
+/** @throws KafkaError `INVALID_OPTIONS`. */
+function checkKeys(channel: string, shape: string, topics: TopicKeys<KeyOption>): void {
+  for (const [topic, key] of Object.entries(topics)) {
+    if (shape !== 'list' || typeof key === 'string') continue
+    throw new KafkaError(
+      'INVALID_OPTIONS',
+      `"${channel}" ticks lists, which have no attribute "${key.attribute}" to be the key on "${topic}": give a text, or publish the records one by one on another channel`,
+      { channel, topic },
+    )
   }
 }
 

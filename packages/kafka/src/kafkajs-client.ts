@@ -19,7 +19,10 @@ import { KafkajsProducer } from './kafkajs-producer.js'
 import { KafkajsReader } from './kafkajs-reader.js'
 import { KafkajsTransactor } from './kafkajs-transactor.js'
 
-/** How to reach the brokers; TLS and SASL options are those of kafkajs. */
+/**
+ * How to reach the brokers; TLS and SASL options are those of kafkajs. Each connection logs in with what `sasl` has then: a getter
+ * in it gives a login that changes.
+ */
 export interface ConnectionOptions {
   readonly brokers: readonly string[]
   /** @defaultValue 'gw' */

@@ -394,6 +394,17 @@ test('neither publish nor subscribe is refused', () => {
   )
 })
 
+test('a list has no attribute to be its key: that is refused at start', async () => {
+  const module = kafka<Channels>({
+    brokers: ['127.0.0.1:1'],
+    publish: { batches: { batches: { attribute: 'symbol' } } },
+  })
+  const gateway = new Gateway({ channels, modules: [module] })
+  await expect(gateway.start()).rejects.toMatchObject({
+    cause: { code: 'INVALID_OPTIONS', channel: 'batches', topic: 'batches' },
+  })
+})
+
 test.each([[[]], [['nonsense']], [['host:']]])('brokers %j are refused', (brokers) => {
   expect(() => kafka<Channels>({ brokers, publish: {} })).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTIONS' }),

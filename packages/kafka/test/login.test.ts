@@ -65,6 +65,33 @@ describe.skipIf(broker === undefined)('a broker that asks who logs in', () => {
       await expect(gateway.stop()).rejects.toMatchObject({ cause: { code: 'TIMED_OUT' } })
     },
   )
+
+  test('is logged into with what is right now: a login that changes needs no restart', async () => {
+    let password = 'wrong'
+    const sasl = {
+      mechanism: 'scram-sha-256',
+      username: LOGIN.username,
+      get password() {
+        return password
+      },
+    } as const
+    const { gateway, module } = await started(sasl)
+    const sent = gateway.channels.send('orders', { symbol: 'A' })
+    await expect
+      .poll(() => module.status.consumer.message, { timeout: 20_000 })
+      .toMatch(/authentication/i)
+    password = LOGIN.password
+    await expect
+      .poll(() => gateway.channels.last('copies')?.symbol, { timeout: 20_000 })
+      .toBe(sent.symbol)
+    await expect
+      .poll(() => module.status, { timeout: 20_000 })
+      .toEqual({
+        producer: { state: 'running', message: '' },
+        consumer: { state: 'running', message: '' },
+      })
+    await gateway.stop()
+  })
 })
 
 const tls = inject('tls')
