@@ -65,12 +65,20 @@ interface Waiter {
   readonly fail: (error: unknown) => void
 }
 
+/** What was sent into one cycle. */
+export interface SentCycle {
+  /** Whether the engine has begun it: before that, what ticks was not sent, be it equal. */
+  hasBegun: boolean
+}
+
 /** A record that was sent and has not come out yet. */
 export interface InFlight {
   /** What will tick; nodes on the way may change it. */
   value: unknown
-  /** Equal for what was sent into one cycle, where keys may tick in another order than they were sent in. */
-  readonly cycle: object
+  /** Of a basket: the key that it is sent to. */
+  readonly key: string | undefined
+  /** Of all that was sent into one cycle, where keys may tick in another order than they were sent in. */
+  readonly cycle: SentCycle
   readonly seen: (position: Position) => void
 }
 
@@ -174,7 +182,7 @@ export class ChannelLog {
     this.#history?.add(tick, bytes)
     const { lookup } = this.#book.options
     if (lookup !== undefined && !removed) lookup.add(keyLog.place, value)
-    if (this.#inFlight.length > 0) this.#takeInFlight(value)?.seen(tick.position)
+    if (this.#inFlight.length > 0) this.#takeInFlight(keyLog.key, value)?.seen(tick.position)
     if (this.#listeners.length > 0 || this.#waiters.length > 0) this.#book.tell(tick, afterCycle)
     this.#updateObserved()
   }
@@ -235,13 +243,14 @@ export class ChannelLog {
   }
 
   /** Nodes made something else of what was sent, or let it not come out. */
-  changeInFlight(value: unknown, changed: unknown): void {
-    const sent = this.#inFlight.find((other) => other.value === value)
+  changeInFlight(key: string | undefined, value: unknown, changed: unknown): void {
+    if (this.#inFlight.length === 0) return
+    const sent = this.#inFlight.find((other) => other.key === key && Object.is(other.value, value))
     if (sent === undefined) return
     if (changed !== undefined) sent.value = changed
     else {
       this.forgetInFlight(sent)
-      sent.seen(this.positionOf(undefined))
+      sent.seen(this.positionOf(key))
     }
   }
 
@@ -253,13 +262,14 @@ export class ChannelLog {
   }
 
   /** Takes out the record that has come out as `value`: one of the cycle that was sent first. */
-  #takeInFlight(value: unknown): InFlight | undefined {
+  #takeInFlight(key: string | undefined, value: unknown): InFlight | undefined {
     const flying = this.#inFlight
     const cycle = flying[0]?.cycle
+    if (cycle?.hasBegun !== true) return undefined
     for (let at = 0; at < flying.length; at++) {
       const sent = flying[at] as InFlight
       if (sent.cycle !== cycle) return undefined
-      if (sent.value !== value) continue
+      if (sent.key !== key || !Object.is(sent.value, value)) continue
       if (at === 0) flying.shift()
       else flying.splice(at, 1)
       return sent
@@ -335,7 +345,7 @@ export class ChannelLog {
     } catch (error) {
       keyLog.offset--
       this.total--
-      this.#takeInFlight(value)?.seen(keyLog.position)
+      this.#takeInFlight(keyLog.key, value)?.seen(keyLog.position)
       throw error instanceof RangeError
         ? this.#notJson('an object that contains itself, or nests too deep', { cause: error })
         : error

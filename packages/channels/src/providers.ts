@@ -8,7 +8,7 @@ import {
   node,
 } from '@gw/core'
 import { gateBasket, mergeBaskets } from './baskets.js'
-import type { Provider, WiredChannel } from './wired-channel.js'
+import type { Provider, Slot } from './wired-channel.js'
 
 type DynamicEdge = DynamicBasket<string, unknown>
 
@@ -27,13 +27,20 @@ export function gate({ edge, blockUntil }: Provider, isDynamic: boolean): Edge<u
 }
 
 /** All that providers tick: nothing is lost, what comes in one cycle comes out in their order. */
-export function merge(
-  edges: readonly Edge<unknown>[],
-  { isDynamic, definition }: WiredChannel,
-): Edge<unknown> {
+export function merge(edges: readonly Edge<unknown>[], { channel, key }: Slot): Edge<unknown> {
+  const { isDynamic, definition } = channel
   const [only] = edges
   if (edges.length === 1 && only !== undefined) return only
   if (isDynamic) return mergeBaskets(edges as readonly DynamicEdge[])
-  if (definition.kind === 'list') return map(collect(edges), (lists) => lists.flat())
+  if (definition.kind === 'list') {
+    return map(collect(edges), (lists) => {
+      const [first] = lists
+      if (lists.length === 1) return first
+      const all = lists.flat()
+      // What was sent comes first, and whoever sent it waits for what comes out.
+      channel.log?.changeInFlight(key, first, all)
+      return all
+    })
+  }
   return flatten(edges)
 }

@@ -1,6 +1,6 @@
 import type { Position } from '@gw/protocol'
 import type { Batch, Border, BorderOutput } from './border.js'
-import type { ChannelLog, InFlight } from './channel-log.js'
+import type { ChannelLog, InFlight, SentCycle } from './channel-log.js'
 import { ChannelsError } from './errors.js'
 import type { SendOptions, SendReceipt } from './live.js'
 import { setOrigin } from './origin.js'
@@ -47,8 +47,9 @@ export class Flight {
   }
 
   /** Takes a record along, of which its channel's log will tell. */
-  add(log: ChannelLog, value: unknown, cycle: object): void {
-    const leg = new Leg(this, log, value, cycle)
+  add({ slot, key = slot.key, value }: Target, cycle: SentCycle): void {
+    const log = slot.channel.log as ChannelLog
+    const leg = new Leg(this, log, key, value, cycle)
     this.records.push(value)
     this.#legs.push(leg)
     log.expect(leg)
@@ -95,16 +96,24 @@ export class Flight {
 /** One record of a flight. */
 class Leg implements InFlight {
   readonly log: ChannelLog
+  readonly key: string | undefined
   value: unknown
-  readonly cycle: object
+  readonly cycle: SentCycle
   /** Where it has come out, and how many ticks its channel had then. */
   position: Position | undefined
   total = 0
   readonly #flight: Flight
 
-  constructor(flight: Flight, log: ChannelLog, value: unknown, cycle: object) {
+  constructor(
+    flight: Flight,
+    log: ChannelLog,
+    key: string | undefined,
+    value: unknown,
+    cycle: SentCycle,
+  ) {
     this.#flight = flight
     this.log = log
+    this.key = key
     this.value = value
     this.cycle = cycle
   }
@@ -154,16 +163,25 @@ export class Sender {
     }
     const flight = new Flight()
     const admit = this.#admission(flight, cycles[0]?.[0], options, isWhole)
-    for (const cycle of cycles) {
-      for (const { slot, value } of cycle) {
-        setOrigin(value, options.origin)
-        flight.add(slot.channel.log as ChannelLog, value, cycle)
+    const sent = cycles.map((targets): SentCycle => {
+      const cycle = { hasBegun: false }
+      for (const target of targets) {
+        setOrigin(target.value, options.origin)
+        flight.add(target, cycle)
       }
-    }
-    for (const cycle of cycles) {
-      const entries = cycle.map(entryOf)
-      border.push(admit === undefined ? { entries } : { entries, admit })
-    }
+      return cycle
+    })
+    cycles.forEach((targets, i) => {
+      const cycle = sent[i] as SentCycle
+      border.push({
+        entries: targets.map(entryOf),
+        admit: () => {
+          if (admit?.() === false) return false
+          cycle.hasBegun = true
+          return true
+        },
+      })
+    })
     // The cycle of a record may be the last one, and only half of it.
     this.#run.checkAlive()
     if (!flight.isOver) {

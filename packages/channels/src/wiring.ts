@@ -301,8 +301,10 @@ export class Wiring {
       const changed = checkEdge(built(), `what is sent to "${slot.name}"`, details)
       return node('sent', { sent, changed }, ({ sent, changed }) => () => {
         // Who sent it waits for what comes out in its place.
-        if (sent.ticked)
-          channel.log?.changeInFlight(sent.value, changed.ticked ? changed.value : undefined)
+        if (sent.ticked) {
+          const value = changed.ticked ? changed.value : undefined
+          channel.log?.changeInFlight(slot.key, sent.value, value)
+        }
         return changed.ticked ? changed.value : undefined
       })
     })
@@ -321,7 +323,7 @@ export class Wiring {
       loop.bind(edge)
       return loop.out
     })
-    const merged = merge(edges, channel)
+    const merged = merge(edges, slot)
     if (placeholder === undefined) slot.edge // Makes the placeholder, which the taps read.
     slot.placeholder?.bind(merged)
     slot.isProvided = true

@@ -562,6 +562,64 @@ describe('sending', () => {
     expect(live.positionOf('orders').offset).toBe(4)
   })
 
+  test('of equal values, each is told where it has come out itself', async () => {
+    const contract = defineChannels({
+      keyed: basket(['A', 'B'], z.number(), { send: true }),
+      lists: channel(z.array(z.number()), { send: true }),
+      numbers: channel(z.number(), { send: true }),
+      any: channel(z.unknown(), { send: true }),
+      cause: channel(z.int(), { send: true }),
+    })
+    let live: Gateway<(typeof contract)['channels']>['channels'] | undefined
+    const offsets: Record<string, unknown> = {}
+    const wait = (name: 'lists' | 'numbers', inputs: readonly unknown[]): void => {
+      void live?.sendAllAndWait(name, inputs).then(({ position }) => {
+        offsets[name] = position.offset
+      })
+    }
+    // It ticks what is being sent, before and together with it.
+    const same = loose('same', (c) => {
+      const cause = c.getChannel('cause') as Edge<number>
+      c.setChannel(
+        'lists',
+        map(cause, () => [5]),
+      )
+      c.setChannel(
+        'numbers',
+        node('same', { cause }, ({ cause }) => () => {
+          if (cause.value === 1) wait('numbers', [5])
+          if (cause.value === 2) wait('lists', [5])
+          return 5
+        }),
+      )
+    })
+    const gateway = new Gateway({ channels: contract, modules: [same], logger: quiet })
+    open.push(gateway as never)
+    await gateway.start()
+    live = gateway.channels
+
+    for (const value of [1, 2, 3]) live.send('keyed', value, 'A')
+    const batch = live.sendBatch([
+      { channel: 'keyed', key: 'B', data: 5 },
+      { channel: 'keyed', key: 'A', data: 5 },
+    ])
+    expect(batch.map(({ position }) => position.offset)).toEqual([1, 4])
+
+    live.send('cause', 1)
+    live.send('cause', 2)
+    await vi.waitFor(() => expect(offsets).toEqual({ numbers: 2, lists: 3 }))
+    const [, lists] = live.sendBatch([
+      { channel: 'cause', data: 3 },
+      { channel: 'lists', data: [6] },
+    ])
+    expect(live.last('lists')).toEqual([6, 5])
+    expect(lists?.position).toEqual(live.positionOf('lists'))
+    expect((await live.sendAllAndWait('lists', [7])).position.offset).toBe(5)
+
+    expect(await live.sendAndWait('any', Number.NaN)).toBeNaN()
+    expect((await live.sendAllAndWait('any', [1])).position.offset).toBe(2)
+  })
+
   test('beyond the bound is refused', async () => {
     const codes: unknown[] = []
     let live: Gateway<C>['channels'] | undefined
