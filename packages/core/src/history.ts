@@ -127,7 +127,7 @@ class LiveHistory<T> implements History<T> {
   push(value: T, time: Timestamp): void {
     if (this.length === this.#values.length) {
       const { count, age } = this.#bounds
-      if (this.length < count || time - this.#timeOf(0) <= age) this.#grow()
+      if (this.length < count || (age > 0 && time - this.#timeOf(0) <= age)) this.#grow()
       else this.#drop()
     }
     const at = this.#at(this.length++)
@@ -191,9 +191,10 @@ class LiveHistory<T> implements History<T> {
 
   /** Whether the tick is there; `mayLack` tells whether one that has not come yet is no error. */
   #has(back: number, mayLack: boolean): boolean {
-    if (back >= 0 && back < this.length) return true
+    const isPlace = back >= 0 && Number.isInteger(back)
+    if (isPlace && back < this.length) return true
     const { count, age } = this.#bounds
-    if (!(back >= 0) || back < this.count || (age === 0 && back >= count)) {
+    if (!isPlace || back < this.count || (age === 0 && back >= count)) {
       throw new GraphError(
         'HISTORY_EXCEEDED',
         `${back} ticks back is beyond the history that is kept, ${this.length} ticks: ask for more in history()`,

@@ -366,6 +366,25 @@ test('history beyond what was asked for is an error, and so is a tick that has n
   expect(errorOf(() => simulate(graph, { duration: 30 })).code).toBe('NOT_TICKED')
 })
 
+test('a history of so many ticks keeps no more of them when all come at one time', () => {
+  const graph = new Graph()
+  const x = curve(
+    graph,
+    Array.from({ length: 100 }, (_, i) => [1, i] as const),
+  )
+  const past = history(x, ticks(3))
+  const kept = record(map(past, (past) => [past.length, ...past.items().map(([, value]) => value)]))
+  simulate(graph)
+  expect(kept.at(-1)?.[1]).toEqual([3, 97, 98, 99])
+})
+
+test('half a tick back is beyond any history', () => {
+  const graph = new Graph()
+  const past = history(curve(graph, [[1, 'a']]), ticks(3))
+  record(map(past, (past) => past.value(0.5)))
+  expect(() => simulate(graph)).toThrow(expect.objectContaining({ code: 'HISTORY_EXCEEDED' }))
+})
+
 test('all that ask for the history of one edge share it, and the longest counts', () => {
   const graph = new Graph()
   const x = count(timer(graph, 10))
