@@ -379,9 +379,11 @@ describe('logging in with a browser', () => {
   })
 
   test('takes no answer that was not asked for, that comes twice, or with another state', async () => {
-    const { url } = await serve(options)
+    const { url, gateway } = await serve(options)
     const browser = new Browser()
     await loggedIn(browser, url, 'ann')
+    const heard: unknown[] = []
+    gateway.channels.watch('audit', undefined, ({ value }) => heard.push(value))
     const callback = browser.visited.find((it) => it.includes('/callback?')) as string
     expect((await new Browser().get(callback)).status).toBe(400)
     expect((await browser.get(callback)).status).toBe(400)
@@ -397,6 +399,9 @@ describe('logging in with a browser', () => {
     const query = new URLSearchParams({ error: 'access_denied', state, iss: provider.issuer })
     const answer = await denied.get(`${url}/api/v1/auth/oidc/callback?${query}`)
     expect(answer.status).toBe(403)
+    const path = '/api/v1/auth/oidc/callback'
+    const refused = { action: 'refused', code: 'UNAUTHORIZED', address: '127.0.0.1', path }
+    expect(heard).toMatchObject([refused, refused])
   })
 
   test.each(['//evil.example', 'https://evil.example', '/\\evil.example', 'javascript:1'])(

@@ -1,4 +1,4 @@
-import { API_PATH, type Authenticator } from '@gw/protocol'
+import { API_PATH, type Authenticator, type ErrorCode } from '@gw/protocol'
 import type { Hono } from 'hono'
 import { html } from 'hono/html'
 import { WebServerError } from '../errors.js'
@@ -114,6 +114,12 @@ function serveLogout(app: Hono<GatewayEnv>, service: Service): void {
   })
 }
 
+/** What a page of an authenticator says by its status, for the audit trail. */
+const REFUSAL_OF_PAGE: { readonly [status: number]: ErrorCode } = {
+  403: 'UNAUTHORIZED',
+  429: 'TOO_MANY_REQUESTS',
+}
+
 /** Serves what authenticators need for a login elsewhere. */
 function servePages(app: Hono<GatewayEnv>, service: Service): void {
   for (const { pages = [] } of service.settings.authenticators) {
@@ -127,7 +133,11 @@ function servePages(app: Hono<GatewayEnv>, service: Service): void {
             const body = method === 'POST' ? await bodyOf(c) : undefined
             const { headers } = c.req.raw
             const init = { method, headers, ...(body === undefined ? {} : { body }) }
-            return handle(new Request(c.req.url, init), credentialsOf(c, service.settings).address)
+            const { address } = credentialsOf(c, service.settings)
+            const answer = await handle(new Request(c.req.url, init), address)
+            const code = REFUSAL_OF_PAGE[answer.status]
+            if (code !== undefined) service.audit?.refused(code, undefined, { address, path })
+            return answer
           },
         },
       })
