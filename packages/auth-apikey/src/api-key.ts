@@ -9,6 +9,7 @@ import type {
 import { Attempts, type FailedAttempt, type Origin } from './attempts.js'
 import { presentedKeys, TOKEN } from './carriers.js'
 import { configuredKey, type NamedKey } from './configured-key.js'
+import { ApiKeyError } from './errors.js'
 import { generateKey, keyId } from './key-format.js'
 import { KeyRing, type RefusalReason, refusalOf } from './key-ring.js'
 import { hashKey, type KeyStore, type StoredKey } from './key-store.js'
@@ -71,6 +72,12 @@ class ApiKeyAuthenticator implements Authenticator {
 
   constructor(options: ApiKeyOptions) {
     const { key, keys = [], store } = options
+    if (!Array.isArray(keys)) {
+      throw new ApiKeyError(
+        'INVALID_KEY',
+        '`keys` is no list: give [{ name, key }], or leave it out',
+      )
+    }
     const hasOthers = keys.length > 0 || store !== undefined
     const only = key === undefined && !hasOthers ? process.env.API_KEY : key
     this.#generated = only === undefined && !hasOthers ? generateKey().key : undefined

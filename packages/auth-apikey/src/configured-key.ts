@@ -14,10 +14,14 @@ export interface NamedKey {
 }
 
 /** @throws ApiKeyError `INVALID_KEY`, `INVALID_SCOPE` */
-export function configuredKey(
-  { name, key, scopes, expiresAt }: NamedKey,
-  index: number,
-): StoredKey {
+export function configuredKey(named: NamedKey, index: number): StoredKey {
+  if (typeof named !== 'object' || named === null) {
+    throw new ApiKeyError(
+      'INVALID_KEY',
+      `keys[${index}] is ${named === null ? 'null' : typeof named}: give { name, key }`,
+    )
+  }
+  const { name, key, scopes, expiresAt } = named
   check(key, name)
   if (scopes !== undefined && !scopes.every(isScope)) {
     throw new ApiKeyError(

@@ -323,6 +323,12 @@ describe('a key that is none is refused at the start, so that nobody is let in b
     expect(() => apiKey()).toThrow(refused)
   })
 
+  test.each<[unknown]>([[null], [[null]], [['secret']], ['secret']])('keys: %j', (keys) => {
+    expect(() => apiKey({ keys: keys as never })).toThrow(
+      expect.objectContaining({ code: 'INVALID_KEY', message: expect.stringContaining('keys') }),
+    )
+  })
+
   test.each<[string, unknown]>([
     ['no authenticator in the list', []],
     ['null', null],
