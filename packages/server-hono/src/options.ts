@@ -37,7 +37,7 @@ export interface Limits {
    * or shows more of a copied state than before. @defaultValue 5_000
    */
   readonly progressIntervalMs: number
-  /** How long a reader may take nothing at all before it is cut off. @defaultValue 30_000 */
+  /** How long a reader of a stream, or of an answer, may take nothing at all before it is cut off. @defaultValue 30_000 */
   readonly stallTimeoutMs: number
   /** Graceful stop: requests get this long to finish. @defaultValue 5_000 */
   readonly stopTimeoutMs: number

@@ -129,6 +129,22 @@ describe('peers that do not play along', () => {
     expect(await streams()).toBe('0')
   })
 
+  test('one that takes nothing of its answer is cut off, one that waits for it is not', async () => {
+    const served = await serve({ limits: { stallTimeoutMs: 100 } })
+    served.gateway.channels.send('orders', { symbol: 'a', tags: ['x'.repeat(15_000_000)] })
+    const stalled = await openRaw(served.url)
+    stalled.socket.pause()
+    stalled.say('GET /api/v1/last/orders HTTP/1.1\r\nHost: x\r\n\r\n')
+    const waiting = await openRaw(served.url)
+    waiting.say('GET /api/v1/next/total?timeout=1.5 HTTP/1.1\r\nHost: x\r\n\r\n')
+    await expect.poll(() => waiting.text, { timeout: 5_000 }).toMatch(/^HTTP\/1.1 504 /)
+    // What it takes now is what the system has kept for it.
+    stalled.socket.resume()
+    await stalled.ended
+    expect(stalled.text).toMatch(/^HTTP\/1.1 200 /)
+    expect(stalled.heard.length).toBeLessThan(15_000_000)
+  })
+
   test('headers that do not come to an end are refused with 408', async () => {
     const served = await serve({ limits: { headersTimeoutMs: 200, requestTimeoutMs: 400 } })
     const raw = await openRaw(served.url)

@@ -24,7 +24,11 @@ export class Listener {
       if (this.#surplus.size > 0 && this.#surplus.has(request.socket)) {
         refuse(response, tooMany())
       } else if (!namesOneHost(request)) refuse(response, badHost())
-      else onRequest(request, response)
+      else {
+        response.on('timeout', endIfStalled)
+        request.socket.setTimeout(limits.stallTimeoutMs)
+        onRequest(request, response)
+      }
     }
     this.server = createHttpServer(limits, take, (request, socket, head) => {
       this.#upgraded++
@@ -81,6 +85,11 @@ export class Listener {
       for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
     })
   }
+}
+
+/** A request may wait in silence, as `next` does, but not for a client that does not take what it was given. */
+function endIfStalled(socket: Socket): void {
+  if (socket.writableLength > 0) socket.destroy()
 }
 
 /** Each of several hosts may be the one that somebody on the way has gone by, so none is. */
