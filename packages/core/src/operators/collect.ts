@@ -50,21 +50,36 @@ export function unroll<T>(x: Edge<readonly T[]>): Edge<T> {
 export function flatten<T>(edges: readonly Edge<T>[]): Edge<T> {
   const [first] = edges
   if (first !== undefined && edges.length === 1) return first
-  return node('flatten', { edges }, ({ edges }, context) => {
-    const again = new NextCycle(context)
-    const waiting: T[] = []
+  // A node of its own, since it need not look at all edges again in each cycle in which one of many values comes out.
+  const ticked = node('flatten.ticked', { edges }, ({ edges }) => {
+    /** Of this cycle; the list is used again. */
+    const values: T[] = []
     return () => {
-      let value: T | undefined
-      if (again.ticked) value = waiting.shift()
-      let mayPass = !again.ticked && waiting.length === 0
-      for (const edge of edges) {
-        if (!edge.ticked) continue
+      while (values.length > 0) values.pop()
+      for (const edge of edges) if (edge.ticked) values.push(edge.value)
+      return values
+    }
+  })
+  return node('flatten', { ticked }, ({ ticked }, context) => {
+    const again = new NextCycle(context)
+    /** What waits, from `next` on. */
+    const waiting: T[] = []
+    let next = 0
+    return () => {
+      const mayPass = !again.ticked && waiting.length === 0
+      let value = again.ticked ? waiting[next++] : undefined
+      if (ticked.ticked) {
+        const { value: values } = ticked
         // Nearly always it is the only one.
-        if (mayPass) value = edge.value
-        else waiting.push(edge.value)
-        mayPass = false
+        if (mayPass) value = values[0]
+        for (let i = mayPass ? 1 : 0; i < values.length; i++) waiting.push(values[i] as T)
       }
-      if (waiting.length > 0) again.schedule(undefined)
+      if (next < waiting.length) {
+        again.schedule(undefined)
+      } else {
+        while (waiting.length > 0) waiting.pop()
+        next = 0
+      }
       return value
     }
   })
