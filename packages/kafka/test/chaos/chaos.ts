@@ -32,6 +32,8 @@ export interface ChaosResult {
   /** Keys whose sum is less than it should be, and more. */
   readonly short: number
   readonly over: number
+  /** Records on the input topic. A producer that lost the answer of a crashed broker writes some twice: they are two records. */
+  readonly inputs: number
   /** Records on the output topic: one for each that came in, when each counts once. */
   readonly outputs: number
   readonly seconds: number
@@ -230,12 +232,21 @@ async function caughtUp(broker: string, { groupId, input }: ChaosSettings): Prom
   }
 }
 
-/** Compares what the changelog holds, and what came out, with what went in. */
+/** Compares what the changelog holds, and what came out, with what is in the input topic, where all has to be that was sent. */
 async function verdict(
   broker: string,
-  { groupId, output }: ChaosSettings,
-  expected: ReadonlyMap<string, number>,
-): Promise<Pick<ChaosResult, 'short' | 'over' | 'outputs'>> {
+  { groupId, input, output }: ChaosSettings,
+  sent: ReadonlyMap<string, number>,
+): Promise<Pick<ChaosResult, 'short' | 'over' | 'inputs' | 'outputs'>> {
+  const expected = new Map<string, number>()
+  const came = await committedRecords(broker, input)
+  for (const { value } of came) {
+    const { symbol, quantity } = JSON.parse(value) as { symbol: string; quantity: number }
+    expected.set(symbol, (expected.get(symbol) ?? 0) + quantity)
+  }
+  for (const [symbol, sum] of sent) {
+    if ((expected.get(symbol) ?? 0) < sum) throw new Error(`records of ${symbol} were not written`)
+  }
   const sums = new Map<string, number>()
   for (const { key, value } of await committedRecords(broker, `${groupId}-changelog`)) {
     const [, symbol] = JSON.parse(key ?? '[]') as [string, string]
@@ -247,7 +258,8 @@ async function verdict(
     if (found < sum) short++
     if (found > sum) over++
   }
-  return { short, over, outputs: (await committedRecords(broker, output)).length }
+  const outputs = (await committedRecords(broker, output)).length
+  return { short, over, inputs: came.length, outputs }
 }
 
 /** Bundles the program of a gateway. @returns its path. */

@@ -45,11 +45,11 @@ try {
       log: (line) => console.log(`  ${line}`),
     })
     results[mode] = result
-    const isExact = result.short === 0 && result.over === 0 && result.outputs === result.records
+    const isExact = result.short === 0 && result.over === 0 && result.outputs === result.inputs
     const isRight = mode === 'exactly-once' ? isExact : result.short === 0
     isGood &&= isRight
     console.log(
-      `  ${isRight ? 'ok' : 'FAIL'}: ${result.records} records, ${result.outputs} outputs, ${result.short} keys short, ${result.over} over, ${result.seconds} s`,
+      `  ${isRight ? 'ok' : 'FAIL'}: ${result.records} records sent, ${result.inputs} written, ${result.outputs} outputs, ${result.short} keys short, ${result.over} over, ${result.seconds} s`,
     )
   }
 } finally {
