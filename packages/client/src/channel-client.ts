@@ -92,7 +92,7 @@ export function channelClient(
     const records = recordsOf(answer)
     if (kind === 'single') return records.length === 0 ? undefined : checked(records[0])
     if (kind === 'list') return position?.offset === 0 ? undefined : checked(records)
-    throw invalidAnswer(answer, 'of what kind?')
+    throw invalidAnswer(answer, 'no kind')
   }
 
   /** The answer to a query: its filter goes as a tree, which can say everything that a filter can be. */

@@ -152,7 +152,7 @@ export class Connection implements ClientConnection {
     this.#timer = setTimeout(() => {
       if (this.#heardAt !== heardAt) return this.#listen(socket)
       if (asked) {
-        const error = new GatewayClientError('CONNECTION_FAILED', 'the gateway has gone silent')
+        const error = new GatewayClientError('CONNECTION_FAILED', 'the gateway is silent')
         return this.#lose(socket, 1006, error)
       }
       socket.send(this.#user.signOfLife())

@@ -126,7 +126,7 @@ async function credentialsOf({ apiKey, token }: ClientOptions): Promise<Record<s
     if (bearer !== undefined) headers.authorization = `Bearer ${bearer}`
     return headers
   } catch (cause) {
-    throw new GatewayClientError('CONNECTION_FAILED', 'no key could be had', { cause })
+    throw new GatewayClientError('CONNECTION_FAILED', 'no key', { cause })
   }
 }
 

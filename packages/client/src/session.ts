@@ -64,7 +64,7 @@ export class Session implements ConnectionUser {
     return new Promise<Acknowledgement>((resolve, reject) => {
       if (this.#closed) return reject(closedError(request))
       if (this.#pending.size >= (this.#options.maxPendingSends ?? 10_000)) {
-        const text = 'too many sends wait for answers: await some'
+        const text = 'too many sends wait: await some'
         return reject(new GatewayClientError('OVERLOADED', text, { request }))
       }
       const text = jsonOf({ ...message, id }, request)

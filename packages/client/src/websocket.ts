@@ -36,10 +36,7 @@ export function findWebSocket(): WebSocketConstructor {
   } catch {
     // Not installed: said below.
   }
-  throw new GatewayClientError(
-    'BAD_REQUEST',
-    'no WebSocket here: install "ws", or pass one to createClient',
-  )
+  throw new GatewayClientError('BAD_REQUEST', 'no WebSocket here: install ws, or pass one')
 }
 
 /**
