@@ -1,10 +1,7 @@
-import type { Position } from '@gw/protocol'
+import { isMessageId, MAX_MESSAGE_ID_LENGTH, type Position } from '@gw/protocol'
 import { ChannelsError, type ChannelsErrorCode } from './errors.js'
 import { isObject } from './filter.js'
 import { shown } from './shown.js'
-
-/** Characters of a `messageId`, at most. */
-const LONGEST_MESSAGE_ID = 128
 
 /** What the value of an option is, for those whom the compiler has not told. */
 interface Rule {
@@ -39,9 +36,8 @@ type OptionName =
 
 const RULES: Readonly<Record<OptionName, Rule>> = {
   messageId: {
-    holds: (value) =>
-      typeof value === 'string' && value !== '' && value.length <= LONGEST_MESSAGE_ID,
-    what: `a text of 1 to ${LONGEST_MESSAGE_ID} characters`,
+    holds: isMessageId,
+    what: `a text of 1 to ${MAX_MESSAGE_ID_LENGTH} characters`,
     code: 'BAD_REQUEST',
   },
   expect: POSITION,

@@ -9,12 +9,13 @@ import {
   type StageOptions,
   type WaitOptions,
 } from '@gw/channels'
-import type { AnyChannels, Position } from '@gw/protocol'
+import { type AnyChannels, isMessageId, MAX_MESSAGE_ID_LENGTH, type Position } from '@gw/protocol'
 import type { ClusterCalls } from './cluster-calls.js'
 import { KafkaError } from './errors.js'
+import { KnownAnswers, type Receipts } from './known-answers.js'
 import { attributeOf } from './publisher.js'
 
-const MAX_KNOWN = 10_000
+const KNOWN = { maxIds: 10_000, maxBytes: 64 * 2 ** 20 }
 /** Sends that wait to be committed here, at most. */
 const MAX_TAKING = 10_000
 /** How long the engine may take to run what it was sent. */
@@ -45,8 +46,6 @@ interface SendQuestion {
   readonly origin?: string
 }
 
-type Receipts = readonly SendReceipt<unknown>[]
-
 interface Taken {
   readonly done: Promise<Receipts>
   /** Until then somebody waits for it. */
@@ -76,10 +75,10 @@ export interface SharedSendsOptions {
 /** Sends to channels whose records belong to one of several gateways: validated here, taken by the owner, answered when committed. */
 export class SharedSends {
   readonly #options: SharedSendsOptions
-  /** What was sent here as owner, by its id, the oldest first: a try that comes again is answered, not sent. */
-  readonly #known = new Map<string, Taken>()
-  /** How many of them are not committed. */
-  #taking = 0
+  /** What is sent here as owner and not committed, by its id: a try that comes again waits for it. */
+  readonly #taking = new Map<string, Taken>()
+  /** What was sent here as owner: a try that comes again is answered, not sent. */
+  readonly #known = new KnownAnswers(KNOWN)
   /** What is sent from here has ids like nobody else's. */
   readonly #name = randomUUID()
   #serial = 0
@@ -238,22 +237,23 @@ export class SharedSends {
   take(question: unknown): Promise<Receipts> {
     const asked = question as SendQuestion
     const wantedUntilMs = performance.now() + this.#options.waitMs
-    const known = this.#known.get(asked.id)
-    if (known !== undefined) {
-      known.wantedUntilMs = wantedUntilMs
-      return known.done
+    const again = this.#taking.get(asked.id)
+    if (again !== undefined) {
+      again.wantedUntilMs = wantedUntilMs
+      return again.done
     }
-    if (this.#taking >= MAX_TAKING) return Promise.reject(tooMany())
+    const known = this.#known.find(asked.id)
+    if (known !== undefined) return Promise.resolve(known)
+    if (this.#taking.size >= MAX_TAKING) return Promise.reject(tooMany())
     const taken: Taken = { done: this.#takeOnce(asked, () => taken.wantedUntilMs), wantedUntilMs }
-    this.#known.set(asked.id, taken)
-    this.#taking++
+    this.#taking.set(asked.id, taken)
     // What was not committed was not sent.
     taken.done
-      .catch(() => this.#known.delete(asked.id))
-      .finally(() => {
-        this.#taking--
-      })
-    if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value as string)
+      .then(
+        (receipts) => this.#known.add(asked.id, receipts),
+        () => undefined,
+      )
+      .finally(() => this.#taking.delete(asked.id))
     return taken.done
   }
 
@@ -307,6 +307,7 @@ export class SharedSends {
 
   async #send(partition: number, call: Call, options: SendOptions): Promise<Receipts> {
     const { messageId, origin, expect } = options
+    if (messageId !== undefined && !isMessageId(messageId)) throw noMessageId()
     const place =
       call.name === 'sendBatch' ? call.sends.map(({ channel }) => channel) : call.channel
     const id = JSON.stringify([messageId ?? this.#newId(), partition, call.name, place, origin])
@@ -391,6 +392,13 @@ function tooMany(): ChannelsError {
   return new ChannelsError(
     'OVERLOADED',
     `${MAX_TAKING} sends wait to be committed already: send slower, or send several at once`,
+  )
+}
+
+function noMessageId(): ChannelsError {
+  return new ChannelsError(
+    'BAD_REQUEST',
+    `a messageId is a text of 1 to ${MAX_MESSAGE_ID_LENGTH} characters`,
   )
 }
 

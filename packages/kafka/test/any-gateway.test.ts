@@ -354,6 +354,10 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     const two = await ask(first, 'send/orders?messageId=m1', once)
     expect(two.body).toEqual(one.body)
     expect(two.position).toBe(one.position)
+    const client = clientOf(first)
+    const tooLong = client.orders.send(once, { messageId: 'm'.repeat(129) })
+    await expect(tooLong).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+    await client.$close()
   })
 
   test('releases what is staged at any of them where its key is owned', async () => {

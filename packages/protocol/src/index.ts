@@ -46,6 +46,7 @@ export {
   shouldReconnect,
 } from './errors.js'
 export { type AttemptOrigin, FailedAttempts, type FailureLimits } from './failed-attempts.js'
+export { isMessageId, MAX_MESSAGE_ID_LENGTH } from './message-id.js'
 export type {
   Acknowledgement,
   BatchMessage,

@@ -1,5 +1,12 @@
 import type { ChannelTick } from '@gw/channels'
-import { API_PATH, type Identity, type Position, parsePosition } from '@gw/protocol'
+import {
+  API_PATH,
+  type Identity,
+  isMessageId,
+  MAX_MESSAGE_ID_LENGTH,
+  type Position,
+  parsePosition,
+} from '@gw/protocol'
 import type { Hono } from 'hono'
 import { WebServerError } from '../errors.js'
 import {
@@ -19,7 +26,6 @@ import type { Service } from '../service.js'
 import { hearChannel } from '../stream/subscribe.js'
 
 const MAX_TIMEOUT_SECONDS = 999_999_999
-const MAX_MESSAGE_ID_LENGTH = 128
 
 /** Serves `last`, `next` and `send` of every channel, and of every key of a basket. */
 export function serveTicks(app: Hono<GatewayEnv>, service: Service): void {
@@ -110,7 +116,7 @@ const send: Call = async (service, c, target, identity) => {
 
 function sendOptionsOf(c: GatewayContext): { messageId?: string; expect?: Position } {
   const messageId = c.req.query('messageId') ?? c.req.header('idempotency-key')
-  if (messageId === '' || (messageId?.length ?? 0) > MAX_MESSAGE_ID_LENGTH) {
+  if (messageId !== undefined && !isMessageId(messageId)) {
     const message = `a message id has 1 to ${MAX_MESSAGE_ID_LENGTH} characters`
     throw new WebServerError('BAD_REQUEST', message)
   }
