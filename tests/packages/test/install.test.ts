@@ -93,9 +93,10 @@ const CASES: Readonly<
     program: `import { oidc } from '@gw/auth-oidc'
       const none = () => undefined
       const header = () => 'Bearer eyJ.eyJ.x'
+      const request = { address: '127.0.0.1', method: 'GET', path: '/', header: none, query: none, cookie: none }
       const auth = oidc({ issuer: 'http://127.0.0.1:1', audience: 'gateway', onFailure: none })
-      const nobody = await auth.authenticate({ header: none, query: none, cookie: none })
-      const unknown = await auth.authenticate({ header, query: none, cookie: none })
+      const nobody = await auth.authenticate(request)
+      const unknown = await auth.authenticate({ ...request, header })
       console.log(!nobody.ok && unknown.code === 'AUTH_UNAVAILABLE' ? 'works' : 'broken')`,
     closure: ['@gw/protocol', 'jose', 'oauth4webapi', 'openid-client'],
   },
