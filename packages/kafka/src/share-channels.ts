@@ -77,7 +77,7 @@ export function shareChannels({
   ])
   const isShared = (channel: string): boolean => !ofThisAlone.has(channel)
   const queries = new SharedQueries({ channels, calls, isShared })
-  const sends = new SharedSends({
+  const sends: SharedSends = new SharedSends({
     channels,
     calls,
     by: by as Readonly<Record<string, string>>,
@@ -89,7 +89,7 @@ export function shareChannels({
       await units.run(task, work)
     },
   })
-  const shared = new ClusterChannels({
+  const shared: ClusterChannels = new ClusterChannels({
     channels,
     peers,
     calls,
