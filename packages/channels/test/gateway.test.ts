@@ -229,7 +229,7 @@ describe('starting and stopping', () => {
     const signals: boolean[] = []
     const slow = noting('slow', notes, {
       flush: async (signal) => {
-        await new Promise<void>((resolve) => setTimeout(resolve, 5))
+        await new Promise((resolve) => setImmediate(resolve))
         signals.push(signal.aborted)
       },
     })
