@@ -136,6 +136,7 @@ const StructSchema: z.core.$constructor<AnyStruct, StructDef> = z.core.$construc
   const { parse } = schema._zod
   let coercion: Coercion | undefined | null = null
   let read: CompleteReader | undefined
+  const hasChecks = def.checks !== undefined && def.checks.length > 0
   schema._zod.parse = (payload, context) => {
     if (context.direction !== 'backward' && isPlain(payload.value)) {
       if (context.jitless !== true && context.async !== true && context.skipChecks !== true) {
@@ -151,6 +152,17 @@ const StructSchema: z.core.$constructor<AnyStruct, StructDef> = z.core.$construc
       payload.value = coercion === undefined ? own : coercion(own)
     }
     return parse(payload, context)
+  }
+  const classic = schema as unknown as z.ZodType
+  const { safeParse } = classic
+  classic.safeParse = (input, context) => {
+    // As `parse` does, without what it takes to get there: of most records nothing else is needed.
+    if (context === undefined && !hasChecks && isPlain(input)) {
+      read ??= completeReaderOf(schema._zod.def, isTimestampSchema)
+      const data = read(input)
+      if (data !== undefined) return { success: true, data }
+    }
+    return safeParse(input, context)
   }
   schema.structName = def.structName
   schema.isLookedUp = def.isLookedUp
