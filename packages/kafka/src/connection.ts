@@ -197,6 +197,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     const intake = new Intake({
       signal: this.#stop.signal,
       take: (records) => this.#subscriber.take(records),
+      hasRoom: () => this.#subscriber.hasRoom,
       isIdle: () => this.#subscriber.pending === 0 && gateway.health.lagMs === 0,
       bury: (record, error, alive) => this.#bury(record, error, alive),
     })

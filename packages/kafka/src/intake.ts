@@ -4,6 +4,8 @@ import type { ReceivedRecord } from './kafka-client.js'
 
 const WAIT_MS = 5
 const QUICK_TURNS = 20
+/** Records that are handed to the engine before it is asked again whether there is room. */
+const TOGETHER = 256
 /** How long a rebalance waits for a unit of work. */
 const HAND_OVER_MS = 3_000
 
@@ -17,6 +19,8 @@ export interface IntakeOptions {
   readonly signal: AbortSignal
   /** Hands records to the engine, in order, up to one that does not fit, and goes on behind it when the next is asked for. */
   readonly take: (records: readonly ReceivedRecord[]) => Iterable<Misfit>
+  /** Whether the engine has so little to run that it may be handed more. */
+  readonly hasRoom: () => boolean
   /** Whether the engine has run all that it was handed. */
   readonly isIdle: () => boolean
   readonly bury: (
@@ -44,12 +48,16 @@ export class Intake {
 
   /** @returns how many were buried. */
   async take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<number> {
+    const { take, hasRoom, isIdle, bury } = this.#options
     let buried = 0
-    for (const { record, error } of this.#options.take(records)) {
-      buried++
-      await this.#options.bury(record, error, alive)
+    for (let at = 0; at < records.length; at += TOGETHER) {
+      if (!hasRoom()) await this.until(hasRoom, alive)
+      for (const { record, error } of take(records.slice(at, at + TOGETHER))) {
+        buried++
+        await bury(record, error, alive)
+      }
     }
-    await this.until(this.#options.isIdle, alive)
+    await this.until(isIdle, alive)
     return buried
   }
 

@@ -117,7 +117,7 @@ export interface ConsumerOptions {
   readonly createTopics: boolean
   /** After how long without a sign of life a member is replaced. @defaultValue 10_000 */
   readonly sessionTimeoutMs?: number
-  /** Partitions that are handed on at the same time, at most; each stays in order. @defaultValue 1 */
+  /** Partitions that are handed on at the same time, at most; each stays in order. @defaultValue 6 */
   readonly concurrency?: number
   /** Who commits: the consumer, when the records were taken, or whoever takes them, in a transaction. @defaultValue 'consumer' */
   readonly commits?: 'consumer' | 'transactor'

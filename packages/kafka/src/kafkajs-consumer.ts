@@ -11,6 +11,8 @@ import { OffsetCommits } from './offset-commits.js'
 const CHUNK = 2_000
 const COMMIT_MS = 100
 const CHUNK_OF_TRANSACTION = 10_000
+/** Partitions whose records are handed on in turns: while the offset of one is committed, others go on. */
+const CONCURRENCY = 6
 /** kafkajs can hang here; the connection is given up then. */
 const DISCONNECT_MS = 5_000
 /** How far a group has come on a partition, -1 when nowhere, and from where to where there is something. */
@@ -133,7 +135,7 @@ export class KafkajsConsumer implements KafkaConsumer {
   }
 
   async #join(consumer: Consumer): Promise<void> {
-    const { topics, concurrency = 1 } = this.#options
+    const { topics, concurrency = CONCURRENCY } = this.#options
     const isGivenUp = (): boolean => this.#consumer !== consumer
     await consumer.connect()
     if (isGivenUp()) return disconnect(consumer)
@@ -308,6 +310,8 @@ export class KafkajsConsumer implements KafkaConsumer {
         resolveOffset(last)
         commits?.add(String(BigInt(last) + 1n))
         await alive()
+        // What is awaited here mostly is there already: the rest of the process gets its turn, too.
+        await new Promise(setImmediate)
       }
     } finally {
       // Before the group can give the partition to somebody else.

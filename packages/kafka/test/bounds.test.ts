@@ -108,6 +108,7 @@ test('an intake tells how long what was read has been waiting', async () => {
   const intake = new Intake({
     signal: stop.signal,
     take: () => [],
+    hasRoom: () => true,
     isIdle: () => isIdle,
     bury: async () => undefined,
   })

@@ -1,4 +1,14 @@
-import { basket, channel, defineChannels, dynamicBasket, Gateway, struct } from '@gw/channels'
+import {
+  basket,
+  channel,
+  defineChannels,
+  defineModule,
+  dynamicBasket,
+  Gateway,
+  type Module,
+  struct,
+} from '@gw/channels'
+import { sink } from '@gw/core'
 import {
   type ConsumerOptions,
   type KafkaClient,
@@ -81,18 +91,25 @@ function manual(taken = new Set<string>()) {
   }
 }
 
+interface Slow {
+  readonly modules?: readonly Module<Channels>[]
+  readonly maxInFlight?: number
+}
+
 async function started(
   client: KafkaClient,
   way: 'publish' | 'subscribe',
   names: readonly (keyof Channels)[] = ['orders'],
+  { modules = [], ...options }: Slow = {},
 ) {
   const module = kafka<Channels>({
+    ...options,
     brokers: ['127.0.0.1:1'],
     client,
     deadLetterTopic: 'dead',
     [way]: Object.fromEntries(names.map((name) => [name, { orders: '' }])),
   })
-  const gateway = new Gateway({ channels, modules: [module] })
+  const gateway = new Gateway({ channels, modules: [module, ...modules] })
   await gateway.start()
   return { gateway, module }
 }
@@ -106,6 +123,34 @@ test('what was read is committed only when the engine has taken it, also while t
   const stopped = gateway.stop()
   expect(await delivered).toBe(1)
   await stopped
+})
+
+test('an engine that is behind has no more than maxInFlight records waiting, and some that are taken together', async () => {
+  const { client, deliver } = manual()
+  let read = 0
+  let ticked = 0
+  let mostWaiting = 0
+  const slow = defineModule(channels, 'slow', (c) => {
+    sink('slow', { orders: c.getChannel('orders') }, ({ orders }) => () => {
+      expect(orders.value.quantity).toBe(ticked++)
+      mostWaiting = Math.max(mostWaiting, read - ticked)
+      const until = performance.now() + 0.1
+      while (performance.now() < until);
+    })
+  })
+  const options = { modules: [slow], maxInFlight: 100 }
+  const { gateway } = await started(client, 'subscribe', ['orders'], options)
+  const records = Array.from({ length: 2_000 }, (_, i) => ({
+    ...record('', String(i)),
+    get value() {
+      read = Math.max(read, i + 1)
+      return Buffer.from(`{"symbol":"A","quantity":${i}}`)
+    },
+  }))
+  await deliver(...records)
+  expect(ticked).toBe(2_000)
+  expect(mostWaiting).toBeLessThanOrEqual(100 + 256)
+  await gateway.stop()
 })
 
 test('a record whose dead letter the broker does not take is not committed', async () => {

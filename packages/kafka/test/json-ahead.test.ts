@@ -23,6 +23,14 @@ function outcomeOf(read: () => unknown): unknown {
 
 /** As text is put together that makes others whole: in pairs, or with what stands between them. */
 const odd = [
+  '{"a":"x}',
+  '{",","b":1}',
+  '{"a":1},{"b":2}',
+  '{"a":[1}',
+  '{"a":["}',
+  '{"]}',
+  '{"a":{"b":1}}',
+  '{"a":"{}"}',
   '1,2',
   '[3',
   '4]',
@@ -38,6 +46,7 @@ const odd = [
   '[]]',
   '1 2',
 ]
+const many = <T>(text: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(text, { maxLength: 300 })
 const large = JSON.stringify('x'.repeat(70_000))
 
 test('records are read as each of them alone is, whatever stands beside it', () => {
@@ -47,9 +56,14 @@ test('records are read as each of them alone is, whatever stands beside it', () 
     { weight: 1, arbitrary: fc.constantFrom(...odd) },
     { weight: 1, arbitrary: fc.constant(null) },
   )
+  const flat = fc.oneof(
+    { weight: 20, arbitrary: fc.nat().map((n) => `{"n":${n},"text":"é"}`) },
+    { weight: 1, arbitrary: fc.constantFrom(...odd) },
+    { weight: 1, arbitrary: fc.constant(null) },
+  )
   const blocks = fc.array(fc.oneof(text, fc.constantFrom(...odd)), { maxLength: 150 })
   fc.assert(
-    fc.property(fc.oneof(fc.array(text, { maxLength: 150 }), blocks), (texts) => {
+    fc.property(fc.oneof(many(text), many(flat), blocks), (texts) => {
       const records = texts.map(recordOf)
       const ahead = new JsonAhead(records)
       for (const record of records) {
@@ -75,4 +89,13 @@ test('texts that make up for each other are found out', () => {
     { error: expect.stringContaining('SyntaxError') },
     { value: 5 },
   ])
+})
+
+test('flat texts that make up for each other are found out', () => {
+  const texts = ['{"a":1},{"b":2}', '{"a":"}', '{","c":3}', '{"d":4}']
+  const records = texts.map(recordOf)
+  const ahead = new JsonAhead(records)
+  const read = records.map((record) => outcomeOf(() => ahead.read(record.value as Buffer, record)))
+  const wrong = { error: expect.stringContaining('SyntaxError') }
+  expect(read).toEqual([wrong, wrong, wrong, { value: { d: 4 } }])
 })
