@@ -3,7 +3,8 @@ import { Backoff, pause, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { KafkaProducer, KafkaRecord, ProducerOptions } from './kafka-client.js'
 import { partitionerOfKeys } from './kafkajs-partitioner.js'
-import { isOfTopic, isRefusal, messageFor, topicFailure } from './kafkajs-records.js'
+import { isOfTopic, isRefusal, topicFailure } from './kafkajs-records.js'
+import type { Request } from './kafkajs-request.js'
 import { sizeOf, TopicQueue } from './topic-queue.js'
 
 const RETRY_LOOK_MS = 20
@@ -97,51 +98,42 @@ export class KafkajsProducer implements KafkaProducer {
       // A record for another topic may come meanwhile: look again soon.
       if (due.length === 0) await pause(RETRY_LOOK_MS, signal)
       for (const queue of due) {
-        if (!signal.aborted) await this.#deliver(queue, queue.batch())
+        if (!signal.aborted) await this.#deliver(queue)
       }
     }
     this.#isRunning = false
   }
 
-  /** One request a topic: in a request for several, one bad topic fails them all. @returns whether they are settled. */
-  async #deliver(queue: TopicQueue, records: readonly KafkaRecord[]): Promise<boolean> {
+  /** One request a topic: in a request for several, one bad topic fails them all. */
+  async #deliver(queue: TopicQueue): Promise<void> {
+    const request = queue.next()
     try {
       const producer = await this.#connected()
-      await producer.send({ topic: queue.topic, acks: -1, messages: records.map(messageFor) })
-      this.#settle(queue, records)
-      return true
+      await producer.send({ topic: queue.topic, acks: -1, messages: request.messages })
+      this.#settle(queue)
     } catch (error) {
-      if (isRefusal(error)) return this.#refuse(queue, records, error)
-      await this.#recover(queue, error)
-      return false
+      if (isRefusal(error)) this.#refuse(queue, request, error)
+      else await this.#recover(queue, error)
     }
   }
 
-  /** Some of them are refused: finds out which, in order. */
-  async #refuse(
-    queue: TopicQueue,
-    records: readonly KafkaRecord[],
-    error: unknown,
-  ): Promise<boolean> {
-    const [record] = records
-    if (records.length > 1) {
-      const middle = records.length >> 1
-      return (
-        (await this.#deliver(queue, records.slice(0, middle))) &&
-        (await this.#deliver(queue, records.slice(middle)))
-      )
+  /** Something in it is refused: finds out what. */
+  #refuse(queue: TopicQueue, request: Request, error: unknown): void {
+    const parts = request.parts()
+    if (parts.length > 0) {
+      queue.split(parts)
+      return
     }
     const refusal = error instanceof Error ? error : new Error(messageOf(error))
     // First told, then settled: what is sent in its place is waited for with it.
-    this.#options.onRefused(record as KafkaRecord, refusal)
-    this.#settle(queue, records)
-    return true
+    this.#options.onRefused(request.records[0] as KafkaRecord, refusal)
+    this.#settle(queue)
   }
 
-  #settle(queue: TopicQueue, records: readonly KafkaRecord[]): void {
-    this.#pending -= records.length
-    for (const record of records) this.#bytes -= sizeOf(record)
-    queue.settle(records.length)
+  #settle(queue: TopicQueue): void {
+    const settled = queue.settle()
+    this.#pending -= settled.length
+    for (const record of settled) this.#bytes -= sizeOf(record)
     this.#backoff.reset()
     const failing = [...this.#queues.values()].find(({ failure }) => failure !== '')
     this.#options.onStatus(

@@ -4,7 +4,8 @@ import { messageOf } from './errors.js'
 import type { KafkaRecord, KafkaTransactor, Progress, TransactorOptions } from './kafka-client.js'
 import { withAdmin } from './kafkajs-admin.js'
 import { partitionerOfKeys } from './kafkajs-partitioner.js'
-import { isOfTopic, isRefusal, messageFor, topicFailure } from './kafkajs-records.js'
+import { isOfTopic, isRefusal, topicFailure } from './kafkajs-records.js'
+import { Request } from './kafkajs-request.js'
 
 /** Longer than a commit with its retries takes; then the broker aborts what was left open. */
 const TRANSACTION_MS = 60_000
@@ -75,7 +76,7 @@ export class KafkajsTransactor implements KafkaTransactor {
     for (const [topic, ofTopic] of byTopic(records)) {
       for (let at = 0; at < ofTopic.length; at += REQUEST_RECORDS) {
         const some = ofTopic.slice(at, at + REQUEST_RECORDS)
-        await this.#produce(transaction, topic, some, produced)
+        await this.#produce(transaction, topic, new Request(some), produced)
       }
     }
     const { groupId, partition, commitsOffsets = true } = this.#options
@@ -101,15 +102,16 @@ export class KafkajsTransactor implements KafkaTransactor {
     )
   }
 
-  /** A record that the broker refuses is found by halving; those around it are produced, in order. */
+  /** A record that the broker refuses is found in smaller and smaller parts; those around it are produced, in order. */
   async #produce(
     transaction: Transaction,
     topic: string,
-    records: readonly KafkaRecord[],
+    request: Request,
     produced: Map<string, bigint>,
   ): Promise<void> {
+    const { records, messages } = request
     try {
-      const sent = await transaction.send({ topic, acks: -1, messages: records.map(messageFor) })
+      const sent = await transaction.send({ topic, acks: -1, messages })
       for (const { partition, baseOffset } of sent) {
         const [only] = records
         // Where one lands of several is known only when all go to one partition.
@@ -120,16 +122,13 @@ export class KafkajsTransactor implements KafkaTransactor {
       }
     } catch (error) {
       if (!isRefusal(error)) throw isOfTopic(error) ? topicFailure(topic, error) : error
-      const middle = records.length >> 1
-      if (middle > 0) {
-        await this.#produce(transaction, topic, records.slice(0, middle), produced)
-        await this.#produce(transaction, topic, records.slice(middle), produced)
-        return
-      }
+      const parts = request.parts()
+      for (const part of parts) await this.#produce(transaction, topic, part, produced)
+      if (parts.length > 0) return
       const refusal = error instanceof Error ? error : new Error(messageOf(error))
       const instead = this.#options.onRefused(records[0] as KafkaRecord, refusal)
-      if (instead !== undefined)
-        await this.#produce(transaction, instead.topic, [instead], produced)
+      if (instead === undefined) return
+      await this.#produce(transaction, instead.topic, new Request([instead]), produced)
     }
   }
 }

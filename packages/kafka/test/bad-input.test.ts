@@ -166,6 +166,35 @@ describe.skipIf(brokers === undefined)('bad input', () => {
         ])
     })
 
+    test('a record that the broker refuses for its size is a dead letter; those of other partitions in its request are written once', async () => {
+      const [from, to, deadLetterTopic] = [randomUUID(), randomUUID(), randomUUID()]
+      await createTopic(broker, from, 1)
+      await createTopic(broker, to, 4, { 'max.message.bytes': '10000' })
+      await start({
+        subscribe: { orders: { [from]: '' } },
+        publish: { fills: { [to]: { attribute: 'symbol' } } },
+        deadLetterTopic,
+        exactlyOnce,
+      })
+      const quantities = Array.from({ length: 20 }, (_, quantity) => quantity)
+      const messages = quantities.map((quantity) => ({
+        value: JSON.stringify({
+          symbol: `s${quantity}`,
+          quantity,
+          desk: quantity === 7 ? 'x'.repeat(20_000) : '',
+        }),
+      }))
+      await produce(broker, from, messages)
+      await expect
+        .poll(() => committedRecords(broker, deadLetterTopic), { timeout: 20_000 })
+        .toMatchObject([
+          { value: expect.stringContaining('"quantity":7'), headers: { 'gw-topic': to } },
+        ])
+      await expect
+        .poll(async () => (await quantitiesIn(to)).sort((a, b) => a - b), { timeout: 20_000 })
+        .toEqual(quantities.filter((quantity) => quantity !== 7))
+    })
+
     test('records that were deleted before they were read are told, with topic, partition and offsets; the rest is read', async () => {
       const [from, to, groupId] = [randomUUID(), randomUUID(), randomUUID()]
       await createTopic(broker, from, 1)

@@ -1,0 +1,49 @@
+import type { Message } from 'kafkajs'
+import type { KafkaRecord } from './kafka-client.js'
+import { messageFor } from './kafkajs-records.js'
+
+/**
+ * Records of one topic that are written together. Tried again it is the same, with the partitions that were chosen at first: a
+ * broker that has it already knows it by its producer, its place and its length.
+ */
+export class Request {
+  readonly records: readonly KafkaRecord[]
+  readonly #messages: readonly Message[]
+
+  constructor(
+    records: readonly KafkaRecord[],
+    messages: readonly Message[] = records.map(messageFor),
+  ) {
+    this.records = records
+    this.#messages = messages
+  }
+
+  get messages(): Message[] {
+    return [...this.#messages]
+  }
+
+  /**
+   * What it is written in when the broker refused something in it: its partitions, since those of the others may be written,
+   * then halves; nothing when it is one record.
+   */
+  parts(): readonly Request[] {
+    const ofPartitions = new Map<number | undefined, number[]>()
+    for (const [at, { partition }] of this.#messages.entries()) {
+      const places = ofPartitions.get(partition)
+      if (places === undefined) ofPartitions.set(partition, [at])
+      else places.push(at)
+    }
+    if (ofPartitions.size > 1) return [...ofPartitions.values()].map((places) => this.#of(places))
+    const { length } = this.records
+    if (length < 2) return []
+    const places = [...this.records.keys()]
+    return [places.slice(0, length >> 1), places.slice(length >> 1)].map((some) => this.#of(some))
+  }
+
+  #of(places: readonly number[]): Request {
+    return new Request(
+      places.map((at) => this.records[at] as KafkaRecord),
+      places.map((at) => this.#messages[at] as Message),
+    )
+  }
+}
