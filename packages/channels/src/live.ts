@@ -280,6 +280,17 @@ export interface LiveChannels<C extends AnyChannels> {
     key?: string,
     options?: SendOptions & WaitOptions,
   ): Promise<SendReceipt<unknown>>
+  /** As {@link sendBasket}, fulfilled when the cycle has taken all of them: the position is exact. */
+  sendBasketAndWait(
+    name: string,
+    inputs: { readonly [key: string]: unknown },
+    options?: SendOptions & WaitOptions,
+  ): Promise<SendReceipt<unknown>>
+  /** As {@link sendBatch}, fulfilled when the cycle has taken all of them: the positions are exact. */
+  sendBatchAndWait(
+    sends: readonly BatchSend[],
+    options?: Omit<SendOptions, 'expect'> & WaitOptions,
+  ): Promise<readonly SendReceipt<unknown>[]>
 
   /** A recent struct of the channel's type by id; with no name, of any type; with `isVisible`, the newest for which it says yes. */
   lookup(id: string, name?: string, isVisible?: RecordFilter): unknown

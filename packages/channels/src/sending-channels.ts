@@ -31,7 +31,6 @@ export class SendingChannels extends ReadingChannels {
     checkCallOptions('sendAndWait', options, WAITING_OPTIONS, name)
     const flight = this.#sendOne(name, input, key, options, true)
     if (!flight.isOver) await this.#landed(flight, name, options)
-    if (flight.error !== undefined) throw flight.error
     return flight.records[0]
   }
 
@@ -61,7 +60,6 @@ export class SendingChannels extends ReadingChannels {
     checkCallOptions('sendAllAndWait', options, WAITING_OPTIONS, name)
     const flight = this.#sendAll(name, inputs, key, options, true)
     if (!flight.isOver) await this.#landed(flight, name, options)
-    if (flight.error !== undefined) throw flight.error
     return this.#receipt(flight, name, key)
   }
 
@@ -80,7 +78,6 @@ export class SendingChannels extends ReadingChannels {
     const sending = origin === undefined ? {} : { origin }
     const flight = this.run.sender.send(`release ${name}`, cycles, sending, { mayWait: true })
     if (!flight.isOver) await this.#landed(flight, name, options)
-    if (flight.error !== undefined) throw flight.error
     return this.#receipt(flight, name, undefined)
   }
 
@@ -90,31 +87,18 @@ export class SendingChannels extends ReadingChannels {
     options?: SendOptions,
   ): SendReceipt<unknown> {
     checkCallOptions('sendBasket', options, SEND_OPTIONS, name)
-    const { sender, mint } = this.run
-    const channel = channelOf(this.channels, name)
-    if (!channel.isBasket || !isObject(inputs)) {
-      throw badRequest(name, 'sendBasket takes a basket, and an object of records by key')
-    }
-    const scope = `basket ${name}\0${Object.keys(inputs).join('\0')}`
-    let flight = sender.repeated(scope, options ?? {})
-    if (flight === undefined) {
-      const validation = new Validation(mint)
-      let newKeys = 0
-      const targets = Object.entries(inputs).map(([key, input]): Target => {
-        const target = this.#sendable(name, key, newKeys)
-        if (channel.log?.find(key) === undefined) newKeys++
-        return {
-          ...target,
-          value: validation.take(channel, channel.definition.schema, input, [key]),
-        }
-      })
-      validation.finish()
-      check(targets, options)
-      const cycles = targets.length === 0 ? [] : [targets]
-      flight = sender.send(scope, cycles, options, { isWhole: true })
-    }
-    const { records, position } = sender.wholeReceipt(flight, this.provided(name, undefined))
-    return { records: flattenLists(channel, records), position }
+    return this.#basketReceipt(name, this.#sendBasket(name, inputs, options, false))
+  }
+
+  async sendBasketAndWait(
+    name: string,
+    inputs: { readonly [key: string]: unknown },
+    options: SendOptions & WaitOptions = {},
+  ): Promise<SendReceipt<unknown>> {
+    checkCallOptions('sendBasketAndWait', options, WAITING_OPTIONS, name)
+    const flight = this.#sendBasket(name, inputs, options, true)
+    if (!flight.isOver) await this.#landed(flight, name, options)
+    return this.#basketReceipt(name, flight)
   }
 
   sendBatch(
@@ -122,45 +106,17 @@ export class SendingChannels extends ReadingChannels {
     options: Omit<SendOptions, 'expect'> = {},
   ): readonly SendReceipt<unknown>[] {
     checkCallOptions('sendBatch', options, SEND_OPTIONS)
-    if ('expect' in options && options.expect !== undefined) {
-      throw badRequest(undefined, 'a batch has no one position to expect: send to one channel')
-    }
-    const { sender, mint } = this.run
-    if (!Array.isArray(sends) || sends.some((send) => !isSend(send))) {
-      throw badRequest(undefined, 'a batch is a list of { channel: a text, key?: a text, data }')
-    }
-    const scope = `batch ${sends.map(({ channel, key = '' }) => `${channel}\0${key}`).join('\0')}`
-    let flight = sender.repeated(scope, options)
-    if (flight === undefined) {
-      const validation = new Validation(mint)
-      const seen = new Set<string>()
-      const targets = sends.map(({ channel: name, key, data }, i): Target => {
-        const target = this.#sendable(name, key)
-        const place = `${name}\0${key ?? ''}`
-        if (seen.has(place)) {
-          throw new ChannelsError(
-            'BAD_REQUEST',
-            `the batch sends to "${target.slot.name}" twice, and a cycle has one tick of it: send a list channel, or another batch`,
-            { channel: name },
-          )
-        }
-        seen.add(place)
-        const { channel } = target.slot
-        return {
-          ...target,
-          value: validation.take(channel, channel.definition.schema, data, [i, 'data']),
-        }
-      })
-      validation.finish()
-      check(targets, options)
-      flight = sender.send(scope, targets.length === 0 ? [] : [targets], options)
-    }
-    const done = flight
-    return sends.map(({ channel: name, key }, i) => {
-      const channel = channelOf(this.channels, name)
-      const receipt = sender.receipt(done, i, channel.log as ChannelLog, key)
-      return { records: flattenLists(channel, [done.records[i]]), position: receipt.position }
-    })
+    return this.#batchReceipts(sends, this.#sendBatch(sends, options, false))
+  }
+
+  async sendBatchAndWait(
+    sends: readonly BatchSend[],
+    options: Omit<SendOptions, 'expect'> & WaitOptions = {},
+  ): Promise<readonly SendReceipt<unknown>[]> {
+    checkCallOptions('sendBatchAndWait', options, WAITING_OPTIONS)
+    const flight = this.#sendBatch(sends, options, true)
+    if (!flight.isOver) await this.#landed(flight, sends[0]?.channel as string, options)
+    return this.#batchReceipts(sends, flight)
   }
 
   #sendOne(
@@ -205,6 +161,75 @@ export class SendingChannels extends ReadingChannels {
     return sender.send(scope, cycles, options, { mayWait })
   }
 
+  #sendBasket(
+    name: string,
+    inputs: { readonly [key: string]: unknown },
+    options: SendOptions | undefined,
+    mayWait: boolean,
+  ): Flight {
+    const { sender, mint } = this.run
+    const channel = channelOf(this.channels, name)
+    if (!channel.isBasket || !isObject(inputs)) {
+      throw badRequest(name, 'sendBasket takes a basket, and an object of records by key')
+    }
+    const scope = `basket ${name}\0${Object.keys(inputs).join('\0')}`
+    const repeated = sender.repeated(scope, options ?? {})
+    if (repeated !== undefined) return repeated
+    const validation = new Validation(mint)
+    let newKeys = 0
+    const targets = Object.entries(inputs).map(([key, input]): Target => {
+      const target = this.#sendable(name, key, newKeys)
+      if (channel.log?.find(key) === undefined) newKeys++
+      return {
+        ...target,
+        value: validation.take(channel, channel.definition.schema, input, [key]),
+      }
+    })
+    validation.finish()
+    check(targets, options)
+    const cycles = targets.length === 0 ? [] : [targets]
+    return sender.send(scope, cycles, options, { isWhole: true, mayWait })
+  }
+
+  #sendBatch(
+    sends: readonly BatchSend[],
+    options: Omit<SendOptions, 'expect'>,
+    mayWait: boolean,
+  ): Flight {
+    if ('expect' in options && options.expect !== undefined) {
+      throw badRequest(undefined, 'a batch has no one position to expect: send to one channel')
+    }
+    const { sender, mint } = this.run
+    if (!Array.isArray(sends) || sends.some((send) => !isSend(send))) {
+      throw badRequest(undefined, 'a batch is a list of { channel: a text, key?: a text, data }')
+    }
+    const scope = `batch ${sends.map(({ channel, key = '' }) => `${channel}\0${key}`).join('\0')}`
+    const repeated = sender.repeated(scope, options)
+    if (repeated !== undefined) return repeated
+    const validation = new Validation(mint)
+    const seen = new Set<string>()
+    const targets = sends.map(({ channel: name, key, data }, i): Target => {
+      const target = this.#sendable(name, key)
+      const place = `${name}\0${key ?? ''}`
+      if (seen.has(place)) {
+        throw new ChannelsError(
+          'BAD_REQUEST',
+          `the batch sends to "${target.slot.name}" twice, and a cycle has one tick of it: send a list channel, or another batch`,
+          { channel: name },
+        )
+      }
+      seen.add(place)
+      const { channel } = target.slot
+      return {
+        ...target,
+        value: validation.take(channel, channel.definition.schema, data, [i, 'data']),
+      }
+    })
+    validation.finish()
+    check(targets, options)
+    return sender.send(scope, targets.length === 0 ? [] : [targets], options, { mayWait })
+  }
+
   /** What ticks: of a list channel one list, else a record each. @throws ChannelsError `INVALID_RECORD`. */
   #completed(channel: WiredChannel, inputs: readonly unknown[]): readonly unknown[] {
     const { schema } = channel.definition
@@ -227,11 +252,27 @@ export class SendingChannels extends ReadingChannels {
     return { records: flattenLists(channel, flight.records), position }
   }
 
-  #landed(flight: Flight, name: string, options: WaitOptions): Promise<void> {
-    return timed(options, 'POSITION_TIMEOUT', name, (done) => {
+  #basketReceipt(name: string, flight: Flight): SendReceipt<unknown> {
+    const log = this.provided(name, undefined)
+    const { records, position } = this.run.sender.wholeReceipt(flight, log)
+    return { records: flattenLists(channelOf(this.channels, name), records), position }
+  }
+
+  #batchReceipts(sends: readonly BatchSend[], flight: Flight): readonly SendReceipt<unknown>[] {
+    return sends.map(({ channel: name, key }, i) => {
+      const channel = channelOf(this.channels, name)
+      const receipt = this.run.sender.receipt(flight, i, channel.log as ChannelLog, key)
+      return { records: flattenLists(channel, [flight.records[i]]), position: receipt.position }
+    })
+  }
+
+  /** @throws ChannelsError `POSITION_TIMEOUT`; what the flight has failed with. */
+  async #landed(flight: Flight, name: string, options: WaitOptions): Promise<void> {
+    await timed(options, 'POSITION_TIMEOUT', name, (done) => {
       flight.whenOver(() => done(undefined))
       return () => undefined
     })
+    if (flight.error !== undefined) throw flight.error
   }
 
   /** @throws ChannelsError `NOT_SENDABLE`, `UNKNOWN_KEY`. */

@@ -7,6 +7,7 @@ import type {
   SendReceipt,
   StageAnswer,
   StageOptions,
+  WaitOptions,
 } from './live.js'
 
 /**
@@ -39,15 +40,15 @@ export interface SharedChannels
   stateRevision(state: string): Promise<string>
   lookup(id: string, channel?: string, isVisible?: RecordFilter): Promise<unknown>
   /** Sends each record to the gateway that owns its key; only those of one owner are taken together. */
-  sendBasket(
+  sendBasketAndWait(
     channel: string,
     inputs: { readonly [key: string]: unknown },
-    options?: SendOptions,
+    options?: SendOptions & WaitOptions,
   ): Promise<SendReceipt<unknown>>
-  /** As `sendBatch`, of records that have one owner. @throws ChannelsError `BAD_REQUEST` when they have several. */
-  sendBatch(
+  /** As `sendBatchAndWait`, of records that have one owner. @throws ChannelsError `BAD_REQUEST` when they have several. */
+  sendBatchAndWait(
     sends: readonly BatchSend[],
-    options?: Omit<SendOptions, 'expect'>,
+    options?: Omit<SendOptions, 'expect'> & WaitOptions,
   ): Promise<readonly SendReceipt<unknown>[]>
   /**
    * Releases stagings of this gateway, each record where its key is owned. Records whose owner is away are staged still.

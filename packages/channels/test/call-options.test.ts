@@ -66,6 +66,9 @@ const optionsOf: { readonly [call: string]: (options: unknown) => unknown } = {
   sendBatch: (options) => live.sendBatch([{ channel: 'orders', data: order }], options),
   sendAndWait: (options) => live.sendAndWait('orders', order, undefined, options),
   sendAllAndWait: (options) => live.sendAllAndWait('orders', [order], undefined, options),
+  sendBasketAndWait: (options) => live.sendBasketAndWait('prices', { A: 1 }, options),
+  sendBatchAndWait: (options) =>
+    live.sendBatchAndWait([{ channel: 'orders', data: order }], options),
   stageAdd: (options) => live.stageAdd('orders', order, undefined, options),
   stageRelease: (options) => live.stageRelease('orders', undefined, options),
   next: (options) => live.next('prices', 'A', options),
@@ -75,6 +78,8 @@ const optionsOf: { readonly [call: string]: (options: unknown) => unknown } = {
   subscribe: (options) => live.subscribe('prices', 'A', options),
 }
 
+const WAITING_SENDS = ['sendAndWait', 'sendAllAndWait', 'sendBasketAndWait', 'sendBatchAndWait']
+
 const options: readonly (readonly [
   option: string,
   odd: readonly unknown[],
@@ -83,9 +88,9 @@ const options: readonly (readonly [
   [
     'messageId',
     [...ODD.text, '', 'm'.repeat(129)],
-    ['send', 'sendAll', 'sendBasket', 'sendBatch', 'sendAndWait', 'sendAllAndWait'],
+    ['send', 'sendAll', 'sendBasket', 'sendBatch', ...WAITING_SENDS],
   ],
-  ['expect', ODD.position, ['send', 'sendAll', 'sendBasket', 'sendAndWait', 'sendAllAndWait']],
+  ['expect', ODD.position, ['send', 'sendAll', 'sendBasket', ...WAITING_SENDS]],
   [
     'origin',
     ODD.text,
@@ -96,8 +101,8 @@ const options: readonly (readonly [
     ODD.function,
     ['send', 'sendAll', 'sendBasket', 'sendBatch', 'sendAndWait', 'stageAdd'],
   ],
-  ['timeoutMs', ODD.timeoutMs, ['next', 'atLeast', 'sendAndWait', 'sendAllAndWait']],
-  ['signal', ODD.signal, ['next', 'atLeast', 'sendAndWait', 'sendAllAndWait', 'subscribe']],
+  ['timeoutMs', ODD.timeoutMs, ['next', 'atLeast', ...WAITING_SENDS]],
+  ['signal', ODD.signal, ['next', 'atLeast', ...WAITING_SENDS, 'subscribe']],
   ['maxBuffered', [null, '5', [], 0, Number.NaN, 1n, Symbol('odd')], ['subscribe']],
   ['mode', [null, 5, 'fast', [], 1n, contained], ['subscribe']],
 ]

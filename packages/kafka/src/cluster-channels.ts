@@ -38,8 +38,8 @@ export class ClusterChannels implements SharedChannels {
   readonly stateRevision: SharedQueries['stateRevision']
   readonly lookup: SharedQueries['lookup']
   readonly sendAllAndWait: SharedSends['sendAllAndWait']
-  readonly sendBasket: SharedSends['sendBasket']
-  readonly sendBatch: SharedSends['sendBatch']
+  readonly sendBasketAndWait: SharedSends['sendBasketAndWait']
+  readonly sendBatchAndWait: SharedSends['sendBatchAndWait']
   readonly stageRelease: SharedSends['stageRelease']
   readonly #options: ClusterChannelsOptions
   readonly #heard = new Map<string, HeardChannel>()
@@ -52,8 +52,8 @@ export class ClusterChannels implements SharedChannels {
     this.stateRevision = queries.stateRevision.bind(queries)
     this.lookup = queries.lookup.bind(queries)
     this.sendAllAndWait = sends.sendAllAndWait.bind(sends)
-    this.sendBasket = sends.sendBasket.bind(sends)
-    this.sendBatch = sends.sendBatch.bind(sends)
+    this.sendBasketAndWait = sends.sendBasketAndWait.bind(sends)
+    this.sendBatchAndWait = sends.sendBatchAndWait.bind(sends)
     this.stageRelease = sends.stageRelease.bind(sends)
   }
 

@@ -119,15 +119,16 @@ export class SharedSends {
   }
 
   /** The records of a basket, by key, each to its owner. */
-  async sendBasket(
+  async sendBasketAndWait(
     channel: string,
     inputs: { readonly [key: string]: unknown },
-    options: SendOptions = {},
+    options: SendOptions & WaitOptions = {},
   ): Promise<SendReceipt<unknown>> {
     const { channels } = this.#options
     const keys = Object.keys(inputs)
     if (!this.#hasOwners(channel) || keys.length === 0) {
-      return channels.sendBasket(channel, inputs, this.#expectingHere(channel, undefined, options))
+      const expecting = this.#expectingHere(channel, undefined, options)
+      return channels.sendBasketAndWait(channel, inputs, expecting)
     }
     const owned: number[] = []
     for (const key of keys) {
@@ -160,10 +161,13 @@ export class SharedSends {
   }
 
   /** A batch is one cycle, so its records have one owner. @throws ChannelsError `BAD_REQUEST` otherwise. */
-  async sendBatch(sends: readonly BatchSend[], options: SendOptions = {}): Promise<Receipts> {
+  async sendBatchAndWait(
+    sends: readonly BatchSend[],
+    options: SendOptions & WaitOptions = {},
+  ): Promise<Receipts> {
     const { channels } = this.#options
     if (!sends.some(({ channel }) => this.#hasOwners(channel))) {
-      return channels.sendBatch(sends, options)
+      return channels.sendBatchAndWait(sends, options)
     }
     const owners = new Set<number>()
     for (const { channel, key, data } of sends) {
@@ -172,7 +176,7 @@ export class SharedSends {
       for (const owner of await this.#owned(channel, inputs, key, options)) owners.add(owner)
     }
     const [partition] = owners
-    if (partition === undefined) return channels.sendBatch(sends, options)
+    if (partition === undefined) return channels.sendBatchAndWait(sends, options)
     if (owners.size > 1) throw severalOwners('a batch')
     return this.#send(partition, { name: 'sendBatch', sends }, options)
   }
@@ -285,24 +289,17 @@ export class SharedSends {
 
   async #do(call: Call, options: SendOptions): Promise<Receipts> {
     const { channels } = this.#options
-    const wait = { timeoutMs: ENGINE_MS }
-    if (call.name === 'sendBatch') {
-      const receipts = channels.sendBatch(call.sends, options)
-      const isThere = ({ channel, key }: BatchSend, i: number): Promise<void> =>
-        channels.atLeast(channel, key, (receipts[i] as SendReceipt<unknown>).position, wait)
-      await Promise.all(call.sends.map(isThere))
-      return receipts
+    const bounded = { ...options, timeoutMs: ENGINE_MS }
+    switch (call.name) {
+      case 'sendAll':
+        return [await channels.sendAllAndWait(call.channel, call.inputs, call.key, bounded)]
+      case 'sendBasket':
+        return [await channels.sendBasketAndWait(call.channel, call.inputs, bounded)]
+      case 'sendBatch':
+        return channels.sendBatchAndWait(call.sends, bounded)
+      case 'release':
+        return [await channels.releaseAndWait(call.channel, call.inputs, bounded)]
     }
-    const { channel, inputs } = call
-    if (call.name === 'sendBasket') {
-      const receipt = channels.sendBasket(channel, call.inputs, options)
-      await channels.atLeast(channel, undefined, receipt.position, wait)
-      return [receipt]
-    }
-    const bounded = { ...options, ...wait }
-    if (call.name === 'release')
-      return [await channels.releaseAndWait(channel, call.inputs, bounded)]
-    return [await channels.sendAllAndWait(channel, inputs as readonly unknown[], call.key, bounded)]
   }
 
   async #send(partition: number, call: Call, options: SendOptions): Promise<Receipts> {

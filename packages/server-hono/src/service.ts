@@ -1,12 +1,9 @@
 import {
-  type BatchSend,
   type ChannelInfo,
   ChannelsError,
   type LiveChannels,
   type LiveGateway,
   type RecordFilter,
-  type SendOptions,
-  type SendReceipt,
   type SharedChannels,
   type StageAnswer,
   type StageOptions,
@@ -41,21 +38,14 @@ export interface PlainChannels
     | 'atLeast'
     | 'nextTicks'
     | 'sendAllAndWait'
+    | 'sendBasketAndWait'
+    | 'sendBatchAndWait'
     | 'watch'
     | 'watchState'
     | 'arrivals'
   > {
   /** Awaited before ticks are read or watched that may happen elsewhere; absent where one gateway has the channels. */
   readonly hear?: SharedChannels['hear']
-  sendBasket(
-    name: string,
-    inputs: { readonly [key: string]: unknown },
-    options?: SendOptions,
-  ): Soon<SendReceipt<unknown>>
-  sendBatch(
-    sends: readonly BatchSend[],
-    options?: SendOptions,
-  ): Soon<readonly SendReceipt<unknown>[]>
   lookup(id: string, name?: string, isVisible?: RecordFilter): Soon<unknown>
   stateRevision(state: string): Soon<string>
   query(state: string, query?: Query, isVisible?: RecordFilter): Soon<readonly unknown[]>
@@ -116,8 +106,8 @@ const SHARED = [
   'stateRevision',
   'lookup',
   'sendAllAndWait',
-  'sendBasket',
-  'sendBatch',
+  'sendBasketAndWait',
+  'sendBatchAndWait',
   'stageRelease',
 ] as const satisfies readonly (keyof SharedChannels)[]
 

@@ -143,7 +143,7 @@ export async function send(
     if (info.kind === 'basket' && key === undefined) {
       const inputs = basketInputs(service, info, body)
       for (const each of Object.keys(inputs)) requireScope(identity, 'send', info.name, each)
-      return await channels.sendBasket(info.name, inputs, withOrigin)
+      return await channels.sendBasketAndWait(info.name, inputs, withOrigin)
     }
     checkKey(target)
     const inputs = Array.isArray(body) ? body : [body]

@@ -87,21 +87,21 @@ export class FilteredChannels implements IdentityChannels {
     return sent
   }
 
-  async sendBasket(
+  async sendBasketAndWait(
     name: string,
     inputs: { readonly [key: string]: unknown },
-    options?: SendOptions,
+    options?: SendOptions & WaitOptions,
   ): Promise<SendReceipt<unknown>> {
-    const sent = await this.#channels.sendBasket(name, inputs, this.#checked(options))
+    const sent = await this.#channels.sendBasketAndWait(name, inputs, this.#checked(options))
     this.#done('send', name, undefined, sent.records)
     return sent
   }
 
-  async sendBatch(
+  async sendBatchAndWait(
     sends: readonly BatchSend[],
-    options?: SendOptions,
+    options?: SendOptions & WaitOptions,
   ): Promise<readonly SendReceipt<unknown>[]> {
-    const sent = await this.#channels.sendBatch(sends, this.#checked(options))
+    const sent = await this.#channels.sendBatchAndWait(sends, this.#checked(options))
     sends.forEach(({ channel, key }, i) => {
       this.#done('send', channel, key, sent[i]?.records ?? [])
     })

@@ -264,9 +264,11 @@ export class Connection {
       this.#infoOf(channel)
       requireSend(this.#service, this.identity, channel, key)
     }
-    const receipts = await this.#service.access.channelsFor(this.identity).sendBatch(sends, {
+    const { access, settings } = this.#service
+    const receipts = await access.channelsFor(this.identity).sendBatchAndWait(sends, {
       ...(messageId === undefined ? {} : { messageId }),
       origin: this.identity.name,
+      timeoutMs: settings.limits.requestTimeoutMs,
     })
     const data = receipts.flatMap(({ records }) => records)
     this.#answer({ id, ok: true, ...receipts.at(-1)?.position, data, durability: 'memory' })

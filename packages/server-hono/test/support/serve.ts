@@ -100,7 +100,10 @@ export class TestSocket {
   }
 }
 
-function openSocket(url: string, options: Record<string, unknown> = {}): Promise<TestSocket> {
+export function openSocket(
+  url: string,
+  options: Record<string, unknown> = {},
+): Promise<TestSocket> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url, options)
     const testSocket = new TestSocket(socket)
