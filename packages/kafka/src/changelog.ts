@@ -1,3 +1,11 @@
+import {
+  applyRecord,
+  type Entries,
+  recordKeyOf,
+  SCHEMA_HEADER,
+  UNFIT,
+  type UnfitRecord,
+} from './changelog-record.js'
 import type { Checkpoints, Entry } from './checkpoint.js'
 import { KafkaError } from './errors.js'
 import type { KafkaClient, KafkaReader, KafkaRecord, ReceivedRecord } from './kafka-client.js'
@@ -15,6 +23,10 @@ export interface ChangelogOptions {
   readonly onLoaded: (store: KeyedStore, partition: number) => void
   /** Told which keys of a store have gone to elsewhere. */
   readonly onDropped: (store: KeyedStore, keys: readonly string[]) => void
+  /** Told that there are other records than before that do not fit. */
+  readonly onUnfit: () => void
+  /** What is kept of a record that does not fit when another takes its place. */
+  readonly bury: (record: ReceivedRecord, error: KafkaError) => KafkaRecord
 }
 
 /** A copy of a partition of the changelog, up to an offset: by store and key. */
@@ -42,6 +54,8 @@ export class Changelog {
   /** Of the partitions that are ours: the offset up to which the stores have it, where that is known. */
   readonly #next = new Map<number, bigint>()
   readonly #copies = new Map<number, Copy>()
+  /** Of the partitions that are ours, by key: what does not fit its store, and is not there. */
+  readonly #unfit = new Map<number, Map<string, UnfitRecord>>()
   #reader: KafkaReader | undefined
   #ready: Promise<void> | undefined
   /** Records that were read to keep copies. */
@@ -55,6 +69,7 @@ export class Changelog {
   }
 
   attach(attribution: Attribution): void {
+    this.#unfit.clear()
     for (const store of this.#stores.values()) store.attach(attribution)
   }
 
@@ -63,17 +78,38 @@ export class Changelog {
     return [...this.#copies.keys()]
   }
 
-  /** What has changed in a partition since this was asked last, as records. */
+  /** How many records of our partitions do not fit their stores: they are not there, and stay in the changelog. */
+  get unfit(): number {
+    let count = 0
+    for (const records of this.#unfit.values()) count += records.size
+    return count
+  }
+
+  /** What is wrong with each of them. */
+  *unfitErrors(): IterableIterator<KafkaError> {
+    for (const [partition, records] of this.#unfit) {
+      for (const [key, record] of records) yield this.#errorOf(partition, key, record)
+    }
+  }
+
+  /** What has changed in a partition since this was asked last, as records; those of which nothing else would be left come along. */
   takeChanges(partition: number): readonly KafkaRecord[] {
+    const { topic, bury } = this.#options
     const records: KafkaRecord[] = []
     for (const [name, store] of this.#stores) {
-      for (const { key, value } of store.takeChanges(partition)) {
-        records.push({
-          topic: this.#options.topic,
-          partition,
-          key: JSON.stringify([name, key]),
-          value: value === undefined ? null : JSON.stringify(value),
-        })
+      const headers =
+        store.rule === undefined ? {} : { headers: { [SCHEMA_HEADER]: store.rule.id } }
+      for (const { key: own, value } of store.takeChanges(partition)) {
+        const key = recordKeyOf(name, own)
+        const unfit = this.#unfit.get(partition)?.get(key)
+        if (unfit !== undefined) {
+          const error = this.#errorOf(partition, key, unfit)
+          records.push(bury(receivedOf(topic, partition, key, unfit), error))
+          this.#unfit.get(partition)?.delete(key)
+          this.#options.onUnfit()
+        }
+        if (value === undefined) records.push({ topic, partition, key, value: null })
+        else records.push({ topic, partition, key, value: JSON.stringify(value), ...headers })
       }
     }
     return records
@@ -138,20 +174,16 @@ export class Changelog {
     await this.ready()
     this.drop(partition)
     const { client, topic, checkpoints } = this.#options
+    const entries = this.#entriesIn(partition)
     const copy = this.#copies.get(partition)
     let next: bigint | undefined
     if (copy === undefined) {
-      next = await checkpoints?.read(partition, (store, key, value) => {
-        this.#stores.get(store)?.load(key, value, partition)
-      })
+      next = await checkpoints?.read(partition, entries.put)
       if (next === undefined) this.drop(partition)
     } else {
       // It is read no further: what is missing is read below.
       this.#copies.delete(partition)
-      for (const [name, entries] of copy.stores) {
-        const store = this.#stores.get(name)
-        for (const [key, value] of entries) store?.load(key, value, partition)
-      }
+      for (const entry of entriesOf(copy.stores)) entries.put(...entry)
       next = copy.next
     }
     const { low, high } = (await client.bounds(topic)).get(partition) ?? { low: 0n, high: 0n }
@@ -160,8 +192,9 @@ export class Changelog {
       if (next !== undefined) this.drop(partition)
       next = low
     }
-    const read = await this.#readTo(partition, next, high)
+    const read = await this.#readTo(partition, next, high, entries)
     this.#next.set(partition, high)
+    if ((this.#unfit.get(partition)?.size ?? 0) > 0) this.#options.onUnfit()
     for (const store of this.#stores.values()) this.#options.onLoaded(store, partition)
     return read
   }
@@ -169,6 +202,7 @@ export class Changelog {
   /** Forgets a partition. */
   drop(partition: number): void {
     this.#next.delete(partition)
+    if (this.#unfit.delete(partition)) this.#options.onUnfit()
     for (const store of this.#stores.values()) {
       const keys = store.drop(partition)
       if (keys.length > 0) this.#options.onDropped(store, keys)
@@ -238,27 +272,51 @@ export class Changelog {
   }
 
   #copy(record: ReceivedRecord): void {
-    const { partition, key, value, offset } = record
+    const { partition, offset } = record
     const copy = this.#copies.get(partition)
     // One that was read before it is not wanted any more, or twice, changes nothing.
-    if (copy === undefined || key === null || BigInt(offset) < copy.next) return
-    const [name, own] = JSON.parse(key) as [string, string]
-    const entries = copyOf(copy.stores, name)
-    // What changed last comes last.
-    entries.delete(own)
-    if (value !== null) entries.set(own, JSON.parse(value.toString()) as unknown)
+    if (copy === undefined || record.key === null || BigInt(offset) < copy.next) return
+    applyRecord(record, this.#stores, {
+      put: (store, key, value) => {
+        const entries = copyOf(copy.stores, store)
+        // What changed last comes last.
+        entries.delete(key)
+        entries.set(key, value)
+      },
+      remove: (store, key) => copy.stores.get(store)?.delete(key),
+    })
     copy.next = BigInt(offset) + 1n
     this.copied++
   }
 
-  #load(partition: number, key: string, json: string | null): void {
-    const [name, own] = JSON.parse(key) as [string, string]
-    const store = this.#stores.get(name)
-    if (json === null) store?.unload(own)
-    else store?.load(own, JSON.parse(json) as unknown, partition)
+  /** The entries of a partition that is ours. */
+  #entriesIn(partition: number): Entries {
+    return {
+      put: (store, key, value) => {
+        if (store !== UNFIT) {
+          this.#stores.get(store)?.load(key, value, partition)
+          return
+        }
+        const records = this.#unfit.get(partition) ?? new Map<string, UnfitRecord>()
+        this.#unfit.set(partition, records.set(key, value as UnfitRecord))
+      },
+      remove: (store, key) => {
+        if (store === UNFIT) this.#unfit.get(partition)?.delete(key)
+        else this.#stores.get(store)?.unload(key)
+      },
+    }
   }
 
-  async #readTo(partition: number, from: bigint, end: bigint): Promise<number> {
+  #errorOf(partition: number, key: string, { offset, why }: UnfitRecord): KafkaError {
+    const { topic } = this.#options
+    return new KafkaError(
+      'INVALID_RECORD',
+      `record ${topic}/${partition}@${offset} does not fit what its key ${key} is now: ${why}`,
+      { topic, partition, offset },
+    )
+  }
+
+  async #readTo(partition: number, from: bigint, end: bigint, entries: Entries): Promise<number> {
     if (from >= end) return 0
     const { client, topic, signal } = this.#options
     let count = 0
@@ -281,9 +339,7 @@ export class Changelog {
           from: new Map([[topic, new Map([[partition, from]])]]),
           onRecords: (records) => {
             lastSign = performance.now()
-            for (const { key, value } of records) {
-              if (key !== null) this.#load(partition, key, value === null ? null : value.toString())
-            }
+            for (const record of records) applyRecord(record, this.#stores, entries)
             count += records.length
           },
           onPosition: (_, _partition, next) => {
@@ -304,7 +360,18 @@ export class Changelog {
     for (const [name, store] of this.#stores) {
       for (const [key, value] of store.of(partition)) yield [name, key, value]
     }
+    for (const [key, record] of this.#unfit.get(partition) ?? []) yield [UNFIT, key, record]
   }
+}
+
+function receivedOf(
+  topic: string,
+  partition: number,
+  key: string,
+  { offset, value }: UnfitRecord,
+): ReceivedRecord {
+  const bytes = Buffer.from(value)
+  return { topic, partition, offset, key, value: bytes, headers: {}, timestampMs: 0 }
 }
 
 function copyOf(stores: Copy['stores'], name: string): Map<string, unknown> {

@@ -4,7 +4,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 
-const VERSION = 3
+const VERSION = 4
 /** Entries of a line, which is parsed at once: one by one takes half as long again; a line of records of 8 MB is still a text. */
 const ENTRIES_OF_LINE = 64
 const SLICE_BYTES = 1 << 20
@@ -14,6 +14,8 @@ const LINE_END = 10
 interface Heading {
   readonly version: number
   readonly changelog: string
+  /** Under which rules the entries are. */
+  readonly rules: string
   readonly partition: number
   readonly next: string
 }
@@ -28,10 +30,12 @@ export type Entry = readonly [store: string, key: string, value: unknown]
 export class Checkpoints {
   readonly #folder: string
   readonly #changelog: string
+  readonly #rules: string
 
-  constructor(folder: string, changelog: string) {
+  constructor(folder: string, changelog: string, rules: string) {
     this.#folder = folder
     this.#changelog = changelog
+    this.#rules = rules
   }
 
   /** Writes a copy, in slices, and puts it in the place of the last one when it is whole. Values are JSON. */
@@ -42,6 +46,7 @@ export class Checkpoints {
     const heading: Heading = {
       version: VERSION,
       changelog: this.#changelog,
+      rules: this.#rules,
       partition,
       next: String(next),
     }
@@ -72,8 +77,8 @@ export class Checkpoints {
   }
 
   /**
-   * Reads a copy into `load`. @returns the offset from which to read on; `undefined` when there is no copy, or it is damaged or of
-   * another changelog: then what was loaded counts for nothing.
+   * Reads a copy into `load`. @returns the offset from which to read on; `undefined` when there is no copy, or it is damaged, of
+   * another changelog, or of a contract that is not the one of now: then what was loaded counts for nothing.
    */
   async read(partition: number, load: (...entry: Entry) => void): Promise<bigint | undefined> {
     let heading: Heading | undefined
@@ -113,6 +118,7 @@ export class Checkpoints {
     return (
       heading.version === VERSION &&
       heading.changelog === this.#changelog &&
+      heading.rules === this.#rules &&
       heading.partition === partition
     )
   }

@@ -1,6 +1,7 @@
 import type { AnyChannels, Query } from '@gw/protocol'
 import type { ClusterMember } from './cluster-members.js'
 import type { KafkaModule } from './connection.js'
+import type { KafkaError } from './errors.js'
 
 /** One gateway of a cluster. */
 export interface ClusterModule<C extends AnyChannels> extends KafkaModule<C> {
@@ -14,6 +15,10 @@ export interface ClusterModule<C extends AnyChannels> extends KafkaModule<C> {
   readonly restored: number
   /** Records that were read to keep copies of the state of others, in this run. */
   readonly copied: number
+  /** Records of state here that do not fit the contract as it is now: they are not restored, and stay in the changelog. */
+  readonly unrestored: number
+  /** What is wrong with each of them: `INVALID_RECORD` with topic, partition and offset. */
+  unrestoredRecords(): IterableIterator<KafkaError>
   /** Who works on a key now; `undefined` while nobody does. */
   ownerOf(key: string): ClusterMember | undefined
   /**

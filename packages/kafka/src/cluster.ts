@@ -33,6 +33,8 @@ import type { Attribution, KeyedStore } from './store.js'
 const FLUSH_MS = 200
 const LOOK_ANEW_MS = 5_000
 const CHECKPOINT_MS = 30_000
+/** Records that a message names. */
+const SHOWN = 3
 
 /**
  * One of several gateways that share the partitions of their topics and look like one. Each runs the same modules over its keys. Their
@@ -142,6 +144,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
           void this.#view.look()
         },
         onLeft: () => this.#partitions.checkpoint(),
+        notice: () => this.#noticeOfUnfit(),
       },
     )
   }
@@ -182,6 +185,14 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     return this.#changelog?.copied ?? 0
   }
 
+  get unrestored(): number {
+    return this.#changelog?.unfit ?? 0
+  }
+
+  *unrestoredRecords(): IterableIterator<KafkaError> {
+    yield* this.#changelog?.unfitErrors() ?? []
+  }
+
   get members(): readonly ClusterMember[] {
     return this.#view.members
   }
@@ -209,6 +220,12 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
         kind: 'gauge',
         value: () => this.ready.length,
       },
+      {
+        name: 'gateway_kafka_unrestored_records',
+        help: 'Records of state that do not fit the contract as it is now, and are not restored.',
+        kind: 'gauge',
+        value: () => this.unrestored,
+      },
     ]
   }
 
@@ -235,7 +252,10 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
 
   /** Shows who has what on a web server's `/cluster`. */
   rest(app: RouteApp): void {
-    app.get('/cluster', (c) => c.json({ id: this.id, ready: this.ready, members: this.members }))
+    app.get('/cluster', (c) => {
+      const { id, ready, unrestored, members } = this
+      return c.json({ id, ready, unrestored, members })
+    })
   }
 
   async start(gateway: LiveGateway<C>): Promise<void> {
@@ -334,21 +354,34 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
       .filter(({ channel }) => !relayed.has(channel))
       .map((state) => new StateMirror(live, state))
     const mirrorOf = new Map(this.#mirrors.map((mirror) => [mirror.store as KeyedStore, mirror]))
+    const stores = [...((options.stores ?? []) as unknown as KeyedStore[]), ...mirrorOf.keys()]
+    const rules = JSON.stringify(stores.map(({ name, rule }) => [name, rule?.id]))
     const changelog = new Changelog({
       client: this.#connection.client,
       topic,
       inputs: [...new Set(topicsOf(options.subscribe).flatMap(([, keys]) => Object.keys(keys)))],
-      stores: [...((options.stores ?? []) as unknown as KeyedStore[]), ...mirrorOf.keys()],
+      stores,
       checkpoints:
         options.checkpoints === undefined
           ? undefined
-          : new Checkpoints(options.checkpoints.folder, topic),
+          : new Checkpoints(options.checkpoints.folder, topic, rules),
       signal: this.#stop.signal,
       onLoaded: (store, partition) => mirrorOf.get(store)?.restore(partition),
       onDropped: (store, keys) => mirrorOf.get(store)?.forget(keys),
+      onUnfit: () => this.#connection.tellAnew(),
+      bury: (record, error) => this.#connection.letterOf(record, error),
     })
     changelog.attach(this.#attribution)
     return changelog
+  }
+
+  /** What is not restored, for as long as that is so: whoever runs this may want the release that could. */
+  #noticeOfUnfit(): string {
+    const { unrestored } = this
+    if (unrestored === 0) return ''
+    const some = [...first(this.unrestoredRecords(), SHOWN)].map(messageOf)
+    const more = unrestored > some.length ? `; and ${unrestored - some.length} more` : ''
+    return `records of state that are not restored, and stay in the changelog: ${unrestored}: ${some.join('; ')}${more}`
   }
 
   #partitionOf(key: string): number {
@@ -386,4 +419,12 @@ interface RouteApp {
 interface GetQuestion {
   readonly store: string
   readonly key: string
+}
+
+function* first<T>(values: Iterable<T>, count: number): IterableIterator<T> {
+  let left = count
+  for (const value of values) {
+    if (left-- === 0) return
+    yield value
+  }
 }

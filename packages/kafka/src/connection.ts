@@ -57,6 +57,8 @@ export interface ConnectionHooks
   readonly onAssigned: (assignment: Assignment, gone: readonly number[]) => void
   /** Called when the group has been left, before the last work ends. */
   readonly onLeft: () => Promise<void>
+  /** What is to be told for as long as it is so, beside how the consumer does; empty when that is nothing. */
+  readonly notice: () => string
 }
 
 const MAX_PENDING_RECORDS = 100_000
@@ -83,6 +85,8 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
   readonly #hooks: ConnectionHooks | undefined
   readonly #subscriber: Subscriber<C>
   readonly #owned = new Set<number>()
+  /** How the consumer does, without what there is to notice. */
+  #consumerStatus: KafkaStatus = CLOSED
   #statuses: PushSource<unknown> | undefined
   #stop = new AbortController()
   #client: KafkaClient | undefined
@@ -331,18 +335,28 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     else this.#units.send(record)
   }
 
+  /** A record that cannot be taken, as one for the dead-letter topic. */
+  letterOf(record: ReceivedRecord, error: KafkaError): KafkaRecord {
+    this.deadLetters++
+    return deadLetterOf(record, error, this.#deadLetterTopic)
+  }
+
+  /** Tells how the consumer does, with what there is to notice now. */
+  tellAnew(): void {
+    this.#report('consumer', this.#consumerStatus)
+  }
+
   async #bury(
     record: ReceivedRecord,
     error: KafkaError,
     alive: () => Promise<void>,
   ): Promise<void> {
-    const letter = deadLetterOf(record, error, this.#deadLetterTopic)
+    const letter = this.letterOf(record, error)
     if (this.#units === undefined) {
       await this.#intake?.until(() => this.#sent(letter), alive)
     } else {
       this.#units.send(letter)
     }
-    this.deadLetters++
   }
 
   /** Whether there was room for a record. */
@@ -387,8 +401,15 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     this.#report('producer', { state: 'recovering', message })
   }
 
-  #report(connection: 'producer' | 'consumer', status: KafkaStatus): void {
+  #report(connection: 'producer' | 'consumer', reported: KafkaStatus): void {
     const before = this.status[connection]
+    let status = reported
+    if (connection === 'consumer') {
+      this.#consumerStatus = reported
+      const notice = reported.state === 'running' ? (this.#hooks?.notice() ?? '') : ''
+      const message = [reported.message, notice].filter((text) => text !== '').join('; ')
+      status = { ...reported, message }
+    }
     this.status = { ...this.status, [connection]: status }
     this.#options.onStatus?.(connection, status)
     if (before.state === status.state && before.message === status.message) return

@@ -1,9 +1,10 @@
-import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
+import type { Batch, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { Backoff, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { Assignment, ConsumerOptions, GroupMember, KafkaConsumer } from './kafka-client.js'
 import { ensureTopics, withAdmin } from './kafkajs-admin.js'
 import { kafkajsAssigner, memberOf } from './kafkajs-assigner.js'
+import { fetchedFrom, Losses } from './kafkajs-losses.js'
 import { KafkajsRecord } from './kafkajs-records.js'
 import { OffsetCommits } from './offset-commits.js'
 
@@ -41,8 +42,11 @@ export class KafkajsConsumer implements KafkaConsumer {
   /** By topic; `undefined` stands for all partitions. */
   readonly #paused = new Map<string, Set<number> | undefined>()
   #hasBegun = false
-  /** By partition, what was deleted before this consumer began. */
-  #deleted: ReadonlyMap<string, string> = new Map()
+  /** Partitions of which records were deleted before this consumer began, as far as they are not told. */
+  #deleted: readonly Place[] = []
+  readonly #losses = new Losses()
+  /** By partition, the offset behind what was read since this member was given it. */
+  readonly #next = new Map<string, bigint>()
   /** Broken while it is not known where to begin. */
   #begun: Promise<void> = Promise.resolve()
   #consumer: Consumer | undefined
@@ -145,6 +149,12 @@ export class KafkajsConsumer implements KafkaConsumer {
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       if (!isGivenUp()) this.#joined(consumer, payload)
     })
+    // What holds no records, such as the mark of a transaction, is told only here.
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      if (payload.batchSize > 0 || isGivenUp()) return
+      const { topic, partition, lastOffset } = payload
+      this.#next.set(`${topic}/${partition}`, BigInt(lastOffset) + 1n)
+    })
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
@@ -205,10 +215,12 @@ export class KafkajsConsumer implements KafkaConsumer {
     this.#lastSign = performance.now()
     this.#options.onAssigned?.(memberAssignment)
     const { from, onStatus } = this.#options
-    const message = this.#lossesIn(memberAssignment)
+    // Others may have read on meanwhile.
+    this.#next.clear()
+    this.#tellDeleted(memberAssignment)
     const isRunning = (): void => {
       this.#backoff.reset()
-      onStatus({ state: 'running', message })
+      onStatus({ state: 'running', message: this.#losses.message })
     }
     // Reading begins at once; only those who begin at the latest must know first where that is.
     if (from !== 'latest' || this.#hasBegun) return isRunning()
@@ -218,29 +230,30 @@ export class KafkajsConsumer implements KafkaConsumer {
     )
   }
 
-  /** By partition, the offsets of records that the broker deleted before the group had read them. */
-  async #deletedRecords(): Promise<ReadonlyMap<string, string>> {
-    const { topics } = this.#options
-    const deleted = new Map<string, string>()
-    for (const { topic, partition, offset, low } of await this.#places(topics)) {
-      const next = BigInt(offset)
-      if (next >= 0n && next < low) {
-        deleted.set(`${topic}/${partition}`, `${topic}/${partition}@${offset} to ${low - 1n}`)
-      }
-    }
-    return deleted
+  /** Partitions of which the broker deleted records before the group had read them. */
+  async #deletedRecords(): Promise<readonly Place[]> {
+    const places = await this.#places(this.#options.topics)
+    return places.filter(({ offset, low }) => BigInt(offset) >= 0n && BigInt(offset) < low)
   }
 
-  /** What is to be told of records that are gone, to those who get their partitions first. */
-  #lossesIn(assignment: Assignment): string {
+  /** Those who get these partitions first tell. */
+  #tellDeleted(assignment: Assignment): void {
     const deleted = this.#deleted
-    this.#deleted = new Map()
-    const lost = Object.entries(assignment).flatMap(([topic, partitions]) =>
-      partitions.flatMap((partition) => deleted.get(`${topic}/${partition}`) ?? []),
-    )
-    return lost.length === 0
-      ? ''
-      : `records were deleted before they were read, reading goes on behind them: ${lost.join(', ')}; raise retention.ms of the topic`
+    this.#deleted = []
+    for (const { topic, partition, offset, low } of deleted) {
+      if (assignment[topic]?.includes(partition) !== true) continue
+      this.#losses.add(topic, partition, BigInt(offset), low)
+    }
+  }
+
+  /** Records have been deleted that were to be read next. */
+  #tellDeletedBefore(batch: Batch): void {
+    const { topic, partition } = batch
+    const next = this.#next.get(`${topic}/${partition}`)
+    const from = fetchedFrom(batch)
+    if (next === undefined || from <= next) return
+    this.#losses.add(topic, partition, next, from)
+    this.#options.onStatus({ state: 'running', message: this.#losses.message })
   }
 
   /**
@@ -297,6 +310,7 @@ export class KafkajsConsumer implements KafkaConsumer {
             COMMIT_MS,
           )
     await this.#begun
+    this.#tellDeletedBefore(batch)
     try {
       for (let at = 0; at < messages.length; at += size) {
         if (!isRunning() || isStale() || this.#stop.signal.aborted) return
@@ -308,11 +322,13 @@ export class KafkajsConsumer implements KafkaConsumer {
         )
         const last = (chunk[chunk.length - 1] as KafkaMessage).offset
         resolveOffset(last)
+        this.#next.set(`${topic}/${partition}`, BigInt(last) + 1n)
         commits?.add(String(BigInt(last) + 1n))
         await alive()
         // What is awaited here mostly is there already: the rest of the process gets its turn, too.
         await new Promise(setImmediate)
       }
+      this.#next.set(`${topic}/${partition}`, BigInt(batch.lastOffset()) + 1n)
     } finally {
       // Before the group can give the partition to somebody else.
       await commits?.settled()

@@ -4,6 +4,7 @@ import { Backoff, within } from './backoff.js'
 import { messageOf } from './errors.js'
 import type { KafkaReader, PartitionAssignor, ReaderOptions } from './kafka-client.js'
 import { kafkajsAssigner } from './kafkajs-assigner.js'
+import { fetchedFrom, Losses } from './kafkajs-losses.js'
 import { KafkajsRecord } from './kafkajs-records.js'
 
 const DISCONNECT_MS = 5_000
@@ -21,6 +22,7 @@ export class KafkajsReader implements KafkaReader {
   readonly #next: Map<string, Map<number, bigint>>
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff()
+  readonly #losses = new Losses()
   readonly #running: Promise<void>
   #consumer: Consumer | undefined
 
@@ -121,7 +123,7 @@ export class KafkajsReader implements KafkaReader {
         }
       }
       this.#backoff.reset()
-      onStatus?.({ state: 'running', message: '' })
+      onStatus?.({ state: 'running', message: this.#losses.message })
     })
     const read = (topic: string, partition: number, last: string): void => {
       const next = BigInt(last) + 1n
@@ -141,6 +143,12 @@ export class KafkajsReader implements KafkaReader {
         if (this.#consumer !== consumer || this.#stop.signal.aborted) return
         if (!isRunning() || isStale()) return
         const { topic, partition, messages } = batch
+        const next = this.#next.get(topic)?.get(partition) ?? 0n
+        const from = fetchedFrom(batch)
+        if (from > next) {
+          this.#losses.add(topic, partition, next, from)
+          onStatus?.({ state: 'running', message: this.#losses.message })
+        }
         onTaking(true)
         try {
           await onRecords(messages.map((message) => new KafkajsRecord(topic, partition, message)))

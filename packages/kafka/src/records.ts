@@ -1,6 +1,7 @@
 import type { Channels } from '@gw/channels'
 import type { AnyChannels } from '@gw/protocol'
 import type { z } from 'zod'
+import { completed } from './completed.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { ReceivedRecord } from './kafka-client.js'
 import type { KafkaOptions } from './options.js'
@@ -52,23 +53,19 @@ export function parseRecord<C extends AnyChannels>(
     value = serde.read(record.value, record)
     const processor = subscribeProcessors?.[name as never] as Processor | undefined
     if (processor !== undefined) value = processor(value, record)
+    if (value === undefined) return undefined
+    // A check of the contract may throw, too.
+    value = completed(schema, value)
   } catch (error) {
     throw misfit(name, record, messageOf(error), error)
   }
-  if (value === undefined) return undefined
-  const parsed = schema.safeParse(value)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    const why = `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim()
-    throw misfit(name, record, why, parsed.error)
-  }
-  if (!isBasket) return { key: undefined, value: parsed.data }
+  if (!isBasket) return { key: undefined, value }
   const { key } = record
   if (key === null) throw misfit(name, record, 'a record for a basket has a key')
   if (shape === 'basket' && !keys.includes(key)) {
     throw misfit(name, record, `the basket has no key "${key}"`)
   }
-  return { key, value: parsed.data }
+  return { key, value }
 }
 
 function misfit(

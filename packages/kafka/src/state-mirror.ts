@@ -1,5 +1,7 @@
-import type { ChannelTick, LiveChannels, StateInfo } from '@gw/channels'
+import type { ChannelInfo, ChannelTick, LiveChannels, StateInfo } from '@gw/channels'
 import type { AnyChannels } from '@gw/protocol'
+import { completed } from './completed.js'
+import { type EntryRule, idOf } from './entry-rule.js'
 import { KeyedStore } from './store.js'
 
 /** What a store has of a record of a basket: with the key on which it ticked. */
@@ -29,8 +31,12 @@ export class StateMirror {
     this.#paths = by.map((path) => path.split('.'))
     this.#keep = keep === 'all' ? Number.POSITIVE_INFINITY : keep
     this.#maxRecords = maxRecords
-    this.#isOfBasket = channels.info.find((info) => info.name === channel)?.kind === 'basket'
-    this.store = new KeyedStore(`state ${name}`, { inOrderOfChange: true })
+    const info = channels.info.find((info) => info.name === channel)
+    this.#isOfBasket = info?.kind === 'basket'
+    this.store = new KeyedStore(`state ${name}`, {
+      inOrderOfChange: true,
+      ...(info === undefined ? {} : { rule: this.#ruleOf(info) }),
+    })
     this.#watch = channels.watch(channel, undefined, (tick) => this.#take(tick))
   }
 
@@ -55,6 +61,30 @@ export class StateMirror {
 
   stop(): void {
     this.#watch.stop()
+  }
+
+  /** Entries are records of the channel, under the keys that the state has now. */
+  #ruleOf({ recordSchema, keys, dynamic }: ChannelInfo): EntryRule {
+    const { by, key: wanted } = this.#state
+    const complete = (key: string, value: unknown): unknown => {
+      const record = completed(recordSchema, value)
+      const values = JSON.stringify(this.#valuesOf(record))
+      if (JSON.stringify(this.#split(key).values) === values) return record
+      throw new Error(`its key is ${key}, and by ${by.join(', ')} it is ${values}`)
+    }
+    const isOfBasket = this.#isOfBasket
+    return {
+      id: idOf(recordSchema, by, wanted, isOfBasket, isOfBasket && !dynamic && keys),
+      complete: (key, value) => {
+        if (!isOfBasket) return complete(key, value)
+        if (!Array.isArray(value) || value.length !== 2) throw new Error('it is of no basket')
+        const [basketKey, record] = value as unknown as OfBasket
+        const isWanted =
+          wanted === undefined ? dynamic || keys.includes(basketKey) : basketKey === wanted
+        if (!isWanted) throw new Error(`the state is not of the key "${basketKey}"`)
+        return [basketKey, complete(key, record)]
+      },
+    }
   }
 
   *#restored(partition: number): IterableIterator<unknown> {
@@ -87,17 +117,21 @@ export class StateMirror {
 
   /** The key of the entry of a record: the values of `by`, and where several are kept its place. */
   #keyOf(record: unknown): string {
-    const values = this.#paths.map((path) => {
-      let value = record
-      for (const name of path) value = (value as Record<string, unknown> | undefined)?.[name]
-      return value ?? null
-    })
+    const values = this.#valuesOf(record)
     const key = JSON.stringify(values)
     if (this.#keep === 1) return key
     const newest = this.#places.get(key)
     const place = newest === undefined ? 0 : (newest + 1) % this.#keep
     this.#places.set(key, place)
     return JSON.stringify([...values, place])
+  }
+
+  #valuesOf(record: unknown): readonly unknown[] {
+    return this.#paths.map((path) => {
+      let value = record
+      for (const name of path) value = (value as Record<string, unknown> | undefined)?.[name]
+      return value ?? null
+    })
   }
 
   #split(key: string): { readonly values: readonly unknown[]; readonly place: number } {

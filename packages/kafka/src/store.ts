@@ -1,4 +1,6 @@
 import { type Edge, node } from '@gw/core'
+import type { z } from 'zod'
+import { type EntryRule, ruleOf } from './entry-rule.js'
 
 /** Values by key that a graph keeps. In a cluster it holds the keys of the partitions that this gateway has, and survives it. */
 export interface Store<T> {
@@ -11,9 +13,23 @@ export interface Store<T> {
   entries(): IterableIterator<[key: string, value: T]>
 }
 
-/** Makes a store: give it to nodes, and to `cluster` so that it survives. Names are unique in a cluster. */
-export function store<T>(name: string): Store<T> {
-  return new KeyedStore<T>(name)
+/** Options of {@link store}. */
+export interface StoreOptions<T> {
+  /**
+   * What values are. Those that another release has kept are checked and completed by it when a cluster restores them; one that does
+   * not fit is told and not restored, and stays in the changelog.
+   * @defaultValue anything
+   */
+  readonly schema?: z.ZodType<T>
+}
+
+/**
+ * Makes a store: give it to nodes, and to `cluster` so that it survives. Names are unique in a cluster.
+ * @throws KafkaError `INVALID_OPTIONS`.
+ */
+export function store<T>(name: string, options: StoreOptions<T> = {}): Store<T> {
+  const { schema } = options
+  return new KeyedStore<T>(name, schema === undefined ? {} : { rule: ruleOf(schema) })
 }
 
 /** Options of {@link aggregate}. */
@@ -68,11 +84,14 @@ export interface Attribution {
 export interface KeyedStoreOptions {
   /** Whether entries come in the order in which they changed last, the oldest first; else in that of their first change. */
   readonly inOrderOfChange?: boolean
+  /** What entries are to be that come from elsewhere. */
+  readonly rule?: EntryRule
 }
 
 /** A store that knows which partition a key belongs to, and what has changed since it was asked last. */
 export class KeyedStore<T = unknown> implements Store<T> {
   readonly name: string
+  readonly rule: EntryRule | undefined
   readonly #inOrderOfChange: boolean
   readonly #entries = new Map<string, Entry<T>>()
   readonly #changed = new Map<number, Set<string>>()
@@ -80,8 +99,9 @@ export class KeyedStore<T = unknown> implements Store<T> {
   #oldest: IterableIterator<string> | undefined
   #attribution: Attribution | undefined
 
-  constructor(name: string, { inOrderOfChange = false }: KeyedStoreOptions = {}) {
+  constructor(name: string, { inOrderOfChange = false, rule }: KeyedStoreOptions = {}) {
     this.name = name
+    this.rule = rule
     this.#inOrderOfChange = inOrderOfChange
   }
 

@@ -43,6 +43,17 @@ async function withAdmin<T>(use: (admin: Admin) => Promise<T>): Promise<T> {
   }
 }
 
+/** Deletes the records of partition 0 before an offset. */
+const deleteBefore = (topic: string, offset: number): Promise<void> =>
+  withAdmin(async (admin) => {
+    // kafkajs has to have asked for the topic before.
+    await admin.fetchTopicOffsets(topic)
+    await admin.deleteTopicRecords({
+      topic,
+      partitions: [{ partition: 0, offset: String(offset) }],
+    })
+  })
+
 describe.skipIf(brokers === undefined)('bad input', () => {
   const open: Gateway<Channels>[] = []
 
@@ -211,17 +222,71 @@ describe.skipIf(brokers === undefined)('bad input', () => {
       const before = await withAdmin((admin) => admin.fetchOffsets({ groupId, topics: [from] }))
       const next = Number(before[0]?.partitions[0]?.offset)
       await produce(broker, from, [order(2), order(3), order(4)])
-      await withAdmin(async (admin) => {
-        await admin.fetchTopicOffsets(from)
-        const partitions = [{ partition: 0, offset: String(next + 2) }]
-        await admin.deleteTopicRecords({ topic: from, partitions })
-      })
+      await deleteBefore(from, next + 2)
       const { module } = await start(options)
       await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([0, 1, 4])
       expect(module.status.consumer).toMatchObject({
         state: 'running',
         message: expect.stringContaining(`${from}/0@${next} to ${next + 1}`),
       })
+    })
+
+    test('records that are deleted while it is far behind are told when it comes to them; marks of transactions and what they aborted are no loss', async () => {
+      const [from, to, groupId] = [randomUUID(), randomUUID(), randomUUID()]
+      await createTopic(broker, from, 2)
+      const statuses: string[] = []
+      const { module } = await start({
+        subscribe: { orders: { [from]: '' } },
+        publish: { fills: { [to]: 'k' } },
+        groupId,
+        exactlyOnce,
+        onStatus: (connection, { message }) => {
+          if (connection === 'consumer') statuses.push(message)
+        },
+      })
+      const of = (partition: number, ...quantities: number[]) =>
+        quantities.map((quantity) => ({ ...order(quantity), partition }))
+      await produce(broker, from, [...of(0, 0, 1), ...of(1, 10)])
+      const sorted = async () => (await quantitiesIn(to)).sort((a, b) => a - b)
+      await expect.poll(sorted, { timeout: 20_000 }).toEqual([0, 1, 10])
+      // The mark of a transaction, and records that were aborted: offsets without records.
+      const kafka = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING })
+      const transactional = kafka.producer({
+        transactionalId: randomUUID(),
+        idempotent: true,
+        maxInFlightRequests: 1,
+      })
+      await transactional.connect()
+      for (const [end, quantity] of [
+        ['abort', 2],
+        ['commit', 3],
+      ] as const) {
+        const transaction = await transactional.transaction()
+        await transaction.send({ topic: from, messages: of(0, quantity) })
+        await transaction[end]()
+      }
+      await transactional.disconnect()
+      await expect.poll(sorted, { timeout: 20_000 }).toEqual([0, 1, 3, 10])
+      expect(statuses.join('')).toBe('')
+
+      const next = await withAdmin(async (admin) => {
+        const ends = await admin.fetchTopicOffsets(from)
+        return Number(ends.find(({ partition }) => partition === 0)?.high)
+      })
+      module.pause(from, [0])
+      await produce(broker, from, [...of(0, 4, 5, 6), ...of(1, 11)])
+      await expect.poll(sorted, { timeout: 20_000 }).toEqual([0, 1, 3, 10, 11])
+      expect(statuses.join('')).toBe('')
+      await deleteBefore(from, next + 2)
+      module.resume(from, [0])
+      await expect.poll(sorted, { timeout: 20_000 }).toEqual([0, 1, 3, 6, 10, 11])
+      expect(module.status.consumer).toMatchObject({
+        state: 'running',
+        message: expect.stringContaining(`behind them: ${from}/0@${next} to ${next + 1};`),
+      })
+      await produce(broker, from, of(0, 7))
+      await expect.poll(sorted, { timeout: 20_000 }).toEqual([0, 1, 3, 6, 7, 10, 11])
+      expect(module.status.consumer.message.match(/ to /g)).toHaveLength(1)
     })
   })
 })

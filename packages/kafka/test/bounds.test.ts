@@ -93,6 +93,10 @@ test('a restore that comes no further fails, and says of which partition', async
     signal: new AbortController().signal,
     onLoaded: () => undefined,
     onDropped: () => undefined,
+    onUnfit: () => undefined,
+    bury: () => {
+      throw new Error('nothing is buried')
+    },
   })
   const restored = expect(changelog.restore(3)).rejects.toMatchObject({
     code: 'TIMED_OUT',

@@ -20,7 +20,7 @@ const entries = [
 ] as const
 
 async function written(): Promise<{ readonly path: string; readonly bytes: Buffer }> {
-  await new Checkpoints(folder, 'changelog').write(3, 17n, entries)
+  await new Checkpoints(folder, 'changelog', 'rules').write(3, 17n, entries)
   const path = join(folder, readdirSync(folder)[0] as string)
   return { path, bytes: readFileSync(path) }
 }
@@ -28,7 +28,9 @@ async function written(): Promise<{ readonly path: string; readonly bytes: Buffe
 test('what was written is read again, with the offset from which to go on', async () => {
   await written()
   const read: unknown[] = []
-  const next = await new Checkpoints(folder, 'changelog').read(3, (...entry) => read.push(entry))
+  const next = await new Checkpoints(folder, 'changelog', 'rules').read(3, (...entry) =>
+    read.push(entry),
+  )
   expect(next).toBe(17n)
   expect(read).toEqual(entries)
 })
@@ -38,7 +40,7 @@ test('many entries, longer than what is read at once, are all read in their orde
   const many = Array.from({ length: 30_000 }, (_, i) =>
     i === 20_000 ? (['sums', 'long', long] as const) : (['sums', `key ${i}`, { i }] as const),
   )
-  const checkpoints = new Checkpoints(folder, 'changelog')
+  const checkpoints = new Checkpoints(folder, 'changelog', 'rules')
   await checkpoints.write(0, 1n, many)
   let at = 0
   const next = await checkpoints.read(0, (...entry) => expect(entry).toEqual(many[at++]))
@@ -51,7 +53,7 @@ test('a checkpoint that was cut off anywhere, or has any bit changed, counts for
   const readable: string[] = []
   const tryWith = async (damaged: Buffer, what: string): Promise<void> => {
     writeFileSync(path, damaged)
-    const next = await new Checkpoints(folder, 'changelog').read(3, () => undefined)
+    const next = await new Checkpoints(folder, 'changelog', 'rules').read(3, () => undefined)
     if (next !== undefined) readable.push(what)
   }
   for (let at = 0; at < bytes.length; at++) {
@@ -61,4 +63,15 @@ test('a checkpoint that was cut off anywhere, or has any bit changed, counts for
     await tryWith(flipped, `bit of ${at}`)
   }
   expect(readable).toEqual([])
+})
+
+test('a checkpoint of another changelog, or under other rules, counts for nothing', async () => {
+  await written()
+  for (const [changelog, rules] of [
+    ['other', 'rules'],
+    ['changelog', 'others'],
+  ] as const) {
+    const checkpoints = new Checkpoints(folder, changelog, rules)
+    expect(await checkpoints.read(3, () => undefined)).toBeUndefined()
+  }
 })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { KafkajsClient } from '@gw/kafka'
 import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, inject, test } from 'vitest'
-import { createTopic } from './broker/topics.js'
+import { createTopic, produce } from './broker/topics.js'
 
 const brokers = inject('brokers')
 const broker = brokers ?? ''
@@ -65,5 +65,32 @@ describe.skipIf(brokers === undefined)('a reader', () => {
     expect(values).toEqual(['a', 'b', 'c', 'd', 'e'])
     await reader.close()
     await Promise.all([plain.disconnect(), transactional.disconnect()])
+  })
+
+  test('tells of records that were deleted while it was paused, and goes on behind them', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 1)
+    await produce(broker, topic, [{ value: 'a' }])
+    const values: string[] = []
+    const messages = new Set<string>()
+    const reader = new KafkajsClient({ brokers: [broker] }).reader({
+      from: new Map([[topic, new Map([[0, 0n]])]]),
+      onRecords: (records) => {
+        for (const { value } of records) values.push(String(value))
+      },
+      onStatus: ({ message }) => messages.add(message),
+    })
+    await expect.poll(() => values, { timeout: 30_000 }).toEqual(['a'])
+    reader.pause(topic, 0)
+    await produce(broker, topic, [{ value: 'b' }, { value: 'c' }, { value: 'd' }])
+    const admin = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).admin()
+    await admin.connect()
+    await admin.fetchTopicOffsets(topic)
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '3' }] })
+    await admin.disconnect()
+    reader.resume(topic, 0)
+    await expect.poll(() => values, { timeout: 30_000 }).toEqual(['a', 'd'])
+    await reader.close()
+    expect([...messages].join()).toContain(`${topic}/0@1 to 2`)
   })
 })

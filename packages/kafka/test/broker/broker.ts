@@ -243,6 +243,8 @@ function propertiesOf(folder: string, { plain, sasl, tls, controller }: Ports): 
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': 1_000,
     'log.cleaner.dedupe.buffer.size': 8_388_608,
+    // How long the cleaner rests when there is nothing to compact; the default is 15 s.
+    'log.cleaner.backoff.ms': 100,
     'log.index.size.max.bytes': 1_048_576,
     // After kill -9 it can register again only when its old session has expired; the default is 9 s.
     'broker.session.timeout.ms': 3_000,

@@ -1,0 +1,10 @@
+import type { z } from 'zod'
+
+/** A value as a schema has it: completed, normalised. @throws Error that says where it does not fit, and why. */
+export function completed(schema: z.ZodType, value: unknown): unknown {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const why = `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim()
+  throw new Error(why, { cause: parsed.error })
+}

@@ -1,0 +1,28 @@
+import type { Batch } from 'kafkajs'
+
+/** Places that one message names. */
+const MAX_NAMED = 20
+
+/** What the broker has deleted of partitions before it was read, in the words of a status. */
+export class Losses {
+  #places: string[] = []
+
+  /** The records from one offset up to, and without, another are gone. */
+  add(topic: string, partition: number, from: bigint, end: bigint): void {
+    this.#places.push(`${topic}/${partition}@${from} to ${end - 1n}`)
+    if (this.#places.length > MAX_NAMED) this.#places.shift()
+  }
+
+  get message(): string {
+    if (this.#places.length === 0) return ''
+    return `records were deleted before they were read, reading goes on behind them: ${this.#places.join(', ')}; raise retention.ms of the topic`
+  }
+}
+
+/**
+ * From where a batch was fetched. kafkajs fetches from where it has come to, whatever compaction and transactions have left there; only
+ * where the broker has that no more does it go elsewhere, and says so to nobody.
+ */
+export function fetchedFrom(batch: Batch): bigint {
+  return BigInt((batch as Batch & { readonly fetchedOffset: string }).fetchedOffset)
+}
