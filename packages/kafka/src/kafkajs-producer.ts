@@ -3,16 +3,19 @@ import { Backoff, pause, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { KafkaProducer, KafkaRecord, ProducerOptions } from './kafka-client.js'
 import { partitionerOfKeys } from './kafkajs-partitioner.js'
-import { isOfTopic, isRefusal, topicFailure } from './kafkajs-records.js'
+import { isFinal, isOfTopic, isRefusal, topicFailure } from './kafkajs-records.js'
 import type { Request } from './kafkajs-request.js'
 import { sizeOf, TopicQueue } from './topic-queue.js'
 
 const RETRY_LOOK_MS = 20
+/** kafkajs can hang here. */
+const DISCONNECT_MS = 5_000
 
 /**
  * A queue for each topic in front of a kafkajs producer: one request at a time, in order, each with all that has gathered
- * meanwhile. A request that fails is repeated until it succeeds, with a new connection where needed; a topic that fails
- * keeps no other waiting; only a record that the broker will never take is left out, and told.
+ * meanwhile. A request that fails is repeated as it was until it succeeds, by the same producer, so that the broker writes it
+ * once, with a new connection where needed; a topic that fails keeps no other waiting; only a record that the broker will never
+ * take is left out, and told.
  */
 export class KafkajsProducer implements KafkaProducer {
   readonly #kafka: Kafka
@@ -21,6 +24,7 @@ export class KafkajsProducer implements KafkaProducer {
   readonly #backoff = new Backoff()
   readonly #queues = new Map<string, TopicQueue>()
   #producer: Producer | undefined
+  #isConnected = false
   #pending = 0
   #bytes = 0
   #isClosing = false
@@ -144,39 +148,53 @@ export class KafkajsProducer implements KafkaProducer {
   }
 
   async #recover(queue: TopicQueue, error: unknown): Promise<void> {
-    // kafkajs asks for the metadata of each topic that it ever sent to: a bad one would fail the others for ever.
     const disconnected = this.#disconnect()
     if (isOfTopic(error)) {
       const { message } = topicFailure(queue.topic, error)
       queue.fail(message)
       this.#options.onStatus({ state: 'recovering', message })
       await disconnected
+      // kafkajs asks for the metadata of each topic that it ever sent to: a bad one would fail the others for ever.
+      if (![...this.#queues.values()].some(({ isUnanswered }) => isUnanswered)) this.#forget()
     } else {
+      queue.isUnanswered = true
       this.#options.onStatus({ state: 'recovering', message: messageOf(error) })
       await disconnected
+      if (isFinal(error)) this.#forget()
       await this.#backoff.wait(this.#stop.signal)
     }
   }
 
+  /** Connects what was there before: by its id, the broker knows a request that it has already. */
   async #connected(): Promise<Producer> {
-    if (this.#producer === undefined) {
+    this.#producer ??= this.#kafka.producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: this.#options.createTopics ?? true,
+      createPartitioner: partitionerOfKeys,
+      retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
+    })
+    if (!this.#isConnected) {
       this.#options.onStatus({ state: 'connecting', message: '' })
-      const producer = this.#kafka.producer({
-        idempotent: true,
-        maxInFlightRequests: 1,
-        allowAutoTopicCreation: this.#options.createTopics ?? true,
-        createPartitioner: partitionerOfKeys,
-        retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
-      })
-      await producer.connect()
-      this.#producer = producer
+      await this.#producer.connect()
+      this.#isConnected = true
     }
     return this.#producer
   }
 
+  /** Takes another producer, with an id of its own, from now on: what was not answered may be written twice. */
+  #forget(): void {
+    this.#producer = undefined
+  }
+
   async #disconnect(): Promise<void> {
     const producer = this.#producer
-    this.#producer = undefined
-    await producer?.disconnect().catch(() => undefined)
+    this.#isConnected = false
+    if (producer === undefined) return
+    const isDone = await within(
+      producer.disconnect().catch(() => undefined),
+      DISCONNECT_MS,
+    )
+    if (!isDone) this.#forget()
   }
 }

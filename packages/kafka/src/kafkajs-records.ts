@@ -83,6 +83,15 @@ export function isOfTopic(error: unknown): boolean {
   return isOneOf(TOPIC_FAILURES, error)
 }
 
+/** Whether the broker answered that it is of no use to try the same again, as it does when a producer's sequence is broken. */
+export function isFinal(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { type, retriable } = at as { readonly type?: unknown; readonly retriable?: unknown }
+    if (typeof type === 'string' && retriable === false) return true
+  }
+  return false
+}
+
 export function topicFailure(topic: string, error: unknown): KafkaError {
   const isMissing = isOneOf(MISSING, error)
   const remedy = isMissing ? ': create it, or set createTopics' : ''

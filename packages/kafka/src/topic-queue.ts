@@ -19,6 +19,8 @@ export class TopicQueue {
   #settled = 0
   /** Before this time the topic is not tried again. */
   retryAtMs = 0
+  /** Whether the next request was tried, and nobody knows what became of it. */
+  isUnanswered = false
   /** What the topic's last failure said; empty while it takes records. */
   failure = ''
 
@@ -54,6 +56,7 @@ export class TopicQueue {
   /** The next request is acknowledged, or refused for good. @returns records that are settled: all of a request that was split, at its end. */
   settle(): readonly KafkaRecord[] {
     this.#requests.shift()
+    this.isUnanswered = false
     this.#backoff.reset()
     this.retryAtMs = 0
     this.failure = ''
@@ -69,6 +72,7 @@ export class TopicQueue {
 
   /** The topic failed: it is tried again later, each time after a longer wait. */
   fail(message: string): void {
+    this.isUnanswered = false
     this.failure = message
     this.retryAtMs = Date.now() + this.#backoff.nextMs()
   }

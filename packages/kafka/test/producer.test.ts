@@ -1,16 +1,48 @@
 import { randomUUID } from 'node:crypto'
+import net from 'node:net'
 import { KafkajsClient, type KafkaRecord, type KafkaStatus } from '@gw/kafka'
 import { Kafka, logLevel } from 'kafkajs'
-import { afterEach, describe, expect, inject, test } from 'vitest'
+import { afterEach, describe, expect, inject, test, vi } from 'vitest'
+import { committedRecords, createTopic } from './broker/topics.js'
 
 const brokers = inject('brokers')
+const broker = brokers ?? ''
+
+/** Has the connections of this process break at the next answer that comes, and no other be made, until they are restored. */
+function severable() {
+  let isSevered = false
+  const { emit } = net.Socket.prototype
+  const { connect } = net
+  const answers = vi.spyOn(net.Socket.prototype, 'emit').mockImplementation(function (
+    this: net.Socket,
+    ...event
+  ) {
+    if (!isSevered || String(event[0]) !== 'data') return Reflect.apply(emit, this, event)
+    this.destroy()
+    return Reflect.apply(emit, this, ['end'])
+  })
+  const connecting = vi
+    .spyOn(net, 'connect')
+    .mockImplementation((...where) =>
+      isSevered ? connect({ host: '127.0.0.1', port: 1 }) : Reflect.apply(connect, net, where),
+    )
+  return {
+    loseAnswers: () => {
+      isSevered = true
+    },
+    restore: () => {
+      answers.mockRestore()
+      connecting.mockRestore()
+    },
+  }
+}
 
 describe.skipIf(brokers === undefined)('a producer', () => {
   const statuses: KafkaStatus[] = []
   const refused: [KafkaRecord, Error][] = []
   const record = (topic: string, value: string): KafkaRecord => ({ topic, key: 'k', value })
   const open = () =>
-    new KafkajsClient({ brokers: [brokers ?? ''] }).producer({
+    new KafkajsClient({ brokers: [broker] }).producer({
       maxPendingRecords: 10,
       maxPendingBytes: 8 * 2 ** 20,
       onStatus: (status) => statuses.push(status),
@@ -18,7 +50,7 @@ describe.skipIf(brokers === undefined)('a producer', () => {
     })
 
   async function endOf(topic: string): Promise<number> {
-    const admin = new Kafka({ brokers: [brokers ?? ''], logLevel: logLevel.NOTHING }).admin()
+    const admin = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).admin()
     await admin.connect()
     const [partition] = await admin.fetchTopicOffsets(topic)
     await admin.disconnect()
@@ -70,6 +102,27 @@ describe.skipIf(brokers === undefined)('a producer', () => {
     ])
     expect(await endOf(topic)).toBe(2)
     await producer.close(5_000)
+  })
+
+  test('what the broker wrote before its answer was lost is not written again, however long it takes to reach it', async () => {
+    const topic = `lost-${randomUUID()}`
+    await createTopic(broker, topic, 4)
+    const producer = open()
+    producer.send({ ...record(topic, 'first'), key: 'k1' })
+    await producer.flush(20_000)
+    const connections = severable()
+    try {
+      connections.loseAnswers()
+      for (let i = 0; i < 5; i++) producer.send({ ...record(topic, `then ${i}`), key: `k${i}` })
+      await expect.poll(() => statuses.at(-1)?.state, { timeout: 20_000 }).toBe('recovering')
+      // More than the request that is tried again.
+      producer.send({ ...record(topic, 'last'), key: 'k1' })
+    } finally {
+      connections.restore()
+    }
+    await producer.close(20_000)
+    const values = (await committedRecords(broker, topic)).map(({ value }) => value)
+    expect(values.sort()).toEqual(['first', 'last', ...[0, 1, 2, 3, 4].map((i) => `then ${i}`)])
   })
 
   test('records beyond the bound are refused with a code', async () => {
