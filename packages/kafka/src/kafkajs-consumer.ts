@@ -1,4 +1,12 @@
-import type { Batch, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
+import type {
+  Batch,
+  Consumer,
+  EachBatchPayload,
+  Kafka,
+  KafkaMessage,
+  OffsetsByTopicPartition,
+  PartitionOffset,
+} from 'kafkajs'
 import { Backoff, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { Assignment, ConsumerOptions, GroupMember, KafkaConsumer } from './kafka-client.js'
@@ -6,16 +14,19 @@ import { ensureTopics, withAdmin } from './kafkajs-admin.js'
 import { kafkajsAssigner, memberOf } from './kafkajs-assigner.js'
 import { fetchedFrom, Losses } from './kafkajs-losses.js'
 import { KafkajsRecord } from './kafkajs-records.js'
-import { OffsetCommits } from './offset-commits.js'
+import { OffsetCommits, type Taken } from './offset-commits.js'
 
-/** Records that are handed on together; at the end of a fetch they are committed, of a long one meanwhile too. */
+/** Records that are handed on together. */
 const CHUNK = 2_000
+/** How often what was taken is committed: so much is taken again when the process is killed. */
 const COMMIT_MS = 100
 const CHUNK_OF_TRANSACTION = 10_000
-/** Partitions whose records are handed on in turns: while the offset of one is committed, others go on. */
+/** Partitions whose records are handed on in turns, so that none waits for all of another. */
 const CONCURRENCY = 6
 /** kafkajs can hang here; the connection is given up then. */
 const DISCONNECT_MS = 5_000
+/** How long a leave waits for the last commit. */
+const LAST_COMMIT_MS = 2_000
 /** How far a group has come on a partition, -1 when nowhere, and from where to where there is something. */
 interface Place {
   readonly topic: string
@@ -23,6 +34,12 @@ interface Place {
   readonly offset: string
   readonly low: bigint
   readonly high: bigint
+}
+
+/** What kafkajs tells of a join. */
+interface GroupJoin {
+  readonly memberId: string
+  readonly memberAssignment: Assignment
 }
 
 /** Session time-outs without any sign of life, after which a consumer counts as stopped without a word. */
@@ -50,6 +67,11 @@ export class KafkajsConsumer implements KafkaConsumer {
   /** Broken while it is not known where to begin. */
   #begun: Promise<void> = Promise.resolve()
   #consumer: Consumer | undefined
+  #memberId: string | undefined
+  /** Of this consumer; none where a transactor commits. */
+  #commits: OffsetCommits | undefined
+  /** Unlike that of the consumer, this one commits also while kafkajs ends. */
+  #commitOffsets: EachBatchPayload['commitOffsetsIfNecessary'] | undefined
   #lastSign = 0
 
   constructor(kafka: Kafka, options: ConsumerOptions) {
@@ -100,7 +122,11 @@ export class KafkajsConsumer implements KafkaConsumer {
         reason = messageOf(error)
       }
       const consumer = this.#consumer
+      const commits = this.#commits
       this.#consumer = undefined
+      this.#commits = undefined
+      if (signal.aborted) await lastCommit(commits)
+      commits?.assigned({})
       if (consumer !== undefined) await disconnect(consumer)
       if (signal.aborted) return
       this.#options.onStatus({ state: 'recovering', message: reason })
@@ -128,6 +154,11 @@ export class KafkajsConsumer implements KafkaConsumer {
     if (this.#stop.signal.aborted) return 'closed'
     const consumer = this.#newConsumer()
     this.#consumer = consumer
+    this.#memberId = undefined
+    this.#commits =
+      this.#options.commits === 'transactor'
+        ? undefined
+        : new OffsetCommits(async (taken) => this.#commitOffsets?.(offsetsOf(taken)), COMMIT_MS)
     const closed = new AbortController()
     const ended = this.#endOf(consumer, closed.signal)
     try {
@@ -155,11 +186,13 @@ export class KafkajsConsumer implements KafkaConsumer {
       const { topic, partition, lastOffset } = payload
       this.#next.set(`${topic}/${partition}`, BigInt(lastOffset) + 1n)
     })
+    // The group takes commits of this member until it joins anew, which kafkajs does next.
+    consumer.on(consumer.events.REBALANCING, () => this.#commits?.flush().catch(() => undefined))
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: concurrency,
-      eachBatch: (payload) => this.#take(consumer, payload),
+      eachBatch: (payload) => this.#take(payload),
     })
     // kafkajs joins although it was disconnected meanwhile, and would keep its partitions from everybody.
     if (isGivenUp()) return disconnect(consumer)
@@ -208,11 +241,9 @@ export class KafkajsConsumer implements KafkaConsumer {
     })
   }
 
-  #joined(
-    consumer: Consumer,
-    { memberAssignment }: { readonly memberAssignment: Assignment },
-  ): void {
+  #joined(consumer: Consumer, { memberId, memberAssignment }: GroupJoin): void {
     this.#lastSign = performance.now()
+    this.#goOn(consumer, memberId, memberAssignment)
     this.#options.onAssigned?.(memberAssignment)
     const { from, onStatus } = this.#options
     // Others may have read on meanwhile.
@@ -228,6 +259,13 @@ export class KafkajsConsumer implements KafkaConsumer {
     this.#begun.then(isRunning, (error: unknown) =>
       onStatus({ state: 'recovering', message: messageOf(error) }),
     )
+  }
+
+  /** kafkajs begins where the group is, as Kafka knows it: who has been a member all the time has come further. */
+  #goOn(consumer: Consumer, memberId: string, assignment: Assignment): void {
+    if (this.#memberId !== memberId) this.#commits?.assigned({})
+    this.#memberId = memberId
+    for (const taken of this.#commits?.assigned(assignment) ?? []) consumer.seek(taken)
   }
 
   /** Partitions of which the broker deleted records before the group had read them. */
@@ -294,7 +332,7 @@ export class KafkajsConsumer implements KafkaConsumer {
     })
   }
 
-  async #take(consumer: Consumer, payload: EachBatchPayload): Promise<void> {
+  async #take(payload: EachBatchPayload): Promise<void> {
     const { batch, heartbeat, isRunning, isStale, resolveOffset } = payload
     const { topic, partition, messages } = batch
     const size = this.#options.commits === 'transactor' ? CHUNK_OF_TRANSACTION : CHUNK
@@ -302,13 +340,8 @@ export class KafkajsConsumer implements KafkaConsumer {
       this.#lastSign = performance.now()
       await heartbeat()
     }
-    const commits =
-      this.#options.commits === 'transactor'
-        ? undefined
-        : new OffsetCommits(
-            (offset) => consumer.commitOffsets([{ topic, partition, offset }]),
-            COMMIT_MS,
-          )
+    const commits = this.#commits
+    this.#commitOffsets = payload.commitOffsetsIfNecessary
     await this.#begun
     this.#tellDeletedBefore(batch)
     try {
@@ -322,16 +355,17 @@ export class KafkajsConsumer implements KafkaConsumer {
         )
         const last = (chunk[chunk.length - 1] as KafkaMessage).offset
         resolveOffset(last)
-        this.#next.set(`${topic}/${partition}`, BigInt(last) + 1n)
-        commits?.add(String(BigInt(last) + 1n))
+        const next = BigInt(last) + 1n
+        this.#next.set(`${topic}/${partition}`, next)
+        commits?.add({ topic, partition, offset: String(next) })
         await alive()
         // What is awaited here mostly is there already: the rest of the process gets its turn, too.
         await new Promise(setImmediate)
       }
       this.#next.set(`${topic}/${partition}`, BigInt(batch.lastOffset()) + 1n)
     } finally {
-      // Before the group can give the partition to somebody else.
-      await commits?.settled()
+      // The group is left when this is over.
+      if (this.#stop.signal.aborted) await lastCommit(commits)
     }
   }
 
@@ -353,6 +387,18 @@ export class KafkajsConsumer implements KafkaConsumer {
       }
     }
   }
+}
+
+function offsetsOf(taken: readonly Taken[]): OffsetsByTopicPartition {
+  const byTopic = new Map<string, PartitionOffset[]>()
+  for (const { topic, partition, offset } of taken) {
+    byTopic.set(topic, [...(byTopic.get(topic) ?? []), { partition, offset }])
+  }
+  return { topics: [...byTopic].map(([topic, partitions]) => ({ topic, partitions })) }
+}
+
+async function lastCommit(commits: OffsetCommits | undefined): Promise<void> {
+  await within(commits?.flush().catch(() => undefined) ?? Promise.resolve(), LAST_COMMIT_MS)
 }
 
 async function disconnect(consumer: Consumer): Promise<void> {

@@ -1,51 +1,88 @@
-import { expect, test } from 'vitest'
-import { OffsetCommits } from '../src/offset-commits.js'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { OffsetCommits, type Taken } from '../src/offset-commits.js'
 
-test('one commit is under way at a time, the next has the newest offset, and the end waits for the last', async () => {
-  const begun: string[] = []
-  const release: (() => void)[] = []
-  const commits = new OffsetCommits((next) => {
-    begun.push(next)
-    return new Promise((resolve) => release.push(resolve))
-  }, 0)
-  let isSettled = false
-  for (const next of ['1', '2', '3']) commits.add(next)
-  const settled = commits.settled().then(() => {
-    isSettled = true
-  })
-  expect(begun).toEqual(['1'])
-  release[0]?.()
-  await expect.poll(() => begun).toEqual(['1', '3'])
-  expect(isSettled).toBe(false)
-  release[1]?.()
-  await settled
-  commits.add('4')
-  expect(begun).toEqual(['1', '3', '4'])
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
 })
 
-test('a commit that fails stops what comes after it', async () => {
-  let begun = 0
-  const commits = new OffsetCommits(() => {
-    begun++
-    return Promise.reject(new Error('rebalancing'))
-  }, 0)
-  commits.add('1')
-  commits.add('2')
-  await expect(commits.settled()).rejects.toThrow('rebalancing')
-  await expect(commits.settled()).rejects.toThrow('rebalancing')
-  expect(begun).toBe(1)
-  expect(() => commits.add('3')).toThrow('rebalancing')
+const EVERY_MS = 100
+const at = (partition: number, offset: string): Taken => ({ topic: 'orders', partition, offset })
+
+/** Commits that Kafka answers as the test says. */
+function committing(answer: () => Promise<void> = () => Promise.resolve()) {
+  const committed: (readonly Taken[])[] = []
+  const kafka = { answer }
+  const commits = new OffsetCommits((taken) => {
+    committed.push(taken)
+    return kafka.answer()
+  }, EVERY_MS)
+  commits.assigned({ orders: [0, 1] })
+  return { commits, committed, kafka }
+}
+
+test('what was taken is committed after a while, the newest of each partition, once', async () => {
+  const { commits, committed } = committing()
+  for (const taken of [at(0, '1'), at(1, '5'), at(0, '2')]) commits.add(taken)
+  expect(committed).toEqual([])
+  await vi.advanceTimersByTimeAsync(EVERY_MS)
+  expect(committed).toEqual([[at(0, '2'), at(1, '5')]])
+  commits.add(at(1, '6'))
+  await vi.advanceTimersByTimeAsync(10 * EVERY_MS)
+  expect(committed.slice(1)).toEqual([[at(1, '6')]])
 })
 
-test('what comes soon after a commit waits for the end', async () => {
-  const begun: string[] = []
-  const commits = new OffsetCommits((next) => {
-    begun.push(next)
-    return Promise.resolve()
-  }, 60_000)
-  for (const next of ['1', '2', '3']) commits.add(next)
-  expect(begun).toEqual([])
-  await commits.settled()
-  await commits.settled()
-  expect(begun).toEqual(['3'])
+test('a flush commits at once, also while another commit is under way', async () => {
+  const answers: (() => void)[] = []
+  const { commits, committed } = committing(() => new Promise((resolve) => answers.push(resolve)))
+  commits.add(at(0, '1'))
+  await vi.advanceTimersByTimeAsync(EVERY_MS)
+  commits.add(at(0, '2'))
+  // By itself it waits for the one before.
+  await vi.advanceTimersByTimeAsync(10 * EVERY_MS)
+  expect(committed).toEqual([[at(0, '1')]])
+  const flushed = commits.flush()
+  expect(committed.slice(1)).toEqual([[at(0, '2')]])
+  for (const answer of answers) answer()
+  await flushed
+  await vi.advanceTimersByTimeAsync(10 * EVERY_MS)
+  expect(committed).toHaveLength(2)
+})
+
+test('of partitions that went to somebody else nothing is committed, of those that stayed it is told', async () => {
+  const { commits, committed } = committing()
+  commits.add(at(0, '1'))
+  commits.add(at(1, '5'))
+  expect(commits.assigned({ orders: [1] })).toEqual([at(1, '5')])
+  // A chunk of before that was still being taken.
+  commits.add(at(0, '2'))
+  await commits.flush()
+  expect(committed).toEqual([[at(1, '5')]])
+})
+
+test('a commit that fails is tried again until it does not, with what came meanwhile', async () => {
+  const { commits, committed, kafka } = committing(() => Promise.reject(new Error('away')))
+  commits.add(at(0, '1'))
+  await expect(commits.flush()).rejects.toThrow('away')
+  commits.add(at(0, '2'))
+  await vi.advanceTimersByTimeAsync(2 * EVERY_MS)
+  kafka.answer = () => Promise.resolve()
+  await vi.advanceTimersByTimeAsync(EVERY_MS)
+  expect(committed.at(-1)).toEqual([at(0, '2')])
+  const count = committed.length
+  await vi.advanceTimersByTimeAsync(10 * EVERY_MS)
+  expect(committed).toHaveLength(count)
+})
+
+test('where commits fail for seconds nothing more is taken, and where nothing is left they end', async () => {
+  const { commits, committed } = committing(() => Promise.reject(new Error('forbidden')))
+  commits.add(at(0, '1'))
+  await vi.advanceTimersByTimeAsync(6_000)
+  expect(() => commits.add(at(0, '2'))).toThrow('forbidden')
+  commits.assigned({})
+  const count = committed.length
+  await vi.advanceTimersByTimeAsync(6_000)
+  expect(committed).toHaveLength(count)
 })

@@ -9,6 +9,7 @@ import { LOG4J, POM } from './broker-files.js'
 
 const READY = 'Kafka Server started'
 const START_MS = 90_000
+const START_ATTEMPTS = 3
 const STORE_PASSWORD = 'not-secret'
 
 /** Who may log in. */
@@ -48,12 +49,7 @@ export function missingForBroker(): string | undefined {
 export async function startBroker(): Promise<Broker> {
   const jars = await resolveJars()
   const folder = mkdtempSync(join(tmpdir(), 'gw-kafka-'))
-  const ports: Ports = {
-    plain: await freePort(),
-    sasl: await freePort(),
-    tls: await freePort(),
-    controller: await freePort(),
-  }
+  let ports = await freePorts()
   const certificate = await makeKeys(folder)
   const properties = join(folder, 'server.properties')
   writeFileSync(properties, propertiesOf(folder, ports))
@@ -69,7 +65,18 @@ export async function startBroker(): Promise<Broker> {
     '--add-scram',
     `SCRAM-SHA-256=[name=${LOGIN.username},password=${LOGIN.password}]`,
   ])
-  let child = await startServer(jars, properties)
+  let child: ChildProcess
+  for (let attempts = START_ATTEMPTS; ; attempts--) {
+    try {
+      child = await startServer(jars, properties)
+      break
+    } catch (error) {
+      if (attempts === 0 || !String(error).includes('Address already in use')) throw error
+      // Somebody else took one of the ports since it was found free.
+      ports = await freePorts()
+      writeFileSync(properties, propertiesOf(folder, ports))
+    }
+  }
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return
     const gone = new Promise((resolve) => child.once('exit', resolve))
@@ -177,6 +184,15 @@ async function startServer(jars: string, properties: string): Promise<ChildProce
     })
   })
   return child
+}
+
+async function freePorts(): Promise<Ports> {
+  return {
+    plain: await freePort(),
+    sasl: await freePort(),
+    tls: await freePort(),
+    controller: await freePort(),
+  }
 }
 
 interface Ports {
