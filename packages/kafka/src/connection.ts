@@ -158,7 +158,8 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
   }
 
   metrics(): readonly ModuleMetric[] {
-    return metricsOf(this)
+    const isReading = this.#subscriber.topics.length > 0
+    return metricsOf(this, isReading ? ['producer', 'consumer'] : ['producer'])
   }
 
   dynamicChannels(): AnyChannels {
@@ -411,7 +412,18 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
       status = { ...reported, message }
     }
     this.status = { ...this.status, [connection]: status }
-    this.#options.onStatus?.(connection, status)
+    try {
+      this.#options.onStatus?.(connection, status)
+    } catch (error) {
+      // What listens to a connection must not end it.
+      const message = `${status.message} onStatus failed: ${messageOf(error)}`.trim()
+      this.status = { ...this.status, [connection]: { ...status, message } }
+    }
+    this.#tell(connection, before)
+  }
+
+  #tell(connection: 'producer' | 'consumer', before: KafkaStatus): void {
+    const status = this.status[connection]
     if (before.state === status.state && before.message === status.message) return
     try {
       this.#statuses?.push({ connection, ...status })

@@ -1,6 +1,8 @@
 import type { Admin, Kafka } from 'kafkajs'
 import { bounded, within } from './backoff.js'
+import type { KafkaError } from './errors.js'
 import type { Bounds, NewTopic } from './kafka-client.js'
+import { isMissing, topicFailure } from './kafkajs-records.js'
 
 const TRIES = 5
 /** kafkajs never settles what is under way on a connection that dies while it is being closed. */
@@ -59,6 +61,25 @@ export function ensureTopics(
     })
     return []
   })
+}
+
+/**
+ * Makes a topic that a producer found missing, where that is wanted: not every broker makes it by itself.
+ * @returns what is still wrong with the topic; `undefined` when it is to be tried again.
+ */
+export async function mendTopic(
+  kafka: Kafka,
+  topic: string,
+  error: unknown,
+  create: boolean,
+): Promise<KafkaError | undefined> {
+  if (!create || !isMissing(error)) return topicFailure(topic, error)
+  try {
+    await ensureTopics(kafka, [{ topic }], true)
+    return undefined
+  } catch (failure) {
+    return topicFailure(topic, failure)
+  }
 }
 
 export function boundsOf(kafka: Kafka, topic: string): Promise<ReadonlyMap<number, Bounds>> {

@@ -15,6 +15,7 @@ import { kafkajsAssigner, memberOf } from './kafkajs-assigner.js'
 import { fetchedFrom, Losses } from './kafkajs-losses.js'
 import { KafkajsRecord } from './kafkajs-records.js'
 import { OffsetCommits, type Taken } from './offset-commits.js'
+import { PausedPartitions } from './paused-partitions.js'
 
 /** Records that are handed on together. */
 const CHUNK = 2_000
@@ -56,8 +57,7 @@ export class KafkajsConsumer implements KafkaConsumer {
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff()
   readonly #running: Promise<void>
-  /** By topic; `undefined` stands for all partitions. */
-  readonly #paused = new Map<string, Set<number> | undefined>()
+  readonly #paused = new PausedPartitions()
   #hasBegun = false
   /** Partitions of which records were deleted before this consumer began, as far as they are not told. */
   #deleted: readonly Place[] = []
@@ -82,21 +82,13 @@ export class KafkajsConsumer implements KafkaConsumer {
   }
 
   pause(topic: string, partitions?: readonly number[]): void {
-    const known = this.#paused.get(topic)
-    if (partitions === undefined) this.#paused.set(topic, undefined)
-    else if (!this.#paused.has(topic) || known !== undefined) {
-      this.#paused.set(topic, new Set([...(known ?? []), ...partitions]))
-    }
-    this.#applyPauses([topic])
+    this.#paused.pause(topic, partitions)
+    this.#applyPauses()
   }
 
   resume(topic: string, partitions?: readonly number[]): void {
-    const known = this.#paused.get(topic)
-    if (partitions === undefined) this.#paused.delete(topic)
-    else for (const partition of partitions) known?.delete(partition)
-    this.#consumer?.resume([
-      { topic, ...(partitions === undefined ? {} : { partitions: [...partitions] }) },
-    ])
+    this.#paused.resume(topic, partitions)
+    this.#applyPauses()
   }
 
   async members(): Promise<readonly GroupMember[]> {
@@ -196,7 +188,7 @@ export class KafkajsConsumer implements KafkaConsumer {
     })
     // kafkajs joins although it was disconnected meanwhile, and would keep its partitions from everybody.
     if (isGivenUp()) return disconnect(consumer)
-    this.#applyPauses([...this.#paused.keys()])
+    this.#applyPauses()
   }
 
   #newConsumer(): Consumer {
@@ -347,7 +339,7 @@ export class KafkajsConsumer implements KafkaConsumer {
     try {
       for (let at = 0; at < messages.length; at += size) {
         if (!isRunning() || isStale() || this.#stop.signal.aborted) return
-        if (this.#isPaused(topic, partition)) return
+        if (this.#paused.has(topic, partition)) return
         const chunk = messages.slice(at, at + size)
         await this.#options.onRecords(
           chunk.map((message) => new KafkajsRecord(topic, partition, message)),
@@ -369,22 +361,11 @@ export class KafkajsConsumer implements KafkaConsumer {
     }
   }
 
-  #isPaused(topic: string, partition: number): boolean {
-    if (!this.#paused.has(topic)) return false
-    const partitions = this.#paused.get(topic)
-    return partitions === undefined || partitions.has(partition)
-  }
-
-  #applyPauses(topics: readonly string[]): void {
-    for (const topic of topics) {
-      const partitions = this.#paused.get(topic)
-      try {
-        this.#consumer?.pause([
-          { topic, ...(partitions === undefined ? {} : { partitions: [...partitions] }) },
-        ])
-      } catch {
-        // It does not run yet: applied when it does.
-      }
+  #applyPauses(): void {
+    try {
+      if (this.#consumer !== undefined) this.#paused.applyTo(this.#consumer)
+    } catch {
+      // It does not run yet: applied when it does.
     }
   }
 }

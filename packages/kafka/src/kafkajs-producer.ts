@@ -2,8 +2,9 @@ import type { Kafka, Producer } from 'kafkajs'
 import { Backoff, pause, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { KafkaProducer, KafkaRecord, ProducerOptions } from './kafka-client.js'
+import { mendTopic } from './kafkajs-admin.js'
 import { partitionerOfKeys } from './kafkajs-partitioner.js'
-import { isFinal, isOfTopic, isRefusal, topicFailure } from './kafkajs-records.js'
+import { isFinal, isOfTopic, isRefusal } from './kafkajs-records.js'
 import type { Request } from './kafkajs-request.js'
 import { sizeOf, TopicQueue } from './topic-queue.js'
 
@@ -33,6 +34,7 @@ export class KafkajsProducer implements KafkaProducer {
   constructor(kafka: Kafka, options: ProducerOptions) {
     this.#kafka = kafka
     this.#options = options
+    void this.#run()
   }
 
   get pending(): number {
@@ -96,16 +98,26 @@ export class KafkajsProducer implements KafkaProducer {
     this.#isRunning = true
     // What is sent in this turn of the event loop goes out together.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#pending > 0 && !signal.aborted) {
+    while (!signal.aborted && (this.#pending > 0 || !this.#isConnected)) {
+      if (this.#pending === 0) await this.#connectIdle()
       const waiting = [...this.#queues.values()].filter(({ pending }) => pending > 0)
       const due = waiting.filter(({ retryAtMs }) => retryAtMs <= Date.now())
       // A record for another topic may come meanwhile: look again soon.
-      if (due.length === 0) await pause(RETRY_LOOK_MS, signal)
+      if (due.length === 0 && waiting.length > 0) await pause(RETRY_LOOK_MS, signal)
       for (const queue of due) {
         if (!signal.aborted) await this.#deliver(queue)
       }
     }
     this.#isRunning = false
+  }
+
+  /** Connects before there is anything to send, so that the status tells whether it could be sent. */
+  async #connectIdle(): Promise<void> {
+    try {
+      await this.#connected()
+    } catch (error) {
+      await this.#recoverConnection(error)
+    }
   }
 
   /** One request a topic: in a request for several, one bad topic fails them all. */
@@ -139,6 +151,10 @@ export class KafkajsProducer implements KafkaProducer {
     this.#pending -= settled.length
     for (const record of settled) this.#bytes -= sizeOf(record)
     this.#backoff.reset()
+    this.#tellRunning()
+  }
+
+  #tellRunning(): void {
     const failing = [...this.#queues.values()].find(({ failure }) => failure !== '')
     this.#options.onStatus(
       failing === undefined
@@ -148,21 +164,30 @@ export class KafkajsProducer implements KafkaProducer {
   }
 
   async #recover(queue: TopicQueue, error: unknown): Promise<void> {
-    const disconnected = this.#disconnect()
     if (isOfTopic(error)) {
-      const { message } = topicFailure(queue.topic, error)
-      queue.fail(message)
-      this.#options.onStatus({ state: 'recovering', message })
-      await disconnected
+      await this.#disconnect()
       // kafkajs asks for the metadata of each topic that it ever sent to: a bad one would fail the others for ever.
       if (![...this.#queues.values()].some(({ isUnanswered }) => isUnanswered)) this.#forget()
+      const { createTopics = true } = this.#options
+      const failure = await mendTopic(this.#kafka, queue.topic, error, createTopics)
+      if (failure === undefined) return
+      queue.fail(failure.message)
+      this.#options.onStatus({ state: 'recovering', message: failure.message })
     } else {
       queue.isUnanswered = true
-      this.#options.onStatus({ state: 'recovering', message: messageOf(error) })
-      await disconnected
-      if (isFinal(error)) this.#forget()
-      await this.#backoff.wait(this.#stop.signal)
+      await this.#recoverConnection(error)
     }
+  }
+
+  async #recoverConnection(error: unknown): Promise<void> {
+    const { signal } = this.#stop
+    const disconnected = this.#disconnect()
+    if (!signal.aborted) {
+      this.#options.onStatus({ state: 'recovering', message: messageOf(error) })
+    }
+    await disconnected
+    if (isFinal(error)) this.#forget()
+    await this.#backoff.wait(signal)
   }
 
   /** Connects what was there before: by its id, the broker knows a request that it has already. */
@@ -176,8 +201,15 @@ export class KafkajsProducer implements KafkaProducer {
     })
     if (!this.#isConnected) {
       this.#options.onStatus({ state: 'connecting', message: '' })
-      await this.#producer.connect()
+      const producer = this.#producer
+      await producer.connect()
       this.#isConnected = true
+      if (this.#stop.signal.aborted) {
+        await this.#disconnect()
+        throw new KafkaError('CLOSED', 'the Kafka producer is closed')
+      }
+      this.#tellRunning()
+      return producer
     }
     return this.#producer
   }

@@ -68,7 +68,8 @@ function headersOf(headers: IHeaders | undefined): Readonly<Record<string, strin
     const first = Array.isArray(value) ? value[0] : value
     if (first === undefined) continue
     texts ??= {}
-    texts[name] = first.toString()
+    // Others write headers without a value, of which the types of kafkajs know nothing.
+    texts[name] = (first as Buffer | string | null)?.toString() ?? ''
   }
   return texts ?? NO_HEADERS
 }
@@ -92,11 +93,15 @@ export function isFinal(error: unknown): boolean {
   return false
 }
 
+/** Whether it is a topic that does not exist. */
+export function isMissing(error: unknown): boolean {
+  return isOneOf(MISSING, error)
+}
+
 export function topicFailure(topic: string, error: unknown): KafkaError {
-  const isMissing = isOneOf(MISSING, error)
-  const remedy = isMissing ? ': create it, or set createTopics' : ''
+  const remedy = isMissing(error) ? ': create it, or set createTopics' : ''
   return new KafkaError(
-    isMissing ? 'UNKNOWN_TOPIC' : 'RECORD_REFUSED',
+    isMissing(error) ? 'UNKNOWN_TOPIC' : 'RECORD_REFUSED',
     `topic "${topic}": ${messageOf(error)}${remedy}`,
     { topic, cause: error },
   )

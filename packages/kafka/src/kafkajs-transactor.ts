@@ -2,9 +2,9 @@ import type { Kafka, Producer, Transaction } from 'kafkajs'
 import { bounded, within } from './backoff.js'
 import { messageOf } from './errors.js'
 import type { KafkaRecord, KafkaTransactor, Progress, TransactorOptions } from './kafka-client.js'
-import { withAdmin } from './kafkajs-admin.js'
+import { mendTopic, withAdmin } from './kafkajs-admin.js'
 import { partitionerOfKeys } from './kafkajs-partitioner.js'
-import { isOfTopic, isRefusal, topicFailure } from './kafkajs-records.js'
+import { isOfTopic, isRefusal } from './kafkajs-records.js'
 import { Request } from './kafkajs-request.js'
 
 /** Longer than a commit with its retries takes; then the broker aborts what was left open. */
@@ -121,7 +121,12 @@ export class KafkajsTransactor implements KafkaTransactor {
         }
       }
     } catch (error) {
-      if (!isRefusal(error)) throw isOfTopic(error) ? topicFailure(topic, error) : error
+      if (isOfTopic(error)) {
+        // The transaction is over; when the topic was made, the next one finds it.
+        const { createTopics = true } = this.#options
+        throw (await mendTopic(this.#kafka, topic, error, createTopics)) ?? error
+      }
+      if (!isRefusal(error)) throw error
       const parts = request.parts()
       for (const part of parts) await this.#produce(transaction, topic, part, produced)
       if (parts.length > 0) return

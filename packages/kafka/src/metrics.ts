@@ -4,9 +4,12 @@ import type { KafkaModule } from './connection.js'
 import type { ReplayModule } from './replay.js'
 
 /** What a Kafka module tells of itself on a web server's `/metrics`. */
-export function metricsOf<C extends AnyChannels>(module: KafkaModule<C>): readonly ModuleMetric[] {
+export function metricsOf<C extends AnyChannels>(
+  module: KafkaModule<C>,
+  connections: readonly ('producer' | 'consumer')[],
+): readonly ModuleMetric[] {
   return [
-    ...(['producer', 'consumer'] as const).map(
+    ...connections.map(
       (connection): ModuleMetric => ({
         name: 'gateway_kafka_running',
         help: '1 while the connection works, 0 while it connects, recovers or is closed.',

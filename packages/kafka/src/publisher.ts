@@ -3,7 +3,7 @@ import type { AnyChannels } from '@gw/protocol'
 import { KafkaError } from './errors.js'
 import type { KafkaRecord } from './kafka-client.js'
 import { type KafkaOptions, type KeyOption, topicsOf } from './options.js'
-import { json } from './serde.js'
+import { atOnce, json } from './serde.js'
 
 type Processor = (value: unknown, topic: string) => unknown
 type HeadersOf = (value: unknown, topic: string) => Readonly<Record<string, string>>
@@ -62,11 +62,12 @@ export function publish<C extends AnyChannels>(
       send({ topic, key, value: null })
       return
     }
-    const value = processor === undefined ? tick.value : processor(tick.value, topic)
+    const value =
+      processor === undefined ? tick.value : atOnce(processor(tick.value, topic), 'processor')
     if (value === undefined) return
     const context = { channel: tick.channel, topic, timeMs: Math.floor(tick.time / 1_000) }
-    const text = value === null ? null : serde.write(textOf(tick, value), context)
-    const headers = headersOf?.(tick.value, topic)
+    const text = value === null ? null : bytesOf(serde.write(textOf(tick, value), context))
+    const headers = checkHeaders(headersOf?.(tick.value, topic))
     send(headers === undefined ? { topic, key, value: text } : { topic, key, value: text, headers })
   }
 
@@ -77,8 +78,32 @@ export function publish<C extends AnyChannels>(
 
 /** The JSON of a tick is an array around a single record; an unchanged value need not be serialised again. */
 function textOf(tick: ChannelTick, value: unknown): string {
-  if (value !== tick.value) return JSON.stringify(value)
+  if (value !== tick.value) {
+    const text = JSON.stringify(value) as string | undefined
+    if (text !== undefined) return text
+    throw new Error(`the processor returned a ${typeof value}, which has no JSON`)
+  }
   return Array.isArray(value) ? tick.json : tick.json.slice(1, -1)
+}
+
+/** What the client would never take, and try for ever. */
+function bytesOf(written: string | Uint8Array): string | Uint8Array {
+  const bytes = atOnce<unknown>(written, 'serde')
+  if (typeof bytes === 'string' || bytes instanceof Uint8Array) return bytes
+  throw new Error(`the serde wrote neither a text nor bytes: ${typeof bytes}`)
+}
+
+function checkHeaders(
+  headers: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> | undefined {
+  for (const [name, text] of Object.entries(
+    atOnce<object | undefined>(headers, 'publishHeaders') ?? {},
+  )) {
+    if (typeof text !== 'string') {
+      throw new Error(`header "${name}" of publishHeaders is no text: ${typeof text}`)
+    }
+  }
+  return headers
 }
 
 function keyOf(channel: string, option: KeyOption): (tick: ChannelTick) => string {

@@ -5,7 +5,7 @@ import { completed } from './completed.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { ReceivedRecord } from './kafka-client.js'
 import type { KafkaOptions } from './options.js'
-import { json } from './serde.js'
+import { atOnce, json } from './serde.js'
 
 /** A channel that records become ticks of. */
 export interface Target {
@@ -50,9 +50,9 @@ export function parseRecord<C extends AnyChannels>(
   }
   let value: unknown
   try {
-    value = serde.read(record.value, record)
+    value = atOnce(serde.read(record.value, record), 'serde')
     const processor = subscribeProcessors?.[name as never] as Processor | undefined
-    if (processor !== undefined) value = processor(value, record)
+    if (processor !== undefined) value = atOnce(processor(value, record), 'processor')
     if (value === undefined) return undefined
     // A check of the contract may throw, too.
     value = completed(schema, value)

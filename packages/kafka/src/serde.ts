@@ -30,6 +30,13 @@ export const envelope: Serde = {
   read: (bytes) => JSON.parse(openEnvelope(bytes).encoding) as unknown,
 }
 
+/** What something of the user's returned. @throws Error when it returned a promise: ticks and records stay in order, so nobody waits. */
+export function atOnce<T>(value: T, name: string): T {
+  if (!(value instanceof Promise)) return value
+  value.catch(() => undefined)
+  throw new Error(`the ${name} returned a promise: it has to return its result at once`)
+}
+
 /** The engine's time in an envelope, in milliseconds; `undefined` in anything else. */
 export function envelopeTimeMs(bytes: Buffer): number | undefined {
   try {

@@ -11,8 +11,10 @@ import {
 import { sink } from '@gw/core'
 import {
   type ConsumerOptions,
+  json,
   type KafkaClient,
   KafkaError,
+  type KafkaOptions,
   type KafkaRecord,
   kafka,
   type ReceivedRecord,
@@ -91,16 +93,15 @@ function manual(taken = new Set<string>()) {
   }
 }
 
-interface Slow {
+interface Options extends Partial<KafkaOptions<Channels>> {
   readonly modules?: readonly Module<Channels>[]
-  readonly maxInFlight?: number
 }
 
 async function started(
   client: KafkaClient,
   way: 'publish' | 'subscribe',
   names: readonly (keyof Channels)[] = ['orders'],
-  { modules = [], ...options }: Slow = {},
+  { modules = [], ...options }: Options = {},
 ) {
   const module = kafka<Channels>({
     ...options,
@@ -115,6 +116,48 @@ async function started(
 }
 
 const GOOD = '{"symbol":"A","quantity":1}'
+
+test.each<[string, Partial<KafkaOptions<Channels>>, string]>([
+  [
+    'a processor',
+    { publishProcessors: { orders: async () => ({}) } },
+    'processor returned a promise',
+  ],
+  ['a processor', { publishProcessors: { orders: () => () => 1 } }, 'function, which has no JSON'],
+  ['a serde', { serde: { ...json, write: (async () => '') as never } }, 'serde returned a promise'],
+  ['a serde', { serde: { ...json, write: () => 5 as never } }, 'neither a text nor bytes: number'],
+  [
+    'headers',
+    { publishHeaders: { orders: () => ({ a: 5 as never }) } },
+    '"a" of publishHeaders is no text',
+  ],
+  [
+    'headers',
+    { publishHeaders: { orders: (async () => 5) as never } },
+    'publishHeaders returned a promise',
+  ],
+])('a tick of which %s makes no record is a dead letter at once: %o', async (_, options, why) => {
+  const { client, sent } = manual()
+  const { gateway, module } = await started(client, 'publish', ['orders'], options)
+  gateway.channels.send('orders', { symbol: 'A', quantity: 1 })
+  expect(sent).toMatchObject([
+    { topic: 'dead', headers: { 'gw-error': expect.stringContaining(why), 'gw-topic': 'orders' } },
+  ])
+  expect(module.deadLetters).toBe(1)
+  await gateway.stop()
+})
+
+test('a promise of a record, also one that is broken, is a dead letter and nothing else', async () => {
+  const { client, deliver, sent } = manual(new Set(['dead']))
+  const { gateway } = await started(client, 'subscribe', ['orders'], {
+    subscribeProcessors: { orders: () => Promise.reject(new Error('nobody waits for this')) },
+  })
+  await deliver(record(GOOD))
+  expect(sent).toMatchObject([
+    { headers: { 'gw-error': expect.stringContaining('processor returned a promise') } },
+  ])
+  await gateway.stop()
+})
 
 test('what was read is committed only when the engine has taken it, also while the gateway stops', async () => {
   const { client, deliver } = manual()

@@ -14,6 +14,7 @@ import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { z } from 'zod'
 import { startBroker } from './broker/broker.js'
+import { committedRecords, createTopic, produce } from './broker/topics.js'
 
 const brokers = inject('brokers')
 
@@ -186,6 +187,55 @@ describe.skipIf(brokers === undefined)('against a real broker', () => {
     expect(last).toMatchObject({ connection: 'consumer', state: 'running', message: '' })
   })
 
+  test('an idle connection is told, and one whose listener throws does what it does', async () => {
+    const name = topic('orders')
+    const { gateway, module } = await start({
+      publish: { orders: { [name]: 'k' } },
+      subscribe: { fills: { [name]: '' } },
+      groupId: randomUUID(),
+      statusChannel: 'connections',
+      onStatus: () => {
+        throw new Error('not mine')
+      },
+    })
+    for (const connection of ['producer', 'consumer'] as const) {
+      await expect
+        .poll(() => module.status[connection], { timeout: 20_000 })
+        .toEqual({ state: 'running', message: 'onStatus failed: not mine' })
+    }
+    gateway.channels.send('orders', { symbol: 'A', quantity: 4 })
+    await expect.poll(() => gateway.channels.last('fills')?.quantity, { timeout: 20_000 }).toBe(4)
+  })
+
+  test('of a topic that is paused, a partition can be read', async () => {
+    const name = topic('orders')
+    await createTopic(broker, name, 2)
+    const { gateway, module } = await start({
+      subscribe: { orders: { [name]: '' } },
+      groupId: randomUUID(),
+    })
+    const seen: number[] = []
+    gateway.channels.watch('orders', undefined, ({ value }) =>
+      seen.push((value as { quantity: number }).quantity),
+    )
+    const send = (partition: number, quantity: number) =>
+      produce(broker, name, [{ partition, value: JSON.stringify({ symbol: 'a', quantity }) }])
+    await expect.poll(() => module.status.consumer.state, { timeout: 20_000 }).toBe('running')
+    module.pause(name)
+    module.resume(name, [1])
+    await send(0, 1)
+    await send(1, 2)
+    await expect.poll(() => seen, { timeout: 20_000 }).toEqual([2])
+    module.pause(name, [1])
+    module.resume(name, [0])
+    await expect.poll(() => seen, { timeout: 20_000 }).toEqual([2, 1])
+    await send(1, 3)
+    await send(0, 4)
+    await expect.poll(() => seen, { timeout: 20_000 }).toEqual([2, 1, 4])
+    module.resume(name)
+    await expect.poll(() => seen, { timeout: 20_000 }).toEqual([2, 1, 4, 3])
+  })
+
   test("the reference's envelope is written and read", async () => {
     const name = topic('orders')
     const { gateway: source } = await start({
@@ -346,11 +396,24 @@ describe.skipIf(brokers === undefined)('against a real broker', () => {
     expect(module.status.consumer).toEqual({ state: 'running', message: '' })
   })
 
-  test('nothing is lost when the broker is killed and comes back', async () => {
-    const own = await startBroker()
+  test('nothing is lost when a broker, which makes no topics by itself, is killed and comes back', async () => {
+    const own = await startBroker({ 'auto.create.topics.enable': 'false' })
     try {
-      const [name, groupId] = [topic('orders'), randomUUID()]
-      const { gateway } = await start({ publish: { orders: { [name]: 'k' } } }, own.address)
+      const [name, copy, fills, groupId] = [topic('orders'), topic('c'), topic('f'), randomUUID()]
+      const { gateway } = await start(
+        { publish: { orders: { [name]: 'k', [copy]: 'k' } } },
+        own.address,
+      )
+      await start(
+        {
+          subscribe: { orders: { [name]: '' } },
+          publish: { fills: { [fills]: 'k' } },
+          exactlyOnce: true,
+          groupId: randomUUID(),
+          sessionTimeoutMs: 3_000,
+        },
+        own.address,
+      )
       const { gateway: reader } = await start(
         { subscribe: { orders: { [name]: '' } }, groupId, sessionTimeoutMs: 3_000 },
         own.address,
@@ -365,6 +428,15 @@ describe.skipIf(brokers === undefined)('against a real broker', () => {
       for (let i = 101; i <= 200; i++) gateway.channels.send('orders', { symbol: 'A', quantity: i })
       await own.restart()
       await expect.poll(() => seen.size, { timeout: 60_000 }).toBe(200)
+      for (const made of [copy, fills]) {
+        const quantities = async () =>
+          (await committedRecords(own.address, made)).map(
+            ({ value }) => (JSON.parse(value) as { quantity: number }).quantity,
+          )
+        await expect
+          .poll(async () => new Set(await quantities()).size, { timeout: 60_000 })
+          .toBe(200)
+      }
     } finally {
       for (const gateway of open.splice(0)) await gateway.stop()
       await own.remove()

@@ -164,4 +164,16 @@ describe.skipIf(brokers === undefined || !inject('kcat'))('librdkafka, with kcat
       Array.from({ length: 50 }, (_, x) => x),
     )
   })
+
+  test('writes a header without a value, of a record that cannot be read: it is a dead letter', async () => {
+    const [topic, deadLetterTopic] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 1)
+    await createTopic(broker, deadLetterTopic, 1)
+    await written(topic, ['k|nonsense'], '-H', 'empty', '-H', 'full=é')
+    await written(topic, ['k|{"x":1}'])
+    const { gateway } = await start({ subscribe: { orders: { [topic]: '' } }, deadLetterTopic })
+    await expect.poll(() => gateway.channels.last('orders')?.x, { timeout: 20_000 }).toBe(1)
+    const [letter] = await read(deadLetterTopic, '%s %h\n')
+    expect(letter).toMatch(/^nonsense empty=,full=é,gw-error=/)
+  })
 })

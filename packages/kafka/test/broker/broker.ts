@@ -45,14 +45,16 @@ export function missingForBroker(): string | undefined {
   return spawnSync('mvn', ['-version']).error === undefined ? undefined : 'mvn is missing'
 }
 
-/** Starts a broker on a free port, with a data folder of its own. */
-export async function startBroker(): Promise<Broker> {
+/** Starts a broker on a free port, with a data folder of its own. `settings` are added to ours. */
+export async function startBroker(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Broker> {
   const jars = await resolveJars()
   const folder = mkdtempSync(join(tmpdir(), 'gw-kafka-'))
   let ports = await freePorts()
   const certificate = await makeKeys(folder)
   const properties = join(folder, 'server.properties')
-  writeFileSync(properties, propertiesOf(folder, ports))
+  writeFileSync(properties, propertiesOf(folder, ports, settings))
   const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A')
   await promisify(execFile)('java', [
     ...jvmArguments(jars, '192m'),
@@ -74,7 +76,7 @@ export async function startBroker(): Promise<Broker> {
       if (attempts === 0 || !String(error).includes('Address already in use')) throw error
       // Somebody else took one of the ports since it was found free.
       ports = await freePorts()
-      writeFileSync(properties, propertiesOf(folder, ports))
+      writeFileSync(properties, propertiesOf(folder, ports, settings))
     }
   }
   const kill = async (signal: NodeJS.Signals): Promise<void> => {
@@ -222,7 +224,11 @@ async function makeKeys(folder: string): Promise<string> {
   return stdout
 }
 
-function propertiesOf(folder: string, { plain, sasl, tls, controller }: Ports): string {
+function propertiesOf(
+  folder: string,
+  { plain, sasl, tls, controller }: Ports,
+  more: Readonly<Record<string, string>>,
+): string {
   const listeners = [
     `PLAINTEXT://127.0.0.1:${plain}`,
     `SASL_PLAINTEXT://127.0.0.1:${sasl}`,
@@ -265,6 +271,7 @@ function propertiesOf(folder: string, { plain, sasl, tls, controller }: Ports): 
     // After kill -9 it can register again only when its old session has expired; the default is 9 s.
     'broker.session.timeout.ms': 3_000,
     'broker.heartbeat.interval.ms': 500,
+    ...more,
   }
   return `${Object.entries(settings)
     .map(([name, value]) => `${name}=${value}`)
