@@ -11,6 +11,7 @@ import {
 import type { AnyChannels, Query } from '@gw/protocol'
 import { every } from './backoff.js'
 import { Changelog } from './changelog.js'
+import { checkClusterChannels, checkClusterOptions } from './check-options.js'
 import { Checkpoints } from './checkpoint.js'
 import type { ClusterCalls } from './cluster-calls.js'
 import type { ClusterChannels } from './cluster-channels.js'
@@ -20,7 +21,6 @@ import type { ClusterOptions } from './cluster-options.js'
 import { ClusterView } from './cluster-view.js'
 import { Connection, type KafkaModule } from './connection.js'
 import { KafkaError, messageOf } from './errors.js'
-import { checkOptions } from './kafka.js'
 import { topicsOf } from './options.js'
 import { OwnedPartitions } from './owned-partitions.js'
 import { javaPartitioner } from './partition-of-key.js'
@@ -40,7 +40,7 @@ const SHOWN = 3
  * One of several gateways that share the partitions of their topics and look like one. Each runs the same modules over its keys. Their
  * stores and states are on a compacted topic, from which whoever gets a partition restores them. Units of work are
  * transactions: with `exactlyOnce` the offsets are part of them, and each record counts once, whatever is killed.
- * @throws KafkaError `INVALID_OPTIONS`.
+ * @throws KafkaError `INVALID_OPTIONS` naming the option that is wrong.
  * @example
  * ```ts
  * const sums = store<number>('sums')
@@ -51,28 +51,9 @@ const SHOWN = 3
  * ```
  */
 export function cluster<C extends AnyChannels>(options: ClusterOptions<C>): ClusterModule<C> {
-  checkOptions(options as ClusterOptions<AnyChannels>)
-  const names = (options.stores ?? []).map(({ name }) => name)
-  if (new Set(names).size < names.length) {
-    throw new KafkaError(
-      'INVALID_OPTIONS',
-      `stores have names of their own, not ${names.join(', ')}`,
-    )
-  }
-  if (topicsOf(options.subscribe).length === 0) {
-    throw new KafkaError('INVALID_OPTIONS', 'a cluster shares what it subscribes: say what')
-  }
-  const { listen, secret } = options
-  if (secret === undefined && listen?.host !== undefined && !LOOPBACK.test(listen.host)) {
-    throw new KafkaError(
-      'INVALID_OPTIONS',
-      `others reach ${listen.host}: give the gateways of the cluster a "secret"`,
-    )
-  }
+  checkClusterOptions(options as unknown as ClusterOptions<AnyChannels>)
   return new ClusteredGateway(options)
 }
-
-const LOOPBACK = /^(localhost|127(\.\d+){3}|::1)$/
 
 class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   readonly id: string = randomUUID()
@@ -247,6 +228,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
 
   readonly connect: NonNullable<Module<C>['connect']> = (channels) => {
     this.#connection.connect(channels)
+    checkClusterChannels(channels as never, this.#options as never)
     this.#relay.connect(channels as never)
   }
 

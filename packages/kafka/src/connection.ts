@@ -4,6 +4,7 @@ import { type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import { within } from './backoff.js'
 import { byPartition } from './by-partition.js'
+import { checkTopicsOf } from './check-options.js'
 import { deadLetterOf, truncatedLetterOf, unpublishedLetterOf } from './dead-letter.js'
 import { KafkaError, messageOf } from './errors.js'
 import { Intake } from './intake.js'
@@ -19,7 +20,7 @@ import type {
 } from './kafka-client.js'
 import { KafkajsClient } from './kafkajs-client.js'
 import { metricsOf } from './metrics.js'
-import { type KafkaOptions, type KeyOption, type TopicKeys, topicsOf } from './options.js'
+import { DEAD_LETTERS, type KafkaOptions, topicsOf } from './options.js'
 import { publish } from './publisher.js'
 import { statusChannel } from './status-channel.js'
 import { Subscriber } from './subscriber.js'
@@ -102,12 +103,10 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     this.#hooks = hooks
     this.#subscriber = new Subscriber(options)
     this.connect = (channels) => {
+      checkTopicsOf(channels as never, options as never)
       this.#subscriber.connect(channels)
       // Getting a channel keeps it in the graph.
-      for (const [channel, topics] of topicsOf<KeyOption>(options.publish)) {
-        channels.getChannel(channel as never)
-        checkKeys(channel, channels.shapeOf(channel as never), topics)
-      }
+      for (const [channel] of topicsOf(options.publish)) channels.getChannel(channel as never)
       if (options.statusChannel === undefined) return
       this.#statuses = push(channels.graph, 'nonCollapsing', {
         name: options.statusChannel,
@@ -372,7 +371,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
   }
 
   get #deadLetterTopic(): string {
-    return this.#options.deadLetterTopic ?? 'gw.dead-letters'
+    return this.#options.deadLetterTopic ?? DEAD_LETTERS
   }
 
   /** What the broker will never take becomes a dead letter that fits. */
@@ -430,18 +429,6 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     } catch {
       // The engine has ended; those who ask the module still hear it.
     }
-  }
-}
-
-/** @throws KafkaError `INVALID_OPTIONS`. */
-function checkKeys(channel: string, shape: string, topics: TopicKeys<KeyOption>): void {
-  for (const [topic, key] of Object.entries(topics)) {
-    if (shape !== 'list' || typeof key === 'string') continue
-    throw new KafkaError(
-      'INVALID_OPTIONS',
-      `"${channel}" ticks lists, which have no attribute "${key.attribute}" to be the key on "${topic}": give a text, or publish the records one by one on another channel`,
-      { channel, topic },
-    )
   }
 }
 

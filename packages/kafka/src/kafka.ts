@@ -1,6 +1,6 @@
 import type { AnyChannels } from '@gw/protocol'
+import { checkKafkaOptions } from './check-options.js'
 import { Connection, type KafkaModule } from './connection.js'
-import { KafkaError } from './errors.js'
 import type { KafkaOptions } from './options.js'
 
 /**
@@ -9,7 +9,7 @@ import type { KafkaOptions } from './options.js'
  * record that cannot be read goes to the dead-letter topic and never stops the stream. The gateway starts and runs whether
  * the brokers are there or not; while they do not take what is published, sends are refused as `OVERLOADED`.
  *
- * @throws KafkaError `INVALID_OPTIONS` without brokers, or with neither `publish` nor `subscribe`.
+ * @throws KafkaError `INVALID_OPTIONS` naming the option that is wrong.
  * @example
  * ```ts
  * kafka<typeof channels.channels>({
@@ -20,19 +20,6 @@ import type { KafkaOptions } from './options.js'
  * ```
  */
 export function kafka<C extends AnyChannels>(options: KafkaOptions<C>): KafkaModule<C> {
-  checkOptions(options)
+  checkKafkaOptions(options)
   return new Connection(options)
-}
-
-/** @throws KafkaError `INVALID_OPTIONS`. */
-export function checkOptions(options: KafkaOptions<AnyChannels>): void {
-  if (options.brokers.length === 0 || options.brokers.some((broker) => !/^.+:\d+$/.test(broker))) {
-    throw new KafkaError(
-      'INVALID_OPTIONS',
-      'brokers is a list of HOST:PORT with at least one element',
-    )
-  }
-  if (options.publish === undefined && options.subscribe === undefined) {
-    throw new KafkaError('INVALID_OPTIONS', 'say which channels to publish, or to subscribe')
-  }
 }

@@ -14,6 +14,9 @@ export interface TopicKeys<Key> {
   readonly [topic: string]: Key
 }
 
+/** Where dead letters go unless something else is said. */
+export const DEAD_LETTERS = 'gw.dead-letters'
+
 /** Options of {@link kafka}. */
 export interface KafkaOptions<C extends AnyChannels> extends ConnectionOptions {
   /** Name of the module. @defaultValue 'kafka' */

@@ -11,6 +11,7 @@ import {
 } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import { pause } from './backoff.js'
+import { checkNamedChannels, checkReplayOptions } from './check-options.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { KafkaClient, KafkaReader, KafkaStatus, ReceivedRecord } from './kafka-client.js'
 import { KafkajsClient } from './kafkajs-client.js'
@@ -97,9 +98,7 @@ export interface ReplayModule<C extends AnyChannels> extends Module<C> {
  * ```
  */
 export function replayKafka<C extends AnyChannels>(options: ReplayOptions<C>): ReplayModule<C> {
-  if (topicsOf(options.subscribe).length === 0) {
-    throw new KafkaError('INVALID_OPTIONS', 'say which channels are replayed, from which topics')
-  }
+  checkReplayOptions(options as unknown as ReplayOptions<AnyChannels>)
   return new Replay(options)
 }
 
@@ -150,6 +149,8 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
 
   readonly connect: NonNullable<Module<C>['connect']> = (typed) => {
     const channels = typed as unknown as Channels<AnyChannels>
+    const subscribed = topicsOf(this.#options.subscribe).map(([name]) => name)
+    checkNamedChannels(channels, 'subscribe', subscribed)
     const rows = pull<ReceivedRecord>(channels.graph, 'kafka replay', (context) => {
       const stop = new AbortController()
       context.onStop(() => stop.abort())

@@ -2,7 +2,7 @@ import type { ChannelInfo, ChannelTick, LiveChannels, StateInfo } from '@gw/chan
 import type { AnyChannels } from '@gw/protocol'
 import { completed } from './completed.js'
 import { type EntryRule, idOf } from './entry-rule.js'
-import { KeyedStore } from './store.js'
+import { KeyedStore, STATE } from './store.js'
 
 /** What a store has of a record of a basket: with the key on which it ticked. */
 type OfBasket = readonly [basketKey: string, record: unknown]
@@ -33,7 +33,7 @@ export class StateMirror {
     this.#maxRecords = maxRecords
     const info = channels.info.find((info) => info.name === channel)
     this.#isOfBasket = info?.kind === 'basket'
-    this.store = new KeyedStore(`state ${name}`, {
+    this.store = new KeyedStore(`${STATE}${name}`, {
       inOrderOfChange: true,
       ...(info === undefined ? {} : { rule: this.#ruleOf(info) }),
     })

@@ -1,6 +1,8 @@
 import { type Edge, node } from '@gw/core'
 import type { z } from 'zod'
 import { type EntryRule, ruleOf } from './entry-rule.js'
+import { KafkaError } from './errors.js'
+import { checkShape, is, isObject, type RulesOf, shown, TEXT } from './option-rules.js'
 
 /** Values by key that a graph keeps. In a cluster it holds the keys of the partitions that this gateway has, and survives it. */
 export interface Store<T> {
@@ -28,9 +30,29 @@ export interface StoreOptions<T> {
  * @throws KafkaError `INVALID_OPTIONS`.
  */
 export function store<T>(name: string, options: StoreOptions<T> = {}): Store<T> {
+  checkStore(name, options)
   const { schema } = options
   return new KeyedStore<T>(name, schema === undefined ? {} : { rule: ruleOf(schema) })
 }
+
+const RULES: RulesOf<StoreOptions<unknown>> = {
+  schema: is('a schema of zod 4', (value) => isObject(value) && '_zod' in value),
+}
+
+function checkStore(name: unknown, options: unknown): void {
+  const problem = TEXT(name, 'the name of a store')
+  if (problem !== undefined) throw new KafkaError('INVALID_OPTIONS', problem)
+  const call = `store ${shown(name)}`
+  checkShape(call, options, { ...RULES }, [])
+  if (!String(name).startsWith(STATE)) return
+  throw new KafkaError(
+    'INVALID_OPTIONS',
+    `${call} has a name as those of states are: let it not begin with "${STATE}"`,
+  )
+}
+
+/** What the names of stores begin with that keep states. */
+export const STATE = 'state '
 
 /** Options of {@link aggregate}. */
 export interface AggregateOptions<T, A> {
