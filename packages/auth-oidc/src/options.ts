@@ -1,4 +1,4 @@
-import { type FailureLimits, parseScope, type Scope } from '@gw/protocol'
+import { type FailureLimits, parseScope, type Scope, stepsOf } from '@gw/protocol'
 import { OidcError } from './errors.js'
 
 /** A scope, or the text that spells it: `read`, `read,send:orders*`, `read:prices:AAPL`. */
@@ -35,7 +35,7 @@ export interface OidcOptions {
   readonly audience: string | readonly string[]
   /** What the members of groups may do. */
   readonly groups?: { readonly [group: string]: readonly ScopeLike[] }
-  /** The claim that holds the groups; dots lead inside: `realm_access.roles`. @defaultValue 'groups' */
+  /** The path of the claim that holds the groups: `realm_access.roles`; a dot of a name has a `\` in front. @defaultValue 'groups' */
   readonly groupsClaim?: string
   /** Values of the claim `scope` that begin so are scopes: `gw:read:orders*`. @defaultValue 'gw:' */
   readonly scopePrefix?: string
@@ -82,7 +82,7 @@ export function settingsOf(options: OidcOptions): OidcSettings {
     issuer: issuerOf(options.issuer),
     audience,
     groups: new Map(Object.entries(groups).map(([group, scopes]) => [group, scopes.map(scopeOf)])),
-    groupsClaim: (options.groupsClaim ?? 'groups').split('.'),
+    groupsClaim: stepsOf(options.groupsClaim ?? 'groups'),
     scopePrefix: options.scopePrefix ?? 'gw:',
     everybody: (options.everybody ?? []).map(scopeOf),
     nameClaim: options.nameClaim ?? 'sub',

@@ -79,6 +79,11 @@ describe('an access token', () => {
   test.each<[string, OidcOptions['groupsClaim'], object]>([
     ['groups', undefined, { groups: ['desk', 'unknown'] }],
     ['realm_access.roles', 'realm_access.roles', { realm_access: { roles: ['desk'] } }],
+    [
+      'a claim whose name is a URL',
+      'https://example\\.com/groups',
+      { 'https://example.com/groups': ['desk'] },
+    ],
     ['roles with spaces between', 'roles', { roles: 'unknown desk' }],
   ])('has the scopes of its groups, in %s', async (_, groupsClaim, claims) => {
     const { ask } = await serve({

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { ChannelDefinition, Definitions, StateOptions } from './contract.js'
 import { notJson } from './json-safe.js'
 import { oddValuesIn } from './odd-values.js'
-import { isComparable, recordSchemaOf, schemasAt } from './paths.js'
+import { dottedName, isComparable, recordSchemaOf, schemasAt } from './paths.js'
 import { shown } from './shown.js'
 
 /** Names that a path or a client object cannot carry, or that mean something else there. */
@@ -225,6 +225,6 @@ export function problemsOfState(
 
 function problemOfPath(schema: z.core.$ZodType, path: string): string | undefined {
   const schemas = schemasAt(schema, path)
-  if (schemas.length === 0) return 'which its records do not have'
+  if (schemas.length === 0) return `which its records do not have${dottedName(schema, path)}`
   return isComparable(schemas) ? undefined : 'which is a list or an object: a key is one value'
 }

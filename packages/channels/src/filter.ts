@@ -15,7 +15,7 @@ import {
   operandOf,
 } from './comparison.js'
 import { ChannelsError } from './errors.js'
-import { isComparable, readerOf, schemasAt } from './paths.js'
+import { dottedName, isComparable, readerOf, schemasAt } from './paths.js'
 import { shown } from './shown.js'
 
 /** What a record has to meet: a filter whose paths and values have been checked. */
@@ -110,7 +110,9 @@ export function checkComparable(
 /** @throws ChannelsError `INVALID_QUERY` unless the records have the path. */
 export function checkPath(schema: z.core.$ZodType, path: unknown): readonly z.core.$ZodType[] {
   const schemas = typeof path === 'string' ? schemasAt(schema, path) : []
-  if (schemas.length === 0) throw invalid(`the records have no attribute ${shown(path)}`)
+  if (schemas.length === 0) {
+    throw invalid(`the records have no attribute ${shown(path)}${dottedName(schema, path)}`)
+  }
   return schemas
 }
 

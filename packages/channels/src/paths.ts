@@ -1,3 +1,4 @@
+import { escapeStep, stepsOf } from '@gw/protocol'
 import { z } from 'zod'
 
 type Schema = z.core.$ZodType
@@ -9,12 +10,19 @@ export type Reader = (record: unknown) => unknown
 /** What can stand at a dotted path of a record: the schemas without their wrappers; none, when there is no such path. */
 export function schemasAt(schema: Schema, path: string): readonly Schema[] {
   // The same schema is taken once: in a recursive union the ways to it double with each step.
-  return path
-    .split('.')
-    .reduce<readonly Schema[]>(
-      (schemas, step) => [...new Set(schemas.flatMap((inner) => stepInto(inner, step)))],
-      unwrap(schema),
-    )
+  return stepsOf(path).reduce<readonly Schema[]>(
+    (schemas, step) => [...new Set(schemas.flatMap((inner) => stepInto(inner, step)))],
+    unwrap(schema),
+  )
+}
+
+/** What to say of a path that is not there, should it be the name of a field as it stands. */
+export function dottedName(schema: Schema, name: unknown): string {
+  if (typeof name !== 'string') return ''
+  const path = escapeStep(name)
+  return path === name || schemasAt(schema, path).length === 0
+    ? ''
+    : `: the path of the field of that name is ${path}`
 }
 
 /** Whether all that can stand there is one value, which can be compared: no list, no object. */
@@ -30,7 +38,7 @@ export function recordSchemaOf<S extends Schema>(schema: S): Schema {
 
 /** Reads a dotted path of a record; `undefined` where a part is missing or null. */
 export function readerOf(path: string): Reader {
-  const [first = '', ...rest] = path.split('.')
+  const [first = '', ...rest] = stepsOf(path)
   if (isInherited(path)) {
     return (record) =>
       [first, ...rest].reduce<unknown>(
@@ -61,7 +69,7 @@ export function acceptsNullAt(schema: Schema, path: readonly string[]): boolean 
 
 /** Whether a step of a path names what every object has, so that its own fields have to be told from that. */
 export function isInherited(path: string): boolean {
-  return path.split('.').some((step) => step in Object.prototype)
+  return stepsOf(path).some((step) => step in Object.prototype)
 }
 
 interface Fields {

@@ -1,3 +1,4 @@
+import { stepsOf } from '@gw/protocol'
 import type { z } from 'zod'
 import { checkPath, invalid, isObject } from './filter.js'
 import { readerOf } from './paths.js'
@@ -9,12 +10,14 @@ export function projectionOf(
 ): (record: unknown) => unknown {
   if (!Array.isArray(select)) throw invalid('select is a list of paths')
   for (const path of select) checkPath(schema, path)
-  const selected = new Set(select as readonly string[])
-  const paths = [...selected]
-    .map((path) => path.split('.'))
+  const selected = new Map(select.map((path: string) => [JSON.stringify(stepsOf(path)), path]))
+  const paths = [...selected.values()]
+    .map((path) => ({ steps: stepsOf(path), read: readerOf(path) }))
     // What lies inside of something that is kept is kept with it.
-    .filter((steps) => !steps.some((_, i) => i > 0 && selected.has(steps.slice(0, i).join('.'))))
-    .map((steps) => ({ steps, read: readerOf(steps.join('.')) }))
+    .filter(
+      ({ steps }) =>
+        !steps.some((_, i) => i > 0 && selected.has(JSON.stringify(steps.slice(0, i)))),
+    )
   return (record) => {
     const kept: Record<string, unknown> = {}
     for (const { steps, read } of paths) {

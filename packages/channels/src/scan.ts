@@ -1,3 +1,4 @@
+import { stepsOf } from '@gw/protocol'
 import { z } from 'zod'
 import { isPlainText } from './compare.js'
 import { type Condition, predicateOf } from './filter.js'
@@ -78,9 +79,10 @@ function sourceOf(condition: Condition, steps: string[], operands: unknown[]): s
   const operand = (value: unknown): string => `operand${operands.push(value) - 1}`
   const read = (path: string): string => {
     if (isInherited(path)) return `${operand(readerOf(path))}(record)`
-    return path
-      .split('.')
-      .reduce((inner, step) => `${inner}?.[step${steps.push(step) - 1}]`, 'record')
+    return stepsOf(path).reduce(
+      (inner, step) => `${inner}?.[step${steps.push(step) - 1}]`,
+      'record',
+    )
   }
   switch (condition.kind) {
     case 'and':

@@ -1,5 +1,11 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { type ContractType, type DeliveryMode, type From, parsePosition } from '@gw/protocol'
+import {
+  type ContractType,
+  type DeliveryMode,
+  type From,
+  parsePosition,
+  splitUnescaped,
+} from '@gw/protocol'
 import type { UntypedChannelClient } from './channel-client.js'
 import type { ClientConnection } from './connection.js'
 import { type ClientOptions, createClient } from './create-client.js'
@@ -167,7 +173,7 @@ async function call(
   print: (value: unknown) => void,
 ): Promise<void> {
   const on = <O>(options: O): [string, O] | [O] => (key === undefined ? [options] : [key, options])
-  const select = values.select === undefined ? {} : { select: values.select.split(',') }
+  const select = values.select === undefined ? {} : { select: splitUnescaped(values.select, ',') }
   const where = values.where === undefined ? {} : { where: objectOf('--where', values.where) }
   switch (command) {
     case 'last':
@@ -182,7 +188,7 @@ async function call(
       const query = {
         ...where,
         ...select,
-        ...(values.sort === undefined ? {} : { sort: values.sort.split(',') }),
+        ...(values.sort === undefined ? {} : { sort: splitUnescaped(values.sort, ',') }),
         ...(values.limit === undefined ? {} : { limit: countOf('--limit', values.limit) }),
         ...(values.offset === undefined ? {} : { offset: countOf('--offset', values.offset) }),
       }

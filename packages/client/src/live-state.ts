@@ -1,4 +1,4 @@
-import { type AliasOf, type ChannelTypes, type Position, STATE_HEADER } from '@gw/protocol'
+import { type AliasOf, type ChannelTypes, type Position, STATE_HEADER, stepsOf } from '@gw/protocol'
 import { backoffMs } from './backoff.js'
 import type { UntypedChannelClient } from './channel-client.js'
 import type { Typed } from './channel-types.js'
@@ -171,7 +171,7 @@ function rulesOf(headers: Headers, by: readonly string[] | undefined): StateRule
     headers.get(STATE_HEADER.KEY),
   ]
   return {
-    by: by ?? headers.get(STATE_HEADER.BY)?.split(',') ?? noKey(),
+    by: by ?? headers.get(STATE_HEADER.BY)?.split(',').map(decodeURIComponent) ?? noKey(),
     keep: keep === 'all' ? Number.POSITIVE_INFINITY : Number(keep),
     maxRecords: Number(maxRecords ?? Number.POSITIVE_INFINITY),
     key: key === null ? undefined : decodeURIComponent(key),
@@ -202,7 +202,7 @@ class KeyedRecords {
   /** Begins anew with the records of a state, in the order in which they came. */
   reset(rules: StateRules, records: readonly unknown[]): void {
     this.#rules = rules
-    this.#paths = rules.by.map((path) => path.split('.'))
+    this.#paths = rules.by.map(stepsOf)
     this.#entries.clear()
     this.#items.clear()
     for (const record of records) this.#put(record)

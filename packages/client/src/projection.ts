@@ -1,4 +1,4 @@
-import type { Path } from '@gw/protocol'
+import type { Path, Step } from '@gw/protocol'
 
 /** What is left of a record when only some paths are selected; all of it when none are. */
 export type Projection<T, Select extends string> = [Select] extends [never] ? T : Pruned<T, Select>
@@ -7,17 +7,25 @@ type Pruned<T, Select extends string> = T extends readonly unknown[]
   ? T
   : T extends object
     ? {
-        [K in keyof T as K extends Head<Select> ? K : never]: K extends Select
-          ? T[K]
-          : K extends string
-            ? Pruned<T[K], Tail<Select, K>>
+        [K in keyof T as K extends string
+          ? IsKept<K, Select> extends true
+            ? K
             : never
+          : never]: K extends string
+          ? Step<K> extends Select
+            ? T[K]
+            : Pruned<T[K], Tail<Select, K>>
+          : never
       }
     : T
 
-type Head<P extends string> = P extends `${infer First}.${string}` ? First : P
+type IsKept<Name extends string, Select extends string> =
+  Step<Name> extends Select ? true : [Tail<Select, Name>] extends [never] ? false : true
 
-type Tail<P extends string, K extends string> = P extends `${K}.${infer Rest}` ? Rest : never
+/** The paths that lead on from a name. */
+type Tail<P extends string, Name extends string> = P extends `${Step<Name>}.${infer Rest}`
+  ? Rest
+  : never
 
 /** What ticks when only some paths of a record are selected: of a list, in each of its elements. */
 export type ProjectedValue<Value, Select extends string> = [Select] extends [never]

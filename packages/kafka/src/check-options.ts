@@ -1,6 +1,6 @@
 import type { Channels } from '@gw/channels'
 import { timestampOf } from '@gw/core'
-import type { AnyChannels } from '@gw/protocol'
+import { type AnyChannels, stepsOf } from '@gw/protocol'
 import type { ClusterOptions } from './cluster-options.js'
 import { KafkaError } from './errors.js'
 import {
@@ -264,7 +264,7 @@ export function checkAttribute(
 ): void {
   const { schema } = channels.definitionOf(channel) as unknown as { readonly schema: StructSchema }
   const record = schema.element ?? schema
-  const [first = ''] = attribute.split('.')
+  const [first = ''] = stepsOf(attribute)
   if (record.structName === undefined || record.shape === undefined) return
   if (Object.hasOwn(record.shape, first)) return
   throw new KafkaError(

@@ -1,5 +1,5 @@
 import type { ChannelTick, LiveGateway, Watch } from '@gw/channels'
-import type { AnyChannels } from '@gw/protocol'
+import { type AnyChannels, stepsOf } from '@gw/protocol'
 import { KafkaError } from './errors.js'
 import type { KafkaRecord } from './kafka-client.js'
 import { type KafkaOptions, type KeyOption, topicsOf } from './options.js'
@@ -110,7 +110,7 @@ function keyOf(channel: string, option: KeyOption): (tick: ChannelTick) => strin
   if (option === '') return ({ key = '' }) => key
   if (typeof option === 'string') return () => option
   const { attribute } = option
-  const path = attribute.split('.')
+  const path = stepsOf(attribute)
   return ({ value }) => {
     const key = textAt(value, path)
     if (key !== undefined) return key
@@ -124,7 +124,7 @@ function keyOf(channel: string, option: KeyOption): (tick: ChannelTick) => strin
 
 /** An attribute of a record, as a text; with dots, one inside others. */
 export function attributeOf(record: unknown, path: string): string | undefined {
-  return textAt(record, path.split('.'))
+  return textAt(record, stepsOf(path))
 }
 
 function textAt(record: unknown, path: readonly string[]): string | undefined {

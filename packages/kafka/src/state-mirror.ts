@@ -1,5 +1,5 @@
 import type { ChannelInfo, ChannelTick, LiveChannels, StateInfo } from '@gw/channels'
-import type { AnyChannels } from '@gw/protocol'
+import { type AnyChannels, stepsOf } from '@gw/protocol'
 import { completed } from './completed.js'
 import { type EntryRule, idOf } from './entry-rule.js'
 import { KeyedStore, STATE } from './store.js'
@@ -28,7 +28,7 @@ export class StateMirror {
     const { keep = 1, maxRecords = 1_000_000, channel, name, by } = state
     this.#channels = channels
     this.#state = state
-    this.#paths = by.map((path) => path.split('.'))
+    this.#paths = by.map(stepsOf)
     this.#keep = keep === 'all' ? Number.POSITIVE_INFINITY : keep
     this.#maxRecords = maxRecords
     const info = channels.info.find((info) => info.name === channel)

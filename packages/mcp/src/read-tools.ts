@@ -10,7 +10,7 @@ const WHERE: JsonSchema = {
   description:
     'Conditions by path, all of which must hold: {"symbol": "AAPL", "price.amount": {"gt": 10, "le": 20}, "side": {"in": ["buy"]}}. ' +
     'Operators: eq ne lt le gt ge in; {"gt": {"path": "other"}} compares with another path. ' +
-    '{"or": [...]}, {"and": [...]} and {"not": {...}} nest.',
+    '{"or": [...]}, {"and": [...]} and {"not": {...}} nest. A dot of a name is escaped in a path: "http\\\\.status".',
 }
 const SELECT: JsonSchema = {
   type: 'array',

@@ -1,3 +1,4 @@
+export { escapeStep, splitUnescaped, stepsOf } from './attribute-path.js'
 export {
   type Authenticator,
   type AuthFilter,
@@ -88,6 +89,7 @@ export {
   queryOf,
   type Scalar,
   type SortKey,
+  type Step,
   type TypedQuery,
   type Where,
 } from './query.js'

@@ -34,7 +34,7 @@ export const HEADER = {
 
 /** Headers of a state's records: what a copy of the state needs to know. */
 export const STATE_HEADER = {
-  /** Paths that make the key, with commas between. */
+  /** Paths that make the key, each as in a URL, with commas between. */
   BY: 'X-Gateway-State-By',
   /** Records that are kept of each key, where that is not one: a number, or `all`. */
   KEEP: 'X-Gateway-State-Keep',

@@ -4,7 +4,7 @@ export type Scalar = string | number | boolean | null
 /** How two values are compared: null before everything, texts by code point, no lossy conversions. */
 export type ComparisonOperator = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
 
-/** A condition on a record. Paths are dotted: `price.currency`. */
+/** A condition on a record. Paths are dotted: `price.currency`; a dot of a name has a `\` in front: `http\.method`. */
 export type Filter =
   | { readonly and: readonly Filter[] }
   | { readonly or: readonly Filter[] }
@@ -36,6 +36,23 @@ export const QUERY_LIMITS = { depth: 8, terms: 64, limit: 100_000 } as const
 
 type Steps = [never, 0, 1, 2, 3]
 
+/** A name as it stands in a path: with a `\` in front of its dots. A name with a `\` is reached by paths that are not typed. */
+export type Step<Name extends string> = Name extends `${infer Head}.${infer Rest}`
+  ? `${Head}\\.${Step<Rest>}`
+  : Name extends `${string}\\${string}`
+    ? never
+    : Name
+
+/** The first name of a path, and the path behind it; `undefined` when there is none. */
+type FirstStep<
+  P extends string,
+  Before extends string = '',
+> = P extends `${infer Head}.${infer Rest}`
+  ? Head extends `${infer Escaped}\\`
+    ? FirstStep<Rest, `${Before}${Escaped}.`>
+    : [`${Before}${Head}`, Rest]
+  : [`${Before}${P}`, undefined]
+
 /** Dotted paths into a record, to a depth of four. */
 export type Path<T, Depth extends number = 4> = Depth extends 0
   ? never
@@ -44,23 +61,25 @@ export type Path<T, Depth extends number = 4> = Depth extends 0
     : T extends object
       ? {
           [K in keyof T & string]:
-            | K
+            | Step<K>
             | (NonNullable<T[K]> extends object
-                ? `${K}.${Path<NonNullable<T[K]>, Steps[Depth]>}`
+                ? `${Step<K>}.${Path<NonNullable<T[K]>, Steps[Depth]>}`
                 : never)
         }[keyof T & string]
       : never
 
 /** Type at a dotted path; `undefined` where nothing may be there. */
 export type PathValue<T, P extends string> = T extends unknown
-  ? P extends keyof T
-    ? T[P]
-    : P extends `${infer Head}.${infer Rest}`
-      ? Head extends keyof T
+  ? P extends `${string}.${string}`
+    ? FirstStep<P> extends [infer Head extends keyof T, infer Rest]
+      ? Rest extends string
         ?
             | PathValue<NonNullable<T[Head]>, Rest>
             | (null extends T[Head] ? undefined : Missing<T[Head]>)
-        : undefined
+        : T[Head]
+      : undefined
+    : P extends keyof T
+      ? T[P]
       : undefined
   : never
 

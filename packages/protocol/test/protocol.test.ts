@@ -1,6 +1,7 @@
 import {
   CLOSE_CODE,
   ERROR_STATUS,
+  escapeStep,
   type Filter,
   filterOf,
   formatPosition,
@@ -13,6 +14,8 @@ import {
   queryOf,
   type Scope,
   shouldReconnect,
+  splitUnescaped,
+  stepsOf,
   type TypedQuery,
   type Where,
 } from '@gw/protocol'
@@ -25,6 +28,44 @@ interface Order {
   readonly price?: { readonly amount: number; readonly currency: string }
   readonly tags: readonly string[]
 }
+
+describe('a path into a record', () => {
+  test('has dots between names, and a \\ in front of a dot of a name', () => {
+    expect(stepsOf('price.currency')).toEqual(['price', 'currency'])
+    expect(stepsOf('tags.http\\.method')).toEqual(['tags', 'http.method'])
+    expect(stepsOf('a\\\\.b')).toEqual(['a\\', 'b'])
+    expect(stepsOf('\\or')).toEqual(['or'])
+    expect(splitUnescaped('a\\,b,c', ',')).toEqual(['a\\,b', 'c'])
+    expect(splitUnescaped('a,', ',')).toEqual(['a', ''])
+  })
+
+  test('of any names has those names', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.string({ unit: fc.constantFrom('.', '\\', 'a', '\n', '🙂') }), {
+          minLength: 1,
+        }),
+        (names) => {
+          expect(stepsOf(names.map(escapeStep).join('.'))).toEqual(names)
+        },
+      ),
+    )
+  })
+
+  test('is typed as it is read', () => {
+    interface Span {
+      readonly 'span.id': number
+      readonly span: { readonly id: string }
+      readonly 'a.b'?: { readonly 'c.d.e': boolean }
+    }
+    expectTypeOf<Path<Span>>().toEqualTypeOf<
+      'span\\.id' | 'span' | 'span.id' | 'a\\.b' | 'a\\.b.c\\.d\\.e'
+    >()
+    expectTypeOf<PathValue<Span, 'span\\.id'>>().toEqualTypeOf<number>()
+    expectTypeOf<PathValue<Span, 'span.id'>>().toEqualTypeOf<string>()
+    expectTypeOf<PathValue<Span, 'a\\.b.c\\.d\\.e'>>().toEqualTypeOf<boolean | undefined>()
+  })
+})
 
 describe('a query in the typed spelling', () => {
   test('has paths into nested records, and not into lists', () => {

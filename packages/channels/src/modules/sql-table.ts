@@ -1,3 +1,4 @@
+import { escapeStep } from '@gw/protocol'
 import { z } from 'zod'
 import type { ChannelDefinition } from '../contract.js'
 import { ChannelsError } from '../errors.js'
@@ -108,7 +109,7 @@ function checkColumns({ channel }: SqlTable, columns: readonly Column[]): void {
 const KEY: Column = { name: 'key', type: 'VARCHAR', read: (_, key) => key }
 
 function fieldsOf({ shape }: z.ZodObject): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.keys(shape).map((name) => [name, name]))
+  return Object.fromEntries(Object.keys(shape).map((name) => [name, escapeStep(name)]))
 }
 
 function sqlType(schemas: readonly z.core.$ZodType[]): string {

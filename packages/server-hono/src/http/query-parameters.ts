@@ -5,6 +5,8 @@ import {
   QUERY_LIMITS,
   type Query,
   type SortKey,
+  splitUnescaped,
+  stepsOf,
 } from '@gw/protocol'
 import type { z } from 'zod'
 import { WebServerError } from '../errors.js'
@@ -60,9 +62,10 @@ export function flagOf(name: string, text: string | null | undefined): boolean {
 /** `PATH:OPERATOR:VALUE`, or the JSON of a filter tree. */
 function readableTerm(text: string, record: z.ZodType): Filter {
   if (text.startsWith('{')) return filterTree(text)
-  const [path, op, ...rest] = text.split(':')
+  const [path = ''] = splitUnescaped(text, ':')
+  const [op, ...rest] = text.slice(path.length + 1).split(':')
   const value = rest.join(':')
-  if (path === undefined || path === '' || op === undefined || rest.length === 0) {
+  if (path === '' || op === undefined || rest.length === 0) {
     throw badQuery(`where=${text} is not of the form PATH:OPERATOR:VALUE, such as quantity:gt:10`)
   }
   if (op === 'in') {
@@ -85,7 +88,7 @@ function filterTree(text: string): Filter {
 /** A parameter is text; what it stands for follows from the field that it is compared with. */
 function scalar(text: string, path: string, record: z.ZodType): string | number | boolean | null {
   if (text === 'null') return null
-  const type = typeAt(record, path.split('.'))
+  const type = typeAt(record, stepsOf(path))
   if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
   if (type === 'number' && /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text)) {
     const value = Number(text)
@@ -105,7 +108,7 @@ function sortKey(text: string): SortKey {
 
 function list(parameters: URLSearchParams, name: string): string[] | undefined {
   const texts = parameters.getAll(name)
-  return texts.length === 0 ? undefined : texts.flatMap((text) => text.split(','))
+  return texts.length === 0 ? undefined : texts.flatMap((text) => splitUnescaped(text, ','))
 }
 
 function wholeNumber(parameters: URLSearchParams, name: string): number | undefined {

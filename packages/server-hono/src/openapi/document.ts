@@ -103,10 +103,14 @@ const MESSAGE_ID = parameter(
 const QUERY = [
   parameter('query', 'The query in the form of the reference, as JSON.', { type: 'string' }),
   {
-    ...parameter('where', 'PATH:OPERATOR:VALUE, such as quantity:gt:10; all must hold.', {
-      type: 'array',
-      items: { type: 'string', pattern: '^([^:{]+:(eq|ne|lt|le|gt|ge|in):|\\{)' },
-    }),
+    ...parameter(
+      'where',
+      'PATH:OPERATOR:VALUE, such as quantity:gt:10; all must hold. A \\ takes a character into a name of the path.',
+      {
+        type: 'array',
+        items: { type: 'string', pattern: '^((\\\\.|[^:{\\\\])+:(eq|ne|lt|le|gt|ge|in):|\\{)' },
+      },
+    ),
     explode: true,
   },
   parameter('sort', 'Paths with commas between; a minus in front sorts down.', { type: 'string' }),

@@ -56,7 +56,7 @@ function describe(
   { by, keep = 1, maxRecords, key }: StateInfo,
   isHere: boolean,
 ): void {
-  c.header(STATE_HEADER.BY, by.join(','))
+  c.header(STATE_HEADER.BY, by.map(encodeURIComponent).join(','))
   if (keep !== 1) c.header(STATE_HEADER.KEEP, String(keep))
   if (isHere) c.header(STATE_HEADER.MAX_RECORDS, String(maxRecords))
   if (key !== undefined) c.header(STATE_HEADER.KEY, encodeURIComponent(key))
