@@ -80,12 +80,11 @@ async function register(
   const failed = (why: string, cause?: unknown): KafkaError =>
     new KafkaError(
       'REGISTRY_FAILED',
-      `the schema of topic "${topic}" could not be registered at ${registry}: ${why}`,
+      `the schema of topic "${topic}" could not be registered at ${withoutLogin(registry)}: ${why}`,
       { topic, ...(cause === undefined ? {} : { cause }) },
     )
   try {
-    const subject = encodeURIComponent(`${topic}-value`)
-    const response = await fetch(new URL(`/subjects/${subject}/versions`, registry), {
+    const response = await fetch(addressOf(registry, topic), {
       method: 'POST',
       headers: {
         'Content-Type': 'application/vnd.schemaregistry.v1+json',
@@ -98,11 +97,43 @@ async function register(
       body: JSON.stringify({ schemaType: 'JSON', schema: JSON.stringify(schema) }),
       signal: AbortSignal.timeout(timeoutMs),
     })
-    const answer = (await response.json()) as { readonly id?: unknown; readonly message?: unknown }
-    if (!response.ok) throw failed(`${response.status} ${String(answer.message)}`)
-    if (!Number.isInteger(answer.id)) throw failed('it answers no id')
-    return answer.id as number
+    const text = await response.text()
+    const { id, message } = answerIn(text)
+    if (!response.ok) throw failed(`it answers ${response.status} ${message ?? text.slice(0, 200)}`)
+    if (!isId(id)) throw failed(`it answers no id: ${text.slice(0, 200)}`)
+    return id
   } catch (error) {
-    throw error instanceof KafkaError ? error : failed(messageOf(error), error)
+    if (error instanceof KafkaError) throw error
+    // What fetch says is that it failed; why is in the cause.
+    const { cause = error } = error as { readonly cause?: unknown }
+    throw failed(messageOf(cause), error)
   }
+}
+
+/** Below the path of the registry, which some have. */
+function addressOf(registry: string, topic: string): URL {
+  const url = new URL(registry)
+  if (url.username !== '' || url.password !== '') {
+    throw new Error('it has a login in its address: give it as `login`')
+  }
+  const path = url.pathname.replace(/\/+$/, '')
+  url.pathname = `${path}/subjects/${encodeURIComponent(`${topic}-value`)}/versions`
+  return url
+}
+
+function withoutLogin(registry: string): string {
+  return registry.replace(/\/\/[^/]*@/, '//')
+}
+
+/** What is in an answer; nothing when it is no JSON, such as the page of a proxy. */
+function answerIn(text: string): { readonly id?: unknown; readonly message?: unknown } {
+  try {
+    return (JSON.parse(text) as object | null) ?? {}
+  } catch {
+    return {}
+  }
+}
+
+function isId(id: unknown): id is number {
+  return Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 32
 }

@@ -28,6 +28,8 @@ beforeAll(async () => {
     request.on('end', () => {
       const { schemaType, schema } = JSON.parse(text) as { schemaType: string; schema: string }
       const isBad = request.url?.includes('changed') === true
+      const odd = /odd-(\d+)-([^/]*)-value/.exec(decodeURIComponent(request.url ?? ''))
+      if (odd !== null) return response.writeHead(Number(odd[1])).end(odd[2])
       response.writeHead(isBad ? 409 : 200, { 'Content-Type': 'application/json' })
       if (isBad) return response.end('{"error_code":409,"message":"incompatible with version 1"}')
       expect(schemaType).toBe('JSON')
@@ -60,9 +62,32 @@ test('a schema that changed incompatibly, and a registry that is not there, are 
     topic: 'changed',
     message: expect.stringContaining('incompatible with version 1'),
   })
-  await expect(confluentJson({ registry: 'http://127.0.0.1:1', schemas })).rejects.toMatchObject({
+  await expect(confluentJson({ registry: 'http://127.0.0.1:2', schemas })).rejects.toMatchObject({
     code: 'REGISTRY_FAILED',
     topic: 'changed',
+    message: expect.stringContaining('ECONNREFUSED'),
+  })
+})
+
+test.each([
+  ['odd-503-<p>later', '503 <p>later'],
+  ['odd-200-{"id":-1}', 'no id: {"id":-1}'],
+  ['odd-200-null', 'no id: null'],
+])('a registry that answers as none does is told with what it said: %s', async (topic, why) => {
+  await expect(confluentJson({ registry, schemas: { [topic]: {} } })).rejects.toMatchObject({
+    code: 'REGISTRY_FAILED',
+    topic,
+    message: expect.stringContaining(why),
+  })
+})
+
+test('a registry may be below a path; a login in its address is refused, and not told', async () => {
+  await confluentJson({ registry: `${registry}/apis/ccompat/v7/`, schemas: { some: {} } })
+  expect(subjects.at(-1)?.path).toBe('/apis/ccompat/v7/subjects/some-value/versions')
+  const secret = registry.replace('//', '//user:pass@')
+  await expect(confluentJson({ registry: secret, schemas: { some: {} } })).rejects.toMatchObject({
+    code: 'REGISTRY_FAILED',
+    message: expect.not.stringContaining('pass'),
   })
 })
 
