@@ -38,6 +38,9 @@ interface Copy {
 /** A restore that comes no further for so long is begun anew; its reader has been built anew before. */
 const SILENT_MS = 30_000
 
+/** As brokers have it where nothing else is said. */
+const DELETE_RETENTION_MS = 86_400_000
+
 const SETTINGS = {
   'cleanup.policy': 'compact',
   'min.cleanable.dirty.ratio': '0.1',
@@ -58,6 +61,8 @@ export class Changelog {
   readonly #unfit = new Map<number, Map<string, UnfitRecord>>()
   #reader: KafkaReader | undefined
   #ready: Promise<void> | undefined
+  /** Beyond it a checkpoint may miss that something was deleted. */
+  #maxAgeMs = 0
   /** Records that were read to keep copies. */
   copied = 0
   /** Partitions of the inputs, once known. */
@@ -167,6 +172,7 @@ export class Changelog {
       )
     }
     this.partitions = size
+    if (this.#options.checkpoints !== undefined) this.#maxAgeMs = await maxAgeOf(client, topic)
   }
 
   /** Has the stores hold a partition as the changelog has it. @returns how many records were read for it. */
@@ -178,7 +184,7 @@ export class Changelog {
     const copy = this.#copies.get(partition)
     let next: bigint | undefined
     if (copy === undefined) {
-      next = await checkpoints?.read(partition, entries.put)
+      next = await checkpoints?.read(partition, this.#maxAgeMs, entries.put)
       if (next === undefined) this.drop(partition)
     } else {
       // It is read no further: what is missing is read below.
@@ -231,7 +237,7 @@ export class Changelog {
       if (this.#copies.has(partition)) continue
       const stores: Copy['stores'] = new Map()
       const { low, high } = bounds.get(partition) ?? { low: 0n, high: 0n }
-      let next = await checkpoints?.read(partition, (store, key, value) => {
+      let next = await checkpoints?.read(partition, this.#maxAgeMs, (store, key, value) => {
         copyOf(stores, store).set(key, value)
       })
       if (next === undefined || next < low || next > high) {
@@ -362,6 +368,15 @@ export class Changelog {
     }
     for (const [key, record] of this.#unfit.get(partition) ?? []) yield [UNFIT, key, record]
   }
+}
+
+/**
+ * The topic keeps a mark of what was deleted for so long; a checkpoint from before, which does not know of it, is not to be used any
+ * more. Half of it is left for reading the tail, and for clocks that differ.
+ */
+async function maxAgeOf(client: KafkaClient, topic: string): Promise<number> {
+  const settings = await client.topicSettings(topic)
+  return Number(settings.get('delete.retention.ms') ?? DELETE_RETENTION_MS) / 2
 }
 
 function receivedOf(

@@ -74,6 +74,7 @@ const CONNECTION = {
     'transactor',
     'reader',
     'ensureTopics',
+    'topicSettings',
     'bounds',
     'offsetsAt',
   ),

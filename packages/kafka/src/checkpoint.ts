@@ -18,6 +18,8 @@ interface Heading {
   readonly rules: string
   readonly partition: number
   readonly next: string
+  /** Milliseconds since the epoch. */
+  readonly writtenAt: number
 }
 
 /** Entries of one store. */
@@ -49,6 +51,7 @@ export class Checkpoints {
       rules: this.#rules,
       partition,
       next: String(next),
+      writtenAt: Date.now(),
     }
     const file = await open(fresh, 'w', 0o600)
     let checksum = 0
@@ -77,10 +80,14 @@ export class Checkpoints {
   }
 
   /**
-   * Reads a copy into `load`. @returns the offset from which to read on; `undefined` when there is no copy, or it is damaged, of
-   * another changelog, or of a contract that is not the one of now: then what was loaded counts for nothing.
+   * Reads a copy into `load`. @returns the offset from which to read on; `undefined` when there is no copy, or it is damaged, older
+   * than `maxAgeMs`, of another changelog, or of a contract that is not the one of now: then what was loaded counts for nothing.
    */
-  async read(partition: number, load: (...entry: Entry) => void): Promise<bigint | undefined> {
+  async read(
+    partition: number,
+    maxAgeMs: number,
+    load: (...entry: Entry) => void,
+  ): Promise<bigint | undefined> {
     let heading: Heading | undefined
     let rest: Buffer[] = []
     let checksum = 0
@@ -102,7 +109,8 @@ export class Checkpoints {
             for (let i = 0; i < keys.length; i++) load(store, keys[i] as string, values[i])
           } else {
             heading = line as Heading
-            if (!this.#isOurs(heading, partition)) return undefined
+            const isOld = Date.now() - heading.writtenAt > maxAgeMs
+            if (isOld || !this.#isOurs(heading, partition)) return undefined
           }
         }
       }

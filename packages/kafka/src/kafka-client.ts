@@ -13,6 +13,8 @@ export interface KafkaClient {
   reader(options: ReaderOptions): KafkaReader
   /** Makes the topics that do not exist, where that is wanted. @returns those that do not exist after all. */
   ensureTopics(topics: readonly NewTopic[], create: boolean): Promise<readonly string[]>
+  /** The settings of a topic, by name; none where they may not be known. */
+  topicSettings(topic: string): Promise<ReadonlyMap<string, string>>
   /** What there is of each partition of a topic: from `low` up to, and without, `high`. */
   bounds(topic: string): Promise<ReadonlyMap<number, Bounds>>
   /** The first offset of each partition whose record is of that time or later; the end where there is none. */

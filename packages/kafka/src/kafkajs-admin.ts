@@ -1,8 +1,8 @@
-import type { Admin, Kafka } from 'kafkajs'
+import { type Admin, ConfigResourceTypes, type Kafka } from 'kafkajs'
 import { bounded, within } from './backoff.js'
 import type { KafkaError } from './errors.js'
 import type { Bounds, NewTopic } from './kafka-client.js'
-import { isMissing, topicFailure } from './kafkajs-records.js'
+import { isMissing, isOfTopic, topicFailure } from './kafkajs-records.js'
 
 const TRIES = 5
 /** kafkajs never settles what is under way on a connection that dies while it is being closed. */
@@ -79,6 +79,26 @@ export async function mendTopic(
     return undefined
   } catch (failure) {
     return topicFailure(topic, failure)
+  }
+}
+
+/** The settings of a topic; none where they may not be known. */
+export async function settingsOf(
+  kafka: Kafka,
+  topic: string,
+): Promise<ReadonlyMap<string, string>> {
+  try {
+    return await withAdmin(kafka, async (admin) => {
+      const { resources } = await admin.describeConfigs({
+        resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
+        includeSynonyms: false,
+      })
+      const entries = resources[0]?.configEntries ?? []
+      return new Map(entries.map(({ configName, configValue }) => [configName, configValue]))
+    })
+  } catch (error) {
+    if (isOfTopic(error)) return new Map()
+    throw error
   }
 }
 

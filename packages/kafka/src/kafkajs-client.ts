@@ -12,7 +12,7 @@ import type {
   ReaderOptions,
   TransactorOptions,
 } from './kafka-client.js'
-import { boundsOf, ensureTopics, offsetsAt } from './kafkajs-admin.js'
+import { boundsOf, ensureTopics, offsetsAt, settingsOf } from './kafkajs-admin.js'
 import { KafkajsConsumer } from './kafkajs-consumer.js'
 import { quietIdleConnections } from './kafkajs-idle.js'
 import { KafkajsProducer } from './kafkajs-producer.js'
@@ -66,6 +66,10 @@ export class KafkajsClient implements KafkaClient {
 
   ensureTopics(topics: readonly NewTopic[], create: boolean): Promise<readonly string[]> {
     return ensureTopics(this.#kafka, topics, create)
+  }
+
+  topicSettings(topic: string): Promise<ReadonlyMap<string, string>> {
+    return settingsOf(this.#kafka, topic)
   }
 
   bounds(topic: string): Promise<ReadonlyMap<number, Bounds>> {

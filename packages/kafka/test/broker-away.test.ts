@@ -37,6 +37,7 @@ function wavering(address: string) {
     ensureTopics: (...call) => kafkajs.ensureTopics(...call),
     bounds: (topic) => kafkajs.bounds(topic),
     offsetsAt: (...call) => kafkajs.offsetsAt(...call),
+    topicSettings: (...call) => kafkajs.topicSettings(...call),
     transactor: (options) => {
       const transactor = kafkajs.transactor(options)
       return {
@@ -207,6 +208,7 @@ test('a replay whose broker gives nothing of what there is fails, and says where
     consumer: unused,
     transactor: unused,
     offsetsAt: unused,
+    topicSettings: unused,
     ensureTopics: async () => [],
     bounds: async () => new Map([[3, { low: 5n, high: 9n }]]),
     reader: ({ onStatus }) => {

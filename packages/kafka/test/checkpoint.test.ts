@@ -1,8 +1,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Checkpoints } from '../src/checkpoint.js'
+
+const HOUR_MS = 3_600_000
 
 let folder: string
 beforeEach(() => {
@@ -28,7 +30,7 @@ async function written(): Promise<{ readonly path: string; readonly bytes: Buffe
 test('what was written is read again, with the offset from which to go on', async () => {
   await written()
   const read: unknown[] = []
-  const next = await new Checkpoints(folder, 'changelog', 'rules').read(3, (...entry) =>
+  const next = await new Checkpoints(folder, 'changelog', 'rules').read(3, HOUR_MS, (...entry) =>
     read.push(entry),
   )
   expect(next).toBe(17n)
@@ -43,7 +45,7 @@ test('many entries, longer than what is read at once, are all read in their orde
   const checkpoints = new Checkpoints(folder, 'changelog', 'rules')
   await checkpoints.write(0, 1n, many)
   let at = 0
-  const next = await checkpoints.read(0, (...entry) => expect(entry).toEqual(many[at++]))
+  const next = await checkpoints.read(0, HOUR_MS, (...entry) => expect(entry).toEqual(many[at++]))
   expect(next).toBe(1n)
   expect(at).toBe(many.length)
 })
@@ -53,7 +55,11 @@ test('a checkpoint that was cut off anywhere, or has any bit changed, counts for
   const readable: string[] = []
   const tryWith = async (damaged: Buffer, what: string): Promise<void> => {
     writeFileSync(path, damaged)
-    const next = await new Checkpoints(folder, 'changelog', 'rules').read(3, () => undefined)
+    const next = await new Checkpoints(folder, 'changelog', 'rules').read(
+      3,
+      HOUR_MS,
+      () => undefined,
+    )
     if (next !== undefined) readable.push(what)
   }
   for (let at = 0; at < bytes.length; at++) {
@@ -72,6 +78,19 @@ test('a checkpoint of another changelog, or under other rules, counts for nothin
     ['changelog', 'others'],
   ] as const) {
     const checkpoints = new Checkpoints(folder, changelog, rules)
-    expect(await checkpoints.read(3, () => undefined)).toBeUndefined()
+    expect(await checkpoints.read(3, HOUR_MS, () => undefined)).toBeUndefined()
+  }
+})
+
+test('a checkpoint that is older than it may be counts for nothing', async () => {
+  await written()
+  const checkpoints = new Checkpoints(folder, 'changelog', 'rules')
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + HOUR_MS / 2 })
+  try {
+    expect(await checkpoints.read(3, HOUR_MS, () => undefined)).toBe(17n)
+    vi.setSystemTime(Date.now() + HOUR_MS)
+    expect(await checkpoints.read(3, HOUR_MS, () => undefined)).toBeUndefined()
+  } finally {
+    vi.useRealTimers()
   }
 })

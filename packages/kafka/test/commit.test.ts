@@ -79,6 +79,7 @@ function manual(taken = new Set<string>()) {
     ensureTopics: unused,
     bounds: unused,
     offsetsAt: unused,
+    topicSettings: unused,
   }
   return {
     client,
