@@ -9,6 +9,8 @@ import type { Request } from './kafkajs-request.js'
 import { sizeOf, TopicQueue } from './topic-queue.js'
 
 const RETRY_LOOK_MS = 20
+/** kafkajs tries for a minute before it says that a broker gives no answers; after so long it is told. */
+const UNANSWERED_MS = 15_000
 /** kafkajs can hang here. */
 const DISCONNECT_MS = 5_000
 
@@ -123,6 +125,7 @@ export class KafkajsProducer implements KafkaProducer {
   /** One request a topic: in a request for several, one bad topic fails them all. */
   async #deliver(queue: TopicQueue): Promise<void> {
     const request = queue.next()
+    const unanswered = setTimeout(() => this.#tellUnanswered(queue), UNANSWERED_MS)
     try {
       const producer = await this.#connected()
       await producer.send({ topic: queue.topic, acks: -1, messages: request.messages })
@@ -130,7 +133,15 @@ export class KafkajsProducer implements KafkaProducer {
     } catch (error) {
       if (isRefusal(error)) this.#refuse(queue, request, error)
       else await this.#recover(queue, error)
+    } finally {
+      clearTimeout(unanswered)
     }
+  }
+
+  #tellUnanswered({ topic, pending }: TopicQueue): void {
+    const seconds = UNANSWERED_MS / 1_000
+    const message = `topic "${topic}": the broker has not answered for ${seconds} s, ${pending} records wait`
+    this.#options.onStatus({ state: 'recovering', message })
   }
 
   /** Something in it is refused: finds out what. */

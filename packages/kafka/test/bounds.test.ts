@@ -1,7 +1,9 @@
+import type { KafkaStatus } from '@gw/kafka'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Changelog } from '../src/changelog.js'
 import { Intake } from '../src/intake.js'
 import { withAdmin } from '../src/kafkajs-admin.js'
+import { KafkajsProducer } from '../src/kafkajs-producer.js'
 import { KafkajsTransactor } from '../src/kafkajs-transactor.js'
 import { Task, Tasks } from '../src/task.js'
 
@@ -62,6 +64,38 @@ test('a commit that is never answered fails when the broker has aborted it', asy
   ).rejects.toMatchObject({ code: 'TIMED_OUT' })
   await vi.advanceTimersByTimeAsync(60_000)
   await committed
+})
+
+test('a producer tells of a broker that does not answer, and of its answer', async () => {
+  const statuses: KafkaStatus[] = []
+  let answer: () => void = () => undefined
+  const kafka = {
+    producer: () => ({
+      connect: async () => undefined,
+      disconnect: async () => undefined,
+      send: () =>
+        new Promise<void>((resolve) => {
+          answer = resolve
+        }),
+    }),
+  }
+  const producer = new KafkajsProducer(kafka as never, {
+    maxPendingRecords: 10,
+    maxPendingBytes: 1_000,
+    onStatus: (status) => statuses.push(status),
+    onRefused: () => undefined,
+  })
+  producer.send({ topic: 'orders', key: 'a', value: '1' })
+  await vi.advanceTimersByTimeAsync(14_000)
+  expect(statuses.at(-1)).toEqual({ state: 'running', message: '' })
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(statuses.at(-1)).toEqual({
+    state: 'recovering',
+    message: 'topic "orders": the broker has not answered for 15 s, 1 records wait',
+  })
+  answer()
+  await producer.close(1_000)
+  expect(statuses.at(-2)).toEqual({ state: 'running', message: '' })
 })
 
 test('an inquiry that is never answered fails, and one whose connection never ends does not', async () => {
