@@ -28,6 +28,7 @@ type OptionName =
   | 'atLeast'
   | 'origin'
   | 'check'
+  | 'checkStaged'
   | 'matches'
   | 'timeoutMs'
   | 'signal'
@@ -48,6 +49,7 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
     code: 'INVALID_OPTION',
   },
   check: FUNCTION,
+  checkStaged: FUNCTION,
   matches: FUNCTION,
   timeoutMs: {
     holds: (value) => typeof value === 'number' && value >= 0,

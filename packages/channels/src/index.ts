@@ -47,6 +47,7 @@ export type {
   SendReceipt,
   StageAnswer,
   StageOptions,
+  Stagings,
   StateInfo,
   SubscribeOptions,
   Subscription,
@@ -65,7 +66,7 @@ export {
 export { originOf } from './origin.js'
 export { planQuery, type QueryLimits, type QueryPlan } from './query.js'
 export type { SharedChannels } from './shared-channels.js'
-export type { StagingAction, StagingEvent, StagingRequest } from './staging.js'
+export type { StagingAction, StagingChange, StagingEvent, StagingRequest } from './staging.js'
 export type { StateChange, StateRecord, StateView } from './state.js'
 export {
   isStruct,

@@ -2,12 +2,12 @@ import type { AnyChannels } from '@gw/protocol'
 import type { z } from 'zod'
 import { checkCallOptions, checkFunction } from './call-options.js'
 import { ChannelsError } from './errors.js'
-import type { LiveChannels, StageAnswer, StageOptions } from './live.js'
+import type { LiveChannels, StageAnswer, StageOptions, Stagings } from './live.js'
 import { setOrigin } from './origin.js'
 import { recordSchemaOf } from './paths.js'
 import { noStage, SendingChannels } from './sending-channels.js'
 import { shown } from './shown.js'
-import type { Staging, StagingEvent } from './staging.js'
+import type { Staging, StagingChange, StagingEvent } from './staging.js'
 import { structsOf } from './struct.js'
 import { Validation } from './validation.js'
 import { channelOf } from './wired-channel.js'
@@ -27,21 +27,16 @@ export class RunningChannels extends SendingChannels {
     ids?: readonly string[],
     options: StageOptions = {},
   ): StageAnswer<unknown> {
-    checkCallOptions('stageAdd', options, ['origin', 'check'], name)
-    const { origin, check } = options
+    checkCallOptions('stageAdd', options, ['origin', 'check', 'checkStaged'], name)
+    const { origin, check, checkStaged } = options
     const staging = this.#staging(name, ids)
     if (input === undefined) return staging.add([], ids)
-    const channel = channelOf(this.channels, name)
-    const schema = recordSchemaOf(channel.definition.schema) as z.ZodType
-    const validation = new Validation(this.run.mint)
-    const inputs = channel.definition.kind === 'list' && Array.isArray(input) ? input : [input]
-    const records = inputs.map((one: unknown, i) =>
-      validation.take(channel, schema, one, inputs === input ? [i] : []),
-    )
-    validation.finish()
+    const records = this.#staged(name, input)
     for (const record of records) check?.(record, name, undefined)
+    checkTouched(staging, { action: 'add', records, ids }, checkStaged)
     const answer = staging.add(records as object[], ids)
-    const place = { structs: structsOf(schema), channel: name, key: undefined }
+    const { schema } = channelOf(this.channels, name).definition
+    const place = { structs: structsOf(recordSchemaOf(schema)), channel: name, key: undefined }
     for (const record of records) {
       setOrigin(record, origin)
       this.run.lookup?.add(place, record)
@@ -53,20 +48,24 @@ export class RunningChannels extends SendingChannels {
     name: string,
     recordId: string | undefined,
     ids?: readonly string[],
+    options: Pick<StageOptions, 'checkStaged'> = {},
   ): StageAnswer<unknown> {
+    checkCallOptions('stageRemove', options, ['checkStaged'], name)
     const staging = this.#staging(name, ids)
     checkId(name, 'a record', recordId)
+    checkTouched(staging, { action: 'remove', recordId, ids }, options.checkStaged)
     return staging.remove(recordId, ids)
   }
 
   stageRelease(
     name: string,
     ids?: readonly string[],
-    options: Pick<StageOptions, 'origin'> = {},
+    options: Pick<StageOptions, 'origin' | 'checkStaged'> = {},
   ): StageAnswer<unknown> {
-    checkCallOptions('stageRelease', options, ['origin'], name)
+    checkCallOptions('stageRelease', options, ['origin', 'checkStaged'], name)
     const { origin } = options
     const staging = this.#staging(name, ids)
+    checkTouched(staging, { action: 'release', ids }, options.checkStaged)
     for (const records of Object.values(staging.held(ids))) {
       for (const record of records) setOrigin(record, origin)
     }
@@ -81,6 +80,20 @@ export class RunningChannels extends SendingChannels {
     const staging = this.#staging(name, ids)
     checkFunction('ticks of stageReleaseElsewhere', ticks, name)
     return staging.releaseElsewhere(ids, ticks)
+  }
+
+  stagings(name: string): Stagings {
+    const staging = this.#staging(name)
+    return {
+      complete: (input) => this.#staged(name, input),
+      touched: (change) => staging.touched(change),
+      restore: (stagings) => staging.restore(stagings),
+      released: (stagings) => staging.released(stagings),
+      takeRequests: (listener) => {
+        checkFunction('the listener of takeRequests', listener, name)
+        staging.takesRequests = listener
+      },
+    }
   }
 
   stageList(name: string, id?: string): readonly string[] {
@@ -115,6 +128,19 @@ export class RunningChannels extends SendingChannels {
     }
   }
 
+  /** What is staged of an input, complete: of a list channel a list is several records. @throws ChannelsError `INVALID_RECORD`. */
+  #staged(name: string, input: unknown): readonly unknown[] {
+    const channel = channelOf(this.channels, name)
+    const schema = recordSchemaOf(channel.definition.schema) as z.ZodType
+    const validation = new Validation(this.run.mint)
+    const inputs = channel.definition.kind === 'list' && Array.isArray(input) ? input : [input]
+    const records = inputs.map((one: unknown, i) =>
+      validation.take(channel, schema, one, inputs === input ? [i] : []),
+    )
+    validation.finish()
+    return records
+  }
+
   #staging(name: string, ids?: readonly string[]): Staging {
     if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => typeof id === 'string'))) {
       throw new ChannelsError(
@@ -127,6 +153,17 @@ export class RunningChannels extends SendingChannels {
     const { staging } = channelOf(this.channels, name)
     if (staging === undefined) throw noStage(name)
     return staging
+  }
+}
+
+function checkTouched(
+  staging: Staging,
+  change: StagingChange,
+  check: StageOptions['checkStaged'],
+): void {
+  if (check === undefined) return
+  for (const [id, records] of Object.entries(staging.touched(change))) {
+    for (const record of records) check(record, id)
   }
 }
 

@@ -24,7 +24,7 @@ import type { ChannelOptions, Contract } from './contract.js'
 import type { DeadLetters } from './dead-letters.js'
 import type { GatewayDescription } from './description.js'
 import type { Module } from './module.js'
-import type { StagingEvent } from './staging.js'
+import type { StagingChange, StagingEvent, StagingRequest } from './staging.js'
 import type { StateChange } from './state.js'
 
 /** What `last` and `next` answer: of a whole basket, the records by key. */
@@ -91,7 +91,30 @@ export interface SendOptions {
 }
 
 /** Options of the calls that change stagings. */
-export type StageOptions = Pick<SendOptions, 'origin' | 'check'>
+export interface StageOptions extends Pick<SendOptions, 'origin' | 'check'> {
+  /**
+   * Sees each record that is staged and that the call would replace, take out, drop or release, with the id of its staging, before
+   * anything is changed; records of an id that is added or removed, in whichever staging they are. What it throws refuses the call.
+   */
+  readonly checkStaged?: (record: unknown, stagingId: string) => void
+}
+
+/**
+ * The stagings of a channel, for a module that keeps them for several gateways. Those of this gateway are as they are; who keeps
+ * them says with `restore` which they are, and does what nodes of the graph ask.
+ */
+export interface Stagings {
+  /** Validates and completes what is to be staged, and stages nothing. @throws ChannelsError `INVALID_RECORD`. */
+  complete(input: unknown): readonly unknown[]
+  /** The records that {@link StageOptions.checkStaged} sees of a change, by staging. */
+  touched(change: StagingChange): StageAnswer<unknown>
+  /** Has these be the stagings, the oldest first. Nobody is told of it; records are not checked. */
+  restore(stagings: Iterable<readonly [id: string, records: readonly unknown[]]>): void
+  /** Drops what has ticked elsewhere, as a release does: records that are as these, and stagings of which no record is left. */
+  released(stagings: StageAnswer<unknown>): void
+  /** Has what nodes of the graph ask for go to `listener` instead of being done here; what it throws is an error of their module. */
+  takeRequests(listener: (request: StagingRequest) => void): void
+}
 
 /** Outcome of a send. */
 export interface SendReceipt<T> {
@@ -313,12 +336,13 @@ export interface LiveChannels<C extends AnyChannels> {
     name: K,
     recordId: string | undefined,
     ids?: readonly string[],
+    options?: Pick<StageOptions, 'checkStaged'>,
   ): StageAnswer<RecordOf<C, K>>
   /** Ticks the records of all stagings, or of the named ones (with `[]` of none), in order, and drops these. */
   stageRelease<K extends StageName<C>>(
     name: K,
     ids?: readonly string[],
-    options?: Pick<StageOptions, 'origin'>,
+    options?: Pick<StageOptions, 'origin' | 'checkStaged'>,
   ): StageAnswer<RecordOf<C, K>>
   /**
    * As {@link stageRelease}, but `ticks` has the records tick, and tells which of them have: for modules that have them tick on another
@@ -339,6 +363,8 @@ export interface LiveChannels<C extends AnyChannels> {
     records: readonly unknown[],
     options?: Pick<StageOptions, 'origin'> & WaitOptions,
   ): Promise<SendReceipt<unknown>>
+  /** The stagings of a channel, for modules that keep them for several gateways. @throws ChannelsError `NO_STAGE`. */
+  stagings(name: string): Stagings
   stageList<K extends StageName<C>>(name: K, id?: string): readonly string[]
   stageLookup<K extends StageName<C>>(name: K, id?: string): StageAnswer<RecordOf<C, K>>
   /** Calls `listener` for each change of a staging of the channel, at once. @returns what ends it. */

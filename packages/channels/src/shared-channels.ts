@@ -50,13 +50,28 @@ export interface SharedChannels
     sends: readonly BatchSend[],
     options?: Omit<SendOptions, 'expect'> & WaitOptions,
   ): Promise<readonly SendReceipt<unknown>[]>
+  /** As of {@link LiveChannels}, as these below: one gateway holds the stagings of a channel, and all ask it. */
+  stageAdd(
+    channel: string,
+    input: unknown,
+    ids?: readonly string[],
+    options?: StageOptions,
+  ): Promise<StageAnswer<unknown>>
+  stageRemove(
+    channel: string,
+    recordId: string | undefined,
+    ids?: readonly string[],
+    options?: Pick<StageOptions, 'checkStaged'>,
+  ): Promise<StageAnswer<unknown>>
   /**
-   * Releases stagings of this gateway, each record where its key is owned. Records whose owner is away are staged still.
+   * Releases stagings, each record where its key is owned. Records whose owner is away are staged still.
    * @throws ChannelsError `OWNER_AWAY`, `BAD_REQUEST` when a list that is released as one has records of several owners.
    */
   stageRelease(
     channel: string,
     ids?: readonly string[],
-    options?: Pick<StageOptions, 'origin'>,
+    options?: Pick<StageOptions, 'origin' | 'checkStaged'>,
   ): Promise<StageAnswer<unknown>>
+  stageList(channel: string, id?: string): Promise<readonly string[]>
+  stageLookup(channel: string, id?: string): Promise<StageAnswer<unknown>>
 }

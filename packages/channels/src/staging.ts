@@ -24,6 +24,14 @@ export interface StagingRequest<T = unknown> {
   readonly items?: readonly T[]
 }
 
+/** A change of stagings, as it is asked for from outside. */
+export type StagingChange =
+  | { readonly action: 'add'; readonly records: readonly unknown[]; readonly ids?: StagingIds }
+  | { readonly action: 'remove'; readonly recordId?: string | undefined; readonly ids?: StagingIds }
+  | { readonly action: 'release'; readonly ids?: StagingIds }
+
+type StagingIds = readonly string[] | undefined
+
 /** How much can be staged on one channel. */
 export interface StagingLimits {
   readonly maxStagings: number
@@ -61,6 +69,9 @@ export class Staging {
   #records = 0
   #opened = 0
   #events: StagingEvent[] = []
+  #restores = 0
+  /** Takes what nodes of the graph ask for, where it is not done here. */
+  takesRequests: ((request: StagingRequest) => void) | undefined
 
   constructor(channel: string, limits: StagingLimits, effects: StagingEffects) {
     this.channel = channel
@@ -83,6 +94,34 @@ export class Staging {
   held(ids?: readonly string[]): StageAnswer<unknown> {
     const areas = ids === undefined ? this.#all() : this.#named(ids)
     return Object.fromEntries(areas.map(({ id, records }) => [id, records]))
+  }
+
+  /** Records by staging that are there and that a change would replace, take out, drop or release; of a record's id, wherever it is. */
+  touched(change: StagingChange): StageAnswer<unknown> {
+    const { action, ids } = change
+    if (action === 'release') return this.held(ids)
+    if (action === 'remove' && change.recordId === undefined) {
+      return this.#answer(this.#cleared(ids).map(({ id }) => id))
+    }
+    const recordIds = new Set<unknown>(
+      action === 'add' ? change.records.map((one) => idOf(one as Record)) : [change.recordId],
+    )
+    recordIds.delete(undefined)
+    const found = this.#all().map(
+      ({ id, records }) => [id, records.filter((one) => recordIds.has(idOf(one)))] as const,
+    )
+    return Object.fromEntries(found.filter(([, records]) => records.length > 0))
+  }
+
+  /** Has these be the stagings, the oldest first. Nobody is told, and what is being released elsewhere is not staged again. */
+  restore(stagings: Iterable<readonly [id: string, records: readonly unknown[]]>): void {
+    this.#restores++
+    this.#areas.clear()
+    this.#records = 0
+    for (const [id, records] of stagings) {
+      this.#areas.set(id, { id, number: this.#opened++, records: [...records] as Record[] })
+      this.#records += records.length
+    }
   }
 
   /**
@@ -127,11 +166,7 @@ export class Staging {
     const touched: Area[] = []
     if (recordId === undefined) {
       const isNamed = ids !== undefined && ids.length > 0
-      for (const area of isNamed
-        ? this.#named(ids)
-        : ids === undefined
-          ? this.#newest()
-          : this.#all()) {
+      for (const area of this.#cleared(ids)) {
         touched.push(area)
         for (const record of area.records) this.#note(area, 'REMOVED', [record])
         this.#records -= area.records.length
@@ -184,23 +219,45 @@ export class Staging {
     const areas = ids === undefined ? this.#all() : this.#named(ids)
     const held = areas.map(({ id, records }) => [id, [...records]] as const)
     for (const { id } of areas) this.#areas.delete(id)
+    const restores = this.#restores
     let ticked: ReadonlySet<unknown> | undefined
     try {
       ticked = await ticks(Object.fromEntries(held))
     } finally {
-      const kept = areas.filter((area) => !this.#isReleased(area, ticked))
-      const all = [...kept, ...this.#all()].sort((a, b) => a.number - b.number)
-      this.#areas.clear()
-      for (const area of all) this.#areas.set(area.id, area)
-      this.#tell()
+      if (restores === this.#restores) this.#stageAgain(areas, ticked)
     }
     return Object.fromEntries(
       held.map(([id, records]) => [id, records.filter((record) => ticked.has(record))]),
     )
   }
 
+  /** Drops what has been released elsewhere: of each staging the records that are as these, and itself when none is left. */
+  released(stagings: StageAnswer<unknown>): void {
+    for (const area of this.#named(Object.keys(stagings))) {
+      const texts = (stagings[area.id] as readonly unknown[]).map((one) => JSON.stringify(one))
+      const ticked = area.records.filter((record) => {
+        const at = texts.indexOf(JSON.stringify(record))
+        if (at !== -1) texts.splice(at, 1)
+        return at !== -1
+      })
+      if (this.#isReleased(area, new Set(ticked))) this.#areas.delete(area.id)
+    }
+    this.#tell()
+  }
+
   /** Does what a node of the graph asks for. */
-  request({ action, stagingIds, items = [] }: StagingRequest): void {
+  request(request: StagingRequest): void {
+    const { action, stagingIds, items = [] } = request
+    if (!ACTIONS.has(action)) {
+      throw misuse(
+        this.channel,
+        `a stage request of "${this.channel}" has the action CREATED, ADDED, REMOVED or RELEASED, not ${shown(action)}`,
+      )
+    }
+    if (this.takesRequests !== undefined) {
+      this.takesRequests(request)
+      return
+    }
     switch (action) {
       case 'CREATED':
         this.add([])
@@ -214,13 +271,22 @@ export class Staging {
         return
       case 'RELEASED':
         this.release(stagingIds?.length === 0 ? undefined : stagingIds)
-        return
-      default:
-        throw misuse(
-          this.channel,
-          `a stage request of "${this.channel}" has the action CREATED, ADDED, REMOVED or RELEASED, not ${shown(action)}`,
-        )
     }
+  }
+
+  /** Puts back where they were those of which not all has ticked. */
+  #stageAgain(areas: readonly Area[], ticked: ReadonlySet<unknown> | undefined): void {
+    const kept = areas.filter((area) => !this.#isReleased(area, ticked))
+    const all = [...kept, ...this.#all()].sort((a, b) => a.number - b.number)
+    this.#areas.clear()
+    for (const area of all) this.#areas.set(area.id, area)
+    this.#tell()
+  }
+
+  /** Those that a removal without a record empties. */
+  #cleared(ids: readonly string[] | undefined): readonly Area[] {
+    if (ids === undefined) return this.#newest()
+    return ids.length === 0 ? this.#all() : this.#named(ids)
   }
 
   #areasFor(record: Record, ids: readonly string[] | undefined): readonly Area[] {
@@ -308,6 +374,13 @@ export class Staging {
     return Object.fromEntries(ids.map((id) => [id, [...(this.#areas.get(id)?.records ?? [])]]))
   }
 }
+
+const ACTIONS: ReadonlySet<unknown> = new Set<StagingAction>([
+  'CREATED',
+  'ADDED',
+  'REMOVED',
+  'RELEASED',
+])
 
 /** Of what is no struct, and has no id, each is another one. */
 function idOf(record: Record | null): unknown {

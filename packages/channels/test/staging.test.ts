@@ -347,3 +347,151 @@ test('is driven by requests from the graph', () => {
   expect(ticks).toEqual(['a', 'c'])
   expect(live().stageList('orders')).toEqual([])
 })
+
+describe('checkStaged sees what a change would touch, and refuses it', () => {
+  let ids: string[] = []
+  const refusing = (seen: string[]) => ({
+    checkStaged: (one: unknown, id: string) => {
+      seen.push(`${ids.indexOf(id)}${(one as Any).id}`)
+      throw new Error('not yours')
+    },
+  })
+  const noting = (seen: string[]) => ({
+    checkStaged: (one: unknown, id: string) => {
+      seen.push(`${ids.indexOf(id)}${(one as Any).id}`)
+    },
+  })
+
+  beforeEach(() => {
+    ids = ['', '', ''].flatMap(() => Object.keys(live().stageAdd('orders', undefined)))
+    live().stageAdd('orders', record('a'), ids.slice(0, 2))
+    live().stageAdd('orders', record('b'), ids.slice(1))
+  })
+
+  const seenOf = (change: (options: ReturnType<typeof noting>) => unknown): string[] => {
+    const before = live().stageLookup('orders')
+    const seen: string[] = []
+    expect(() => change(refusing([]))).toThrow('not yours')
+    expect(live().stageLookup('orders')).toEqual(before)
+    change(noting(seen))
+    return seen
+  }
+
+  test('of an addition, the records of its id', () => {
+    expect(seenOf((o) => live().stageAdd('orders', record('a'), ids.slice(2), o))).toEqual([
+      '0a',
+      '1a',
+    ])
+    live().stageAdd('orders', record('new'), undefined, refusing([]))
+    live().stageAdd('orders', undefined, undefined, refusing([]))
+  })
+
+  test('of a removal, the records of its id, or all that it empties', () => {
+    expect(seenOf((o) => live().stageRemove('orders', 'a', ids.slice(1), o))).toEqual(['0a', '1a'])
+    expect(seenOf((o) => live().stageRemove('orders', undefined, undefined, o))).toEqual(['2b'])
+    expect(seenOf((o) => live().stageRemove('orders', undefined, ids.slice(0, 1), o))).toEqual([
+      '0a',
+    ])
+    expect(seenOf((o) => live().stageRemove('orders', undefined, [], o))).toEqual(['1b'])
+    live().stageRemove('orders', 'none', [], refusing([]))
+  })
+
+  test('of a release, all that it would have tick', () => {
+    expect(seenOf((o) => live().stageRelease('orders', ids.slice(1, 2), o))).toEqual(['1a', '1b'])
+    expect(seenOf((o) => live().stageRelease('orders', undefined, o))).toEqual(['0a', '2b'])
+    live().stageRelease('orders', ['none'], refusing([]))
+  })
+
+  test('is a function', () => {
+    const wrong = { checkStaged: 'yes' } as never
+    for (const call of [
+      () => live().stageAdd('orders', record('x'), undefined, wrong),
+      () => live().stageRemove('orders', 'x', undefined, wrong),
+      () => live().stageRelease('orders', undefined, wrong),
+    ]) {
+      expect(call).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+    }
+  })
+})
+
+describe('the stagings of a channel that a module keeps', () => {
+  const kept = () => live().stagings('orders')
+
+  test('are those that it says, without telling; their records count, and new ones come behind', () => {
+    live().stageAdd('orders', record('gone'))
+    const told = events.length
+    const records = ['a', 'b', 'c', 'd', 'e'].map(record)
+    kept().restore([
+      ['one', records.slice(0, 3)],
+      ['two', []],
+      ['three', records.slice(3)],
+    ])
+    expect(events).toHaveLength(told)
+    expect(live().stageList('orders')).toEqual(['one', 'two', 'three'])
+    live().stageAdd('orders', record('f'))
+    expect(live().stageLookup('orders', 'three')).toMatchObject({
+      three: [{ id: 'd' }, { id: 'e' }, { id: 'f' }],
+    })
+    expect(() => live().stageAdd('orders', record('g'))).toThrow(/with 6 records/)
+    kept().restore([])
+    expect(live().stageList('orders')).toEqual([])
+    live().stageAdd('orders', record('g'))
+  })
+
+  test('do not come back from a release elsewhere when they have been put in anew meanwhile', async () => {
+    live().stageAdd('orders', record('a'))
+    const [id] = live().stageList('orders') as [string]
+    await live().stageReleaseElsewhere('orders', undefined, async (held) => {
+      kept().restore([['other', [record('b')]]])
+      return new Set(Object.values(held).flat())
+    })
+    expect(live().stageList('orders')).toEqual(['other'])
+    expect(events.map(({ action, stagingId }) => [action, stagingId])).toEqual([
+      ['CREATED', id],
+      ['ADDED', id],
+    ])
+  })
+
+  test('lose what has been released elsewhere, where it is as it was', () => {
+    const [a, b, c] = ['a', 'b', 'c'].map(record)
+    kept().restore([
+      ['one', [a, b]],
+      ['two', [a]],
+      ['three', [c]],
+    ])
+    const changed = { ...b, quantity: 99 }
+    kept().released({ one: [a, changed], two: [{ ...a }], none: [c] } as never)
+    expect(live().stageLookup('orders')).toEqual({ one: [b], three: [c] })
+    expect(events.map(({ action, stagingId, items }) => [action, stagingId, items])).toEqual([
+      ['RELEASED', 'one', [a]],
+      ['RELEASED', 'two', [a]],
+    ])
+  })
+
+  test('are not changed by what nodes ask when the module takes it; nonsense is an error as ever', () => {
+    const taken: StagingRequest[] = []
+    kept().takeRequests((request) => taken.push(request))
+    requests?.push({ action: 'CREATED' })
+    requests?.push({ action: 'RELEASED', stagingIds: [] })
+    expect(taken).toEqual([{ action: 'CREATED' }, { action: 'RELEASED', stagingIds: [] }])
+    expect(live().stageList('orders')).toEqual([])
+    requests?.push({ action: 'DROPPED' } as never)
+    expect(gateway.health.live).toBe(false)
+  })
+
+  test('are completed as they would be staged, and are those of a channel that is staged', () => {
+    expect(kept().complete({ quantity: 3 })).toEqual([
+      { id: expect.any(String), timestamp: expect.any(String), quantity: 3 },
+    ])
+    expect(
+      live()
+        .stagings('lists')
+        .complete([{ quantity: 1 }, { quantity: 2 }]),
+    ).toHaveLength(2)
+    expect(() => kept().complete({ quantity: -3 })).toThrow(
+      expect.objectContaining({ code: 'INVALID_RECORD' }),
+    )
+    expect(live().stageList('orders')).toEqual([])
+    expect(() => live().stagings('plain')).toThrow(expect.objectContaining({ code: 'NO_STAGE' }))
+  })
+})

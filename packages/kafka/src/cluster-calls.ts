@@ -58,6 +58,7 @@ export class ClusterCalls {
 
   /**
    * Does something where a partition is; when that changes meanwhile, there. `ask` makes the question to a gateway of that id.
+   * Waits for `waitMs`, which is as long as for any call when it is not said.
    * @throws ChannelsError `OWNER_AWAY`; as what is done there.
    */
   atOwner(
@@ -65,6 +66,7 @@ export class ClusterCalls {
     name: string,
     ask: (id: string) => unknown,
     here: (question: unknown) => Promise<unknown>,
+    waitMs?: number,
   ): Promise<unknown> {
     const { id, members, peers } = this.#options
     let where = `partition ${partition}`
@@ -80,6 +82,7 @@ export class ClusterCalls {
         return bounded(here(question), peers.timeoutMs, `partition ${partition}`)
       },
       () => where,
+      waitMs,
     )
   }
 
@@ -134,8 +137,12 @@ export class ClusterCalls {
   }
 
   /** Tries until it succeeds, for so long: also while a try hangs. */
-  async #again<T>(attempt: () => Promise<T>, where = (): string => 'it'): Promise<T> {
-    const { signal, look, ownerTimeoutMs } = this.#options
+  async #again<T>(
+    attempt: () => Promise<T>,
+    where = (): string => 'it',
+    waitMs = this.#options.ownerTimeoutMs,
+  ): Promise<T> {
+    const { signal, look } = this.#options
     let isOver = false
     let last: unknown
     const work = async (): Promise<T> => {
@@ -152,13 +159,13 @@ export class ClusterCalls {
       }
     }
     const done = work()
-    if (await within(done, ownerTimeoutMs)) return done
+    if (await within(done, waitMs)) return done
     isOver = true
     done.catch(() => undefined)
     const why = last === undefined ? `${where()} gave no answer` : messageOf(last)
     throw new ChannelsError(
       'OWNER_AWAY',
-      `who has this is away, and nobody took its place in ${ownerTimeoutMs} ms: ${why}`,
+      `who has this is away, and nobody took its place in ${waitMs} ms: ${why}`,
       { cause: last },
     )
   }

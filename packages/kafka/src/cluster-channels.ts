@@ -15,6 +15,7 @@ import { HeardChannel } from './heard-channel.js'
 import type { Peers } from './peers.js'
 import type { SharedQueries } from './shared-queries.js'
 import type { SharedSends } from './shared-sends.js'
+import type { SharedStagings } from './shared-stagings.js'
 
 /** How long a channel is heard after somebody wanted it. */
 const LINGER_MS = 60_000
@@ -26,6 +27,7 @@ export interface ClusterChannelsOptions {
   readonly calls: ClusterCalls
   readonly sends: SharedSends
   readonly queries: SharedQueries
+  readonly stagings: SharedStagings
   readonly isShared: (channel: string) => boolean
   readonly ownerTimeoutMs: number
   readonly onListenerFailed: (channel: string, error: unknown) => void
@@ -40,13 +42,17 @@ export class ClusterChannels implements SharedChannels {
   readonly sendAllAndWait: SharedSends['sendAllAndWait']
   readonly sendBasketAndWait: SharedSends['sendBasketAndWait']
   readonly sendBatchAndWait: SharedSends['sendBatchAndWait']
-  readonly stageRelease: SharedSends['stageRelease']
+  readonly stageAdd: SharedStagings['stageAdd']
+  readonly stageRemove: SharedStagings['stageRemove']
+  readonly stageRelease: SharedStagings['stageRelease']
+  readonly stageList: SharedStagings['stageList']
+  readonly stageLookup: SharedStagings['stageLookup']
   readonly #options: ClusterChannelsOptions
   readonly #heard = new Map<string, HeardChannel>()
 
   constructor(options: ClusterChannelsOptions) {
     this.#options = options
-    const { queries, sends } = options
+    const { queries, sends, stagings } = options
     this.query = queries.query.bind(queries)
     this.count = queries.count.bind(queries)
     this.stateRevision = queries.stateRevision.bind(queries)
@@ -54,7 +60,11 @@ export class ClusterChannels implements SharedChannels {
     this.sendAllAndWait = sends.sendAllAndWait.bind(sends)
     this.sendBasketAndWait = sends.sendBasketAndWait.bind(sends)
     this.sendBatchAndWait = sends.sendBatchAndWait.bind(sends)
-    this.stageRelease = sends.stageRelease.bind(sends)
+    this.stageAdd = stagings.stageAdd.bind(stagings)
+    this.stageRemove = stagings.stageRemove.bind(stagings)
+    this.stageRelease = stagings.stageRelease.bind(stagings)
+    this.stageList = stagings.stageList.bind(stagings)
+    this.stageLookup = stagings.stageLookup.bind(stagings)
   }
 
   hear(channel: string): Promise<void> | undefined {

@@ -9,7 +9,7 @@ import {
   type SharedChannels,
 } from '@gw/channels'
 import type { AnyChannels, Query } from '@gw/protocol'
-import { every } from './backoff.js'
+import { every, within } from './backoff.js'
 import { Changelog } from './changelog.js'
 import { checkClusterChannels, checkClusterOptions } from './check-options.js'
 import { Checkpoints } from './checkpoint.js'
@@ -26,7 +26,9 @@ import { OwnedPartitions } from './owned-partitions.js'
 import { javaPartitioner } from './partition-of-key.js'
 import type { Peers } from './peers.js'
 import { Relay } from './relay.js'
-import { shareChannels } from './share-channels.js'
+import { channelsOfEach, shareChannels } from './share-channels.js'
+import { StagingMirror } from './staging-mirror.js'
+import { StagingRequests } from './staging-requests.js'
 import { StateMirror } from './state-mirror.js'
 import type { Attribution, KeyedStore } from './store.js'
 
@@ -35,6 +37,8 @@ const LOOK_ANEW_MS = 5_000
 const CHECKPOINT_MS = 30_000
 /** Records that a message names. */
 const SHOWN = 3
+/** How long a stop waits for what nodes have asked of the stagings. */
+const REQUESTS_MS = 2_000
 
 /**
  * One of several gateways that share the partitions of their topics and look like one. Each runs the same modules over its keys. Their
@@ -67,7 +71,9 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   readonly #view: ClusterView
   #stop = new AbortController()
   #changelog: Changelog | undefined
-  #mirrors: readonly StateMirror[] = []
+  #mirrors: readonly Mirror[] = []
+  #stagings: readonly StagingMirror[] = []
+  #requests: StagingRequests | undefined
   #peers: Peers | undefined
   #calls: ClusterCalls | undefined
   #shared: ClusterChannels | undefined
@@ -247,8 +253,14 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     // Each call that waits hears of the end.
     setMaxListeners(0, signal)
     const live = gateway.channels as unknown as LiveChannels<AnyChannels>
+    const ofEach = channelsOfEach(options as never, gateway as never)
+    this.#stagings = live.info
+      .filter(({ name, staged }) => staged && !ofEach.has(name))
+      .map((info) => new StagingMirror(live, info, () => this.#changelog?.partitions ?? 1))
     this.#changelog = this.#openChangelog(live)
     this.#partitions.open(this.#changelog, signal)
+    const onTrouble = (message: string): void =>
+      options.onStatus?.('consumer', { ...this.status.consumer, message })
     const { peers, calls, shared } = shareChannels({
       id: this.id,
       gateway: gateway as never,
@@ -259,8 +271,14 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
       partitionOf: (key) => this.#partitionOf(key),
       countPartitions: () => this.#countPartitions(),
       get: (question) => this.#getHere(question as GetQuestion),
-      onTrouble: (message) => options.onStatus?.('consumer', { ...this.status.consumer, message }),
+      stagings: new Map(this.#stagings.map((mirror) => [mirror.channel, mirror])),
+      onTrouble,
     })
+    const requests = new StagingRequests({ stagings: () => this.#shared, signal, onTrouble })
+    for (const { channel, stagings } of this.#stagings) {
+      stagings.takeRequests((request) => requests.take(channel, request))
+    }
+    this.#requests = requests
     this.#peers = peers
     this.#calls = calls
     this.#address = await peers.listen()
@@ -278,6 +296,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   }
 
   async stop(): Promise<void> {
+    await within(this.#requests?.done() ?? Promise.resolve(), REQUESTS_MS)
     await this.#connection.stop().finally(async () => {
       this.#stop.abort()
       this.#relay.stop()
@@ -332,9 +351,12 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     const options = this.#options
     const topic = options.changelogTopic ?? `${options.groupId}-changelog`
     const relayed = new Set(Object.values(options.relay ?? {}))
-    this.#mirrors = live.states
-      .filter(({ channel }) => !relayed.has(channel))
-      .map((state) => new StateMirror(live, state))
+    this.#mirrors = [
+      ...live.states
+        .filter(({ channel }) => !relayed.has(channel))
+        .map((state) => new StateMirror(live, state)),
+      ...this.#stagings,
+    ]
     const mirrorOf = new Map(this.#mirrors.map((mirror) => [mirror.store as KeyedStore, mirror]))
     const stores = [...((options.stores ?? []) as unknown as KeyedStore[]), ...mirrorOf.keys()]
     const rules = JSON.stringify(stores.map(({ name, rule }) => [name, rule?.id]))
@@ -392,6 +414,8 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     return found.get(key) ?? null
   }
 }
+
+type Mirror = StateMirror | StagingMirror
 
 /** What is used of a web server's app. */
 interface RouteApp {

@@ -61,6 +61,11 @@ export class Intake {
     return buried
   }
 
+  /** Fulfilled when the engine has run all that it was handed. @throws KafkaError `CLOSED`. */
+  idle(): Promise<void> {
+    return this.until(this.#options.isIdle, () => Promise.resolve())
+  }
+
   /** Runs `work` while nobody else has the engine: what it makes meanwhile is made of these records. */
   alone<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#last.then(work, work)

@@ -1,22 +1,20 @@
-import type { SendReceipt } from '@gw/channels'
-
-/** What sends have answered of late, by their ids, the oldest first: beyond a bound the oldest are forgotten. */
-export class KnownAnswers {
+/** What calls have answered of late, by their ids, the oldest first: beyond a bound the oldest are forgotten. */
+export class KnownAnswers<T> {
   readonly #limits: { readonly maxIds: number; readonly maxBytes: number }
-  readonly #known = new Map<string, { readonly receipts: Receipts; readonly bytes: number }>()
+  readonly #known = new Map<string, { readonly answer: T; readonly bytes: number }>()
   #bytes = 0
 
   constructor(limits: { readonly maxIds: number; readonly maxBytes: number }) {
     this.#limits = limits
   }
 
-  find(id: string): Receipts | undefined {
-    return this.#known.get(id)?.receipts
+  find(id: string): T | undefined {
+    return this.#known.get(id)?.answer
   }
 
-  add(id: string, receipts: Receipts): void {
-    const bytes = id.length + JSON.stringify(receipts).length
-    this.#known.set(id, { receipts, bytes })
+  add(id: string, answer: T): void {
+    const bytes = id.length + JSON.stringify(answer).length
+    this.#known.set(id, { answer, bytes })
     this.#bytes += bytes
     const { maxIds, maxBytes } = this.#limits
     for (const [oldest, { bytes }] of this.#known) {
@@ -26,6 +24,3 @@ export class KnownAnswers {
     }
   }
 }
-
-/** What a send answers: a receipt for each channel and key that it was to. */
-export type Receipts = readonly SendReceipt<unknown>[]

@@ -8,6 +8,8 @@ import type { OwnedPartitions } from './owned-partitions.js'
 import { type PeerHandlers, Peers } from './peers.js'
 import { SharedQueries } from './shared-queries.js'
 import { SharedSends } from './shared-sends.js'
+import { SharedStagings } from './shared-stagings.js'
+import type { StagingMirror } from './staging-mirror.js'
 import { sendTicks } from './tick-stream.js'
 
 const PEER_MS = 10_000
@@ -25,6 +27,8 @@ export interface ShareOptions {
   readonly countPartitions: () => Promise<number>
   /** A value of a store of this gateway. */
   readonly get: (question: unknown) => Promise<unknown>
+  /** Of the channels whose stagings are those of all gateways. */
+  readonly stagings: ReadonlyMap<string, StagingMirror>
   readonly onTrouble: (message: string) => void
 }
 
@@ -33,6 +37,17 @@ export interface Share {
   readonly peers: Peers
   readonly calls: ClusterCalls
   readonly shared: ClusterChannels
+}
+
+/** Channels that each gateway has for itself: those that modules add, and those of `relay`. */
+export function channelsOfEach(
+  { relay = {} }: Pick<ClusterOptions<AnyChannels>, 'relay'>,
+  { modules }: LiveGateway,
+): ReadonlySet<string> {
+  return new Set([
+    ...Object.values(relay as Readonly<Record<string, string>>),
+    ...modules.flatMap((module) => Object.keys(module.dynamicChannels?.() ?? {})),
+  ])
 }
 
 /** Puts together what asks other gateways, and what answers them. */
@@ -46,10 +61,11 @@ export function shareChannels({
   partitionOf,
   countPartitions,
   get,
+  stagings: mirrors,
   onTrouble,
 }: ShareOptions): Share {
   const channels = gateway.channels as unknown as LiveChannels<AnyChannels>
-  const { listen, secret, groupId, by, relay = {} } = options
+  const { listen, secret, groupId, by } = options
   const { ownerTimeoutMs = OWNER_MS, peerTimeoutMs = PEER_MS } = options
   const peers = new Peers(
     {
@@ -71,10 +87,7 @@ export function shareChannels({
     partitions: countPartitions,
     ready: () => partitions.ready,
   })
-  const ofThisAlone = new Set([
-    ...Object.values(relay),
-    ...gateway.modules.flatMap((module) => Object.keys(module.dynamicChannels?.() ?? {})),
-  ])
+  const ofThisAlone = channelsOfEach(options, gateway)
   const isShared = (channel: string): boolean => !ofThisAlone.has(channel)
   const queries = new SharedQueries({ channels, calls, isShared })
   const sends: SharedSends = new SharedSends({
@@ -89,12 +102,32 @@ export function shareChannels({
       await units.run(task, work)
     },
   })
+  const stagings = new SharedStagings({
+    channels,
+    calls,
+    sends,
+    mirrors,
+    waitMs: Math.min(peerTimeoutMs, ownerTimeoutMs),
+    ownerTimeoutMs,
+    prepared: async (partition) => {
+      const { units, task } = partitions.task(partition)
+      await task.exclusively(() => units.prepare(task))
+    },
+    inUnit: async (partition, work) => {
+      const { units, task } = partitions.task(partition)
+      await units.run(task, async () => {
+        work()
+        await units.idle()
+      })
+    },
+  })
   const shared: ClusterChannels = new ClusterChannels({
     channels,
     peers,
     calls,
     sends,
     queries,
+    stagings,
     isShared,
     ownerTimeoutMs,
     onListenerFailed: (channel, error) =>
@@ -116,6 +149,7 @@ export function shareChannels({
       await channels.atLeast(channel, key, position, { timeoutMs })
       return {}
     },
+    ...(stagings.answers as unknown as PeerHandlers),
     ...Object.fromEntries(ofAll),
   }
   return { peers, calls, shared }

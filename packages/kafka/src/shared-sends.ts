@@ -5,19 +5,14 @@ import {
   type LiveChannels,
   type SendOptions,
   type SendReceipt,
-  type StageAnswer,
-  type StageOptions,
   type WaitOptions,
 } from '@gw/channels'
 import { type AnyChannels, isMessageId, MAX_MESSAGE_ID_LENGTH, type Position } from '@gw/protocol'
 import type { ClusterCalls } from './cluster-calls.js'
-import { KafkaError } from './errors.js'
-import { KnownAnswers, type Receipts } from './known-answers.js'
+import { OnceById, type StillWanted } from './once-by-id.js'
 import { attributeOf } from './publisher.js'
 
-const KNOWN = { maxIds: 10_000, maxBytes: 64 * 2 ** 20 }
-/** Sends that wait to be committed here, at most. */
-const MAX_TAKING = 10_000
+const KNOWN_BYTES = 64 * 2 ** 20
 /** How long the engine may take to run what it was sent. */
 const ENGINE_MS = 10_000
 
@@ -46,11 +41,8 @@ interface SendQuestion {
   readonly origin?: string
 }
 
-interface Taken {
-  readonly done: Promise<Receipts>
-  /** Until then somebody waits for it. */
-  wantedUntilMs: number
-}
+/** What a send answers: a receipt for each channel and key that it was to. */
+type Receipts = readonly SendReceipt<unknown>[]
 
 export interface SharedSendsOptions {
   readonly channels: LiveChannels<AnyChannels>
@@ -75,16 +67,15 @@ export interface SharedSendsOptions {
 /** Sends to channels whose records belong to one of several gateways: validated here, taken by the owner, answered when committed. */
 export class SharedSends {
   readonly #options: SharedSendsOptions
-  /** What is sent here as owner and not committed, by its id: a try that comes again waits for it. */
-  readonly #taking = new Map<string, Taken>()
-  /** What was sent here as owner: a try that comes again is answered, not sent. */
-  readonly #known = new KnownAnswers(KNOWN)
+  /** What is sent here as owner. */
+  readonly #taking: OnceById<Receipts>
   /** What is sent from here has ids like nobody else's. */
   readonly #name = randomUUID()
   #serial = 0
 
   constructor(options: SharedSendsOptions) {
     this.#options = options
+    this.#taking = new OnceById({ waitMs: options.waitMs, maxBytes: KNOWN_BYTES })
   }
 
   /** Each record goes to its owner; those of one owner are taken together, in order. */
@@ -97,7 +88,7 @@ export class SharedSends {
     const { channels } = this.#options
     const here = async (): Promise<SendReceipt<unknown>> =>
       channels.sendAllAndWait(channel, inputs, key, this.#expectingHere(channel, key, options))
-    if (!this.#hasOwners(channel)) return here()
+    if (!this.hasOwners(channel)) return here()
     const owned = await this.#owned(channel, inputs, key, options)
     const groups = placesByOwner(owned)
     if (groups.size === 0) return here()
@@ -126,7 +117,7 @@ export class SharedSends {
   ): Promise<SendReceipt<unknown>> {
     const { channels } = this.#options
     const keys = Object.keys(inputs)
-    if (!this.#hasOwners(channel) || keys.length === 0) {
+    if (!this.hasOwners(channel) || keys.length === 0) {
       const expecting = this.#expectingHere(channel, undefined, options)
       return channels.sendBasketAndWait(channel, inputs, expecting)
     }
@@ -166,12 +157,12 @@ export class SharedSends {
     options: SendOptions & WaitOptions = {},
   ): Promise<Receipts> {
     const { channels } = this.#options
-    if (!sends.some(({ channel }) => this.#hasOwners(channel))) {
+    if (!sends.some(({ channel }) => this.hasOwners(channel))) {
       return channels.sendBatchAndWait(sends, options)
     }
     const owners = new Set<number>()
     for (const { channel, key, data } of sends) {
-      if (!this.#hasOwners(channel)) continue
+      if (!this.hasOwners(channel)) continue
       const inputs = Array.isArray(data) ? (data as readonly unknown[]) : [data]
       for (const owner of await this.#owned(channel, inputs, key, options)) owners.add(owner)
     }
@@ -182,88 +173,29 @@ export class SharedSends {
   }
 
   /**
-   * Releases stagings: each record ticks where its key is owned, of a list channel each staging as one list. What does not tick is
-   * staged still.
+   * Has staged records of one owner tick there, of a list channel as one list.
+   * @param messageId another try of the same release has the same.
    */
-  async stageRelease(
+  async release(
     channel: string,
-    ids?: readonly string[],
-    options: Pick<StageOptions, 'origin'> = {},
-  ): Promise<StageAnswer<unknown>> {
-    const { channels } = this.#options
-    if (!this.#hasOwners(channel)) return channels.stageRelease(channel as never, ids, options)
-    let failure: unknown
-    let staged = 0
-    const released = await channels.stageReleaseElsewhere(channel, ids, async (held) => {
-      const ticked = new Set<unknown>()
-      const release = async (partition: number, records: readonly unknown[]): Promise<void> => {
-        await this.#send(partition, { name: 'release', channel, inputs: records }, options)
-        for (const record of records) ticked.add(record)
-      }
-      const parts = await this.#partsOf(channel, Object.values(held))
-      await Promise.all(
-        [...parts].map(async ([partition, lists]) => {
-          try {
-            for (const records of lists) await release(partition, records)
-          } catch (error) {
-            failure = error
-          }
-        }),
-      )
-      staged = Object.values(held).flat().length - ticked.size
-      return ticked
-    })
-    if (failure === undefined) return released
-    if (!(failure instanceof ChannelsError)) throw failure
-    const message = `${failure.message}; ${staged} records of "${channel}" are staged still`
-    throw new ChannelsError(failure.code, message, { channel, cause: failure })
-  }
-
-  /** By partition, what of some stagings is released there, in order, each list at once. */
-  async #partsOf(
-    channel: string,
-    stagings: readonly (readonly unknown[])[],
-  ): Promise<ReadonlyMap<number, (readonly unknown[])[]>> {
-    const isList = this.#options.channels.info.find(({ name }) => name === channel)?.kind === 'list'
-    const parts = new Map<number, (readonly unknown[])[]>()
-    for (const records of isList ? stagings : [stagings.flat()]) {
-      const groups = placesByOwner(await this.#ownersOf(channel, records))
-      if (isList && groups.size > 1) throw severalOwners('a staging of a list channel')
-      for (const [partition, places] of groups) {
-        const mine = places.map((at) => records[at])
-        parts.set(partition, [...(parts.get(partition) ?? []), mine])
-      }
-    }
-    return parts
+    partition: number,
+    records: readonly unknown[],
+    messageId: string,
+    options: Pick<SendOptions, 'origin'>,
+  ): Promise<void> {
+    const call: Call = { name: 'release', channel, inputs: records }
+    await this.#send(partition, call, { ...options, messageId })
   }
 
   /** Takes what is ours. @throws KafkaError `NOT_OWNED`, `FENCED`; ChannelsError as the channels do. */
   take(question: unknown): Promise<Receipts> {
     const asked = question as SendQuestion
-    const wantedUntilMs = performance.now() + this.#options.waitMs
-    const again = this.#taking.get(asked.id)
-    if (again !== undefined) {
-      again.wantedUntilMs = wantedUntilMs
-      return again.done
-    }
-    const known = this.#known.find(asked.id)
-    if (known !== undefined) return Promise.resolve(known)
-    if (this.#taking.size >= MAX_TAKING) return Promise.reject(tooMany())
-    const taken: Taken = { done: this.#takeOnce(asked, () => taken.wantedUntilMs), wantedUntilMs }
-    this.#taking.set(asked.id, taken)
-    // What was not committed was not sent.
-    taken.done
-      .then(
-        (receipts) => this.#known.add(asked.id, receipts),
-        () => undefined,
-      )
-      .finally(() => this.#taking.delete(asked.id))
-    return taken.done
+    return this.#taking.do(asked.id, (stillWanted) => this.#takeOnce(asked, stillWanted))
   }
 
   async #takeOnce(
     { partition, call, expect, origin }: SendQuestion,
-    wantedUntilMs: () => number,
+    stillWanted: StillWanted,
   ): Promise<Receipts> {
     const options = {
       ...(expect === undefined ? {} : { expect }),
@@ -273,10 +205,8 @@ export class SharedSends {
     let refusal: unknown
     await this.#options.inUnit(partition, async () => {
       try {
-        // It has waited for others that could not be committed, and its sender has been told that it failed.
-        if (performance.now() > wantedUntilMs()) {
-          throw new KafkaError('TIMED_OUT', 'nobody waits for it any more, so it was not sent')
-        }
+        // It may have waited for others that could not be committed.
+        stillWanted()
         receipts = await this.#do(call, options)
       } catch (error) {
         // Nothing was sent, so there is nothing to undo.
@@ -345,11 +275,11 @@ export class SharedSends {
   ): Promise<number[]> {
     const records = this.#options.channels.complete(channel, inputs, key)
     for (const record of records) check?.(record, channel, key)
-    return this.#ownersOf(channel, records)
+    return this.ownersOf(channel, records)
   }
 
   /** The partition of each record. @throws ChannelsError `INVALID_RECORD`. */
-  async #ownersOf(channel: string, records: readonly unknown[]): Promise<number[]> {
+  async ownersOf(channel: string, records: readonly unknown[]): Promise<number[]> {
     const { by, calls, partitionOf } = this.#options
     const attribute = by[channel] as string
     const owners = records.map((record) => {
@@ -365,7 +295,8 @@ export class SharedSends {
     return owners.map(partitionOf)
   }
 
-  #hasOwners(channel: string): boolean {
+  /** Whether the records of a channel have owners. */
+  hasOwners(channel: string): boolean {
     return Object.hasOwn(this.#options.by, channel)
   }
 
@@ -375,7 +306,7 @@ export class SharedSends {
 }
 
 /** Places in a list by the partition at each. */
-function placesByOwner(owned: readonly number[]): ReadonlyMap<number, readonly number[]> {
+export function placesByOwner(owned: readonly number[]): ReadonlyMap<number, readonly number[]> {
   const places = new Map<number, number[]>()
   owned.forEach((partition, at) => {
     const mine = places.get(partition)
@@ -385,13 +316,6 @@ function placesByOwner(owned: readonly number[]): ReadonlyMap<number, readonly n
   return places
 }
 
-function tooMany(): ChannelsError {
-  return new ChannelsError(
-    'OVERLOADED',
-    `${MAX_TAKING} sends wait to be committed already: send slower, or send several at once`,
-  )
-}
-
 function noMessageId(): ChannelsError {
   return new ChannelsError(
     'BAD_REQUEST',
@@ -399,7 +323,8 @@ function noMessageId(): ChannelsError {
   )
 }
 
-function severalOwners(what: string): ChannelsError {
+/** The refusal of what is of one owner and has several. */
+export function severalOwners(what: string): ChannelsError {
   return new ChannelsError(
     'BAD_REQUEST',
     `${what} is of records with one owner, and these have several: send them one by one`,

@@ -44,15 +44,18 @@ function checkStore(name: unknown, options: unknown): void {
   if (problem !== undefined) throw new KafkaError('INVALID_OPTIONS', problem)
   const call = `store ${shown(name)}`
   checkShape(call, options, { ...RULES }, [])
-  if (!String(name).startsWith(STATE)) return
+  const begin = [STATE, STAGINGS].find((begin) => String(name).startsWith(begin))
+  if (begin === undefined) return
   throw new KafkaError(
     'INVALID_OPTIONS',
-    `${call} has a name as those of states are: let it not begin with "${STATE}"`,
+    `${call} has a name as those of ${begin.trim()}s are: let it not begin with "${begin}"`,
   )
 }
 
 /** What the names of stores begin with that keep states. */
 export const STATE = 'state '
+/** What the names of stores begin with that keep the stagings of a channel. */
+export const STAGINGS = 'staging '
 
 /** Options of {@link aggregate}. */
 export interface AggregateOptions<T, A> {

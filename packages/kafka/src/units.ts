@@ -97,6 +97,11 @@ export class Units {
     })
   }
 
+  /** Fulfilled when the engine has run what it was given: for work of a unit that does not wait for it itself. */
+  idle(): Promise<void> {
+    return this.#options.intake.idle()
+  }
+
   async #take(task: Task, topic: string, records: readonly ReceivedRecord[]): Promise<void> {
     const progress = await task.progress()
     await this.prepare(task)

@@ -716,7 +716,8 @@ describe.skipIf(brokers === undefined)('a cluster whose gateways come and go', (
     const [topic, groupId] = [randomUUID(), randomUUID()]
     await createTopic(broker, topic, 6)
     const here = await start(topic, groupId, { ownerTimeoutMs: 400 })
-    // Nobody listens where it says that it is.
+    await settled([here])
+    // Nobody listens where it says that it is. It is given what `here` can spare: `orders` are held here, `lots` there.
     const away = await start(topic, groupId, { advertise: 'http://127.0.0.1:1' })
     await settled([here, away])
     for (const path of [
@@ -735,6 +736,19 @@ describe.skipIf(brokers === undefined)('a cluster whose gateways come and go', (
       symbols.map((symbol) => ask(here, 'send/orders', { symbol, quantity: 1 })),
     )
     expect([...new Set(sends.map(({ status }) => status))].sort()).toEqual([200, 503])
+    expect(['orders', 'lots'].map((name) => here.module.ownerOf(name)?.id)).toEqual([
+      here.module.id,
+      away.module.id,
+    ])
+    const stageCalls = ['GET', 'PUT', 'POST', 'DELETE', 'PATCH'].flatMap((method) =>
+      ['stage/lots', 'stage/lots?id=x'].map(async (path) => {
+        const record = method === 'POST' ? { symbol: 's00', quantity: 1 } : undefined
+        return { method, path, ...(await ask(here, path, record, undefined, method)) }
+      }),
+    )
+    for (const refused of await Promise.all(stageCalls)) {
+      expect(refused).toMatchObject({ status: 503, body: { code: 'OWNER_AWAY' } })
+    }
     for (const symbol of symbols) await ask(here, 'stage/orders', { symbol, quantity: 9 })
     const release = () => ask(here, 'stage/orders', undefined, undefined, 'PATCH')
     const refused = await release()

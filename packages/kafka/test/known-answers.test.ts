@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest'
-import { KnownAnswers, type Receipts } from '../src/known-answers.js'
+import { KnownAnswers } from '../src/known-answers.js'
 
-function answer(text: string): Receipts {
-  return [{ records: [{ text }], position: { epoch: 'e', offset: 1 } }]
-}
+const answer = (text: string) => [{ records: [{ text }], position: { epoch: 'e', offset: 1 } }]
 
 test('answers of sends are known by their ids, the oldest forgotten beyond so many', () => {
   const known = new KnownAnswers({ maxIds: 2, maxBytes: 10_000 })

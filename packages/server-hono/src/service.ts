@@ -55,19 +55,20 @@ export interface PlainChannels
     input: unknown,
     ids?: readonly string[],
     options?: StageOptions,
-  ): StageAnswer<unknown>
+  ): Soon<StageAnswer<unknown>>
   stageRemove(
     name: string,
     recordId: string | undefined,
     ids?: readonly string[],
-  ): StageAnswer<unknown>
+    options?: Pick<StageOptions, 'checkStaged'>,
+  ): Soon<StageAnswer<unknown>>
   stageRelease(
     name: string,
     ids?: readonly string[],
-    options?: Pick<StageOptions, 'origin'>,
+    options?: Pick<StageOptions, 'origin' | 'checkStaged'>,
   ): Soon<StageAnswer<unknown>>
-  stageList(name: string, id?: string): readonly string[]
-  stageLookup(name: string, id?: string): StageAnswer<unknown>
+  stageList(name: string, id?: string): Soon<readonly string[]>
+  stageLookup(name: string, id?: string): Soon<StageAnswer<unknown>>
 }
 
 /** The channels of a gateway under plain names; where a module shares them with other gateways, as if there were one. */
@@ -108,7 +109,11 @@ const SHARED = [
   'sendAllAndWait',
   'sendBasketAndWait',
   'sendBatchAndWait',
+  'stageAdd',
+  'stageRemove',
   'stageRelease',
+  'stageList',
+  'stageLookup',
 ] as const satisfies readonly (keyof SharedChannels)[]
 
 /** What is served under which name. */

@@ -189,11 +189,18 @@ async function startServer(jars: string, properties: string): Promise<ChildProce
 }
 
 async function freePorts(): Promise<Ports> {
+  // Each is held until all are found: one that is let go may be found again.
+  const [plain, sasl, tls, controller] = await Promise.all([
+    heldPort(),
+    heldPort(),
+    heldPort(),
+    heldPort(),
+  ])
   return {
-    plain: await freePort(),
-    sasl: await freePort(),
-    tls: await freePort(),
-    controller: await freePort(),
+    plain: await plain(),
+    sasl: await sasl(),
+    tls: await tls(),
+    controller: await controller(),
   }
 }
 
@@ -278,10 +285,13 @@ function propertiesOf(
     .join('\n')}\n`
 }
 
-async function freePort(): Promise<number> {
+/** Holds a free port. @returns what lets it go, and tells it. */
+async function heldPort(): Promise<() => Promise<number>> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  return async () => {
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }

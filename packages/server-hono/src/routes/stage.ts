@@ -7,7 +7,7 @@ import { type GatewayContext, type GatewayEnv, jsonBody } from '../http/context.
 import { notFoundError, respond, serveEndpoint } from '../http/endpoint.js'
 import { requireScope, requireSend } from '../http/identity.js'
 import { invalid } from '../http/validation.js'
-import type { Service } from '../service.js'
+import type { Service, Soon } from '../service.js'
 
 /** Serves the stagings of a channel: POST adds, DELETE removes, PATCH releases, GET lists, PUT shows. */
 export function serveStage(app: Hono<GatewayEnv>, service: Service): void {
@@ -37,14 +37,14 @@ export function serveStage(app: Hono<GatewayEnv>, service: Service): void {
         const origin = identity.name
         return answer(
           c,
-          staged(info, record, () => channels.stageAdd(info.name, record, ids, { origin })),
+          await staged(info, record, () => channels.stageAdd(info.name, record, ids, { origin })),
         )
       },
       DELETE: async (c, info, identity) => {
         mayStage(identity, info)
         const record = recordOf(await jsonBody(c, settings.limits), info)
         const id = record === undefined ? undefined : recordIdOf(record)
-        return answer(c, access.channelsFor(identity).stageRemove(info.name, id, idsOf(c)))
+        return answer(c, await access.channelsFor(identity).stageRemove(info.name, id, idsOf(c)))
       },
       PATCH: async (c, info, identity) => {
         mayStage(identity, info)
@@ -53,13 +53,13 @@ export function serveStage(app: Hono<GatewayEnv>, service: Service): void {
         const channels = access.channelsFor(identity)
         return answer(c, await channels.stageRelease(info.name, ids, { origin: identity.name }))
       },
-      GET: (c, info, identity) => {
+      GET: async (c, info, identity) => {
         requireScope(identity, 'read', info.name)
-        return answer(c, access.channelsFor(identity).stageList(info.name, oneId(c)))
+        return answer(c, await access.channelsFor(identity).stageList(info.name, oneId(c)))
       },
-      PUT: (c, info, identity) => {
+      PUT: async (c, info, identity) => {
         requireScope(identity, 'read', info.name)
-        return answer(c, access.channelsFor(identity).stageLookup(info.name, oneId(c)))
+        return answer(c, await access.channelsFor(identity).stageLookup(info.name, oneId(c)))
       },
     },
   })
@@ -105,9 +105,9 @@ function recordIdOf(record: unknown): string {
   ])
 }
 
-function staged<T>(info: ChannelInfo, record: unknown, act: () => T): T {
+async function staged<T>(info: ChannelInfo, record: unknown, act: () => Soon<T>): Promise<T> {
   try {
-    return act()
+    return await act()
   } catch (error) {
     if (error instanceof ChannelsError && error.code === 'INVALID_RECORD') {
       const issues = (error.issues ?? []).map((issue) => ({ ...issue, path: [0, ...issue.path] }))

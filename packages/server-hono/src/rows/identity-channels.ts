@@ -108,52 +108,42 @@ export class FilteredChannels implements IdentityChannels {
     return sent
   }
 
-  stageAdd(
+  async stageAdd(
     name: string,
     input: unknown,
     ids?: readonly string[],
     options?: StageOptions,
-  ): StageAnswer<unknown> {
-    const staged = Object.values(this.#channels.stageLookup(name)).flat()
+  ): Promise<StageAnswer<unknown>> {
+    const added: unknown[] = []
     const check = (row: unknown): void => {
       this.#rows.require('stage', row, name, undefined)
-      // A record takes the place of one of its id, so that one must be the identity's to touch, too.
-      for (const other of staged) {
-        if (idOf(other) === idOf(row)) this.#rows.require('stage', other, name, undefined)
-      }
-    }
-    const added: unknown[] = []
-    const noted = (row: unknown): void => {
-      check(row)
       added.push(row)
     }
-    const answer = this.#channels.stageAdd(name, input, ids, { ...options, check: noted })
+    // A record takes the place of one of its id, so that one must be the identity's to touch, too.
+    const checkStaged = this.#allowing('stage', name, () => forbidden('stage such a record', name))
+    const checked = { ...options, check, ...checkStaged }
+    const answer = await this.#channels.stageAdd(name, input, ids, checked)
     this.#done('stage', name, undefined, added)
     return this.#visible(name, answer)
   }
 
-  stageRemove(
+  async stageRemove(
     name: string,
     recordId: string | undefined,
     ids?: readonly string[],
-  ): StageAnswer<unknown> {
-    if (recordId === undefined) {
-      const newest = this.#channels.stageList(name).slice(-1)
-      this.#requireAll(
-        'stage',
-        name,
-        ids === undefined ? newest : ids.length === 0 ? undefined : ids,
-      )
-    } else {
-      const staged = Object.values(this.#channels.stageLookup(name)).flat()
-      const hidden = staged.some(
-        (row) => idOf(row) === recordId && !this.#rows.passes('stage', row, name, undefined),
-      )
-      if (hidden) return {}
+  ): Promise<StageAnswer<unknown>> {
+    const isWhole = recordId === undefined
+    const hidden = new Error('no such record for this identity')
+    const refuse = (id: string): Error => (isWhole ? ofOthers(id, name) : hidden)
+    try {
+      const checkStaged = this.#allowing('stage', name, refuse)
+      const answer = await this.#channels.stageRemove(name, recordId, ids, checkStaged)
+      this.#done('unstage', name, undefined, isWhole ? [] : [{ id: recordId }])
+      return this.#visible(name, answer)
+    } catch (error) {
+      if (error === hidden) return {}
+      throw error
     }
-    const answer = this.#channels.stageRemove(name, recordId, ids)
-    this.#done('unstage', name, undefined, recordId === undefined ? [] : [{ id: recordId }])
-    return this.#visible(name, answer)
   }
 
   async stageRelease(
@@ -161,18 +151,18 @@ export class FilteredChannels implements IdentityChannels {
     ids?: readonly string[],
     options?: Pick<StageOptions, 'origin'>,
   ): Promise<StageAnswer<unknown>> {
-    this.#requireAll('send', name, ids)
-    const answer = await this.#channels.stageRelease(name, ids, options)
+    const checkStaged = this.#allowing('send', name, (id) => ofOthers(id, name))
+    const answer = await this.#channels.stageRelease(name, ids, { ...options, ...checkStaged })
     this.#done('release', name, undefined, Object.values(answer).flat())
     return this.#visible(name, answer)
   }
 
-  stageList(name: string, id?: string): readonly string[] {
+  stageList(name: string, id?: string): Soon<readonly string[]> {
     return this.#channels.stageList(name, id)
   }
 
-  stageLookup(name: string, id?: string): StageAnswer<unknown> {
-    return this.#visible(name, this.#channels.stageLookup(name, id))
+  async stageLookup(name: string, id?: string): Promise<StageAnswer<unknown>> {
+    return this.#visible(name, await this.#channels.stageLookup(name, id))
   }
 
   readonly #mayRead = (row: unknown, channel: string, key: string | undefined): boolean =>
@@ -199,15 +189,17 @@ export class FilteredChannels implements IdentityChannels {
     return { ...(options as O), check }
   }
 
-  /** A staging is changed as a whole, so all that is in it must be the identity's to touch. */
-  #requireAll(operation: RowOperation, name: string, ids: readonly string[] | undefined): void {
-    for (const [id, rows] of Object.entries(this.#channels.stageLookup(name))) {
-      if (ids !== undefined && !ids.includes(id)) continue
-      if (rows.every((row) => this.#rows.passes(operation, row, name, undefined))) continue
-      throw new WebServerError(
-        'FORBIDDEN',
-        `not allowed: the staging ${id} of ${name} holds records of others`,
-      )
+  /** What refuses a change of stagings with records that are not the identity's to touch; nothing where all are. */
+  #allowing(
+    operation: RowOperation,
+    name: string,
+    refusal: (stagingId: string) => Error,
+  ): Pick<StageOptions, 'checkStaged'> {
+    if (!this.#rows.isFiltered) return {}
+    return {
+      checkStaged: (row, stagingId) => {
+        if (!this.#rows.passes(operation, row, name, undefined)) throw refusal(stagingId)
+      },
     }
   }
 
@@ -223,4 +215,16 @@ export class FilteredChannels implements IdentityChannels {
 
 function idOf(row: unknown): unknown {
   return (row as { readonly id?: unknown } | null)?.id
+}
+
+function forbidden(what: string, channel: string): WebServerError {
+  return new WebServerError('FORBIDDEN', `not allowed: ${what} on ${channel}`)
+}
+
+/** A staging is changed as a whole, so all that is in it must be the identity's to touch. */
+function ofOthers(stagingId: string, channel: string): WebServerError {
+  return new WebServerError(
+    'FORBIDDEN',
+    `not allowed: the staging ${stagingId} of ${channel} holds records of others`,
+  )
 }
