@@ -1,9 +1,11 @@
-import { type Admin, ConfigResourceTypes, type Kafka } from 'kafkajs'
+import type { Admin, Kafka } from 'kafkajs'
 import { bounded, within } from './backoff.js'
 import type { KafkaError } from './errors.js'
 import type { Bounds, NewTopic } from './kafka-client.js'
 import { isMissing, isOfTopic, topicFailure } from './kafkajs-records.js'
 
+/** `ConfigResourceTypes.TOPIC`: Node finds no such name in kafkajs, which is CommonJS. */
+const TOPIC = 2
 const TRIES = 5
 /** kafkajs never settles what is under way on a connection that dies while it is being closed. */
 const ANSWER_MS = 30_000
@@ -90,7 +92,7 @@ export async function settingsOf(
   try {
     return await withAdmin(kafka, async (admin) => {
       const { resources } = await admin.describeConfigs({
-        resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
+        resources: [{ type: TOPIC, name: topic }],
         includeSynonyms: false,
       })
       const entries = resources[0]?.configEntries ?? []
