@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { problemOfKey } from './basket-key.js'
 import type { ChannelDefinition, Definitions, StateOptions } from './contract.js'
 import { notJson } from './json-safe.js'
 import { oddValuesIn } from './odd-values.js'
@@ -165,8 +166,10 @@ function problemsOfChannel(
 /** What is wrong with the keys of a basket. */
 export function problemOfKeys(keys: unknown): string | undefined {
   if (!Array.isArray(keys)) return `keys that are no list but ${shown(keys)}`
-  const odd = keys.find((key) => typeof key !== 'string' || key === '')
-  if (odd !== undefined) return `the key ${shown(odd)}: a key is a text, and not empty`
+  for (const key of keys) {
+    const problem = problemOfKey(key)
+    if (problem !== undefined) return problem
+  }
   const twice = keys.find((key, i) => keys.indexOf(key) !== i)
   return twice === undefined ? undefined : `the key ${shown(twice)} twice`
 }

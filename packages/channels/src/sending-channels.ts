@@ -1,3 +1,4 @@
+import { problemOfKey } from './basket-key.js'
 import { checkCallOptions } from './call-options.js'
 import type { ChannelLog } from './channel-log.js'
 import { ChannelsError } from './errors.js'
@@ -9,8 +10,6 @@ import { timed } from './timed.js'
 import { Validation } from './validation.js'
 import { channelOf, type Slot, unknownKey, type WiredChannel } from './wired-channel.js'
 
-/** Characters of a key that a send makes, at most. */
-const LONGEST_KEY = 1_024
 const SEND_OPTIONS = ['messageId', 'expect', 'origin', 'check'] as const
 const WAITING_OPTIONS = [...SEND_OPTIONS, 'timeoutMs', 'signal'] as const
 
@@ -295,12 +294,8 @@ export class SendingChannels extends ReadingChannels {
   /** Sends make keys that only modules take away, so these are bounded. @throws ChannelsError `BAD_REQUEST`, `OVERLOADED`. */
   #checkNewKey({ name, log }: WiredChannel, key: string, newKeys: number): void {
     if (log === undefined || log.find(key) !== undefined) return
-    if (key.length > LONGEST_KEY) {
-      throw badRequest(
-        name,
-        `a key of "${name}" has 1 to ${LONGEST_KEY} characters, not ${key.length}`,
-      )
-    }
+    const problem = problemOfKey(key)
+    if (problem !== undefined) throw badRequest(name, `"${name}" cannot have ${problem}`)
     const { maxKeys } = this.run
     if (log.keyCount + newKeys < maxKeys) return
     throw new ChannelsError(

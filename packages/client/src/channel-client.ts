@@ -4,7 +4,6 @@ import {
   type From,
   filterOf,
   formatPosition,
-  pathOf,
   type queryOf,
   type SendMessage,
 } from '@gw/protocol'
@@ -22,6 +21,7 @@ import {
   type Watch,
   watchSubscription,
 } from './subscription.js'
+import { pathOf } from './url-path.js'
 import type { Validate } from './validate.js'
 import { positionOf } from './wire-subscription.js'
 

@@ -1,9 +1,10 @@
-import { type AnyChannels, pathOf } from '@gw/protocol'
+import type { AnyChannels } from '@gw/protocol'
 import { randomId, receiptOf } from './channel-client.js'
 import type { BatchSend, SendReceipt } from './channel-types.js'
 import type { CallOptions } from './deadline.js'
 import type { Rest, RestAnswer } from './rest.js'
 import type { Session } from './session.js'
+import { pathOf } from './url-path.js'
 
 /** What the gateway tells of itself, when it is asked by a control. */
 export interface ControlAnswer {

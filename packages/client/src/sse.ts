@@ -4,7 +4,6 @@ import {
   type ErrorCode,
   type Position,
   parsePosition,
-  pathOf,
   type SendMessage,
   type ServerMessage,
   type SubscribeMessage,
@@ -13,6 +12,7 @@ import type { ClientOptions } from './create-client.js'
 import { GatewayClientError } from './errors.js'
 import { readEvents, type StreamEvent } from './event-reader.js'
 import { type Fetch, parseJson, type Rest, refusal, restOf } from './rest.js'
+import { pathOf } from './url-path.js'
 import type { WebSocketConstructor, WebSocketLike } from './websocket.js'
 
 /** Options of {@link sse}. */

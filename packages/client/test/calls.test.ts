@@ -123,12 +123,17 @@ test('no selection is all of a record', async () => {
   expect(gateway.requests[0]?.url).toBe('/api/v1/state/orders')
 })
 
-test.each(['.', '..', 'a/../b', './c'])(
+test.each(['', '.', '..', 'a/../b', './c', 'half \ud83d'])(
   'the name %j, which a URL would take for a way, leads nowhere else',
   async (name) => {
-    const refused = { code: 'BAD_REQUEST', request: { action: 'GET' } }
+    const refused = {
+      code: 'BAD_REQUEST',
+      message: expect.stringMatching(/^no URL has (lookup|last|next)\//),
+    }
     await expect(client.orders.lookup(name)).rejects.toMatchObject(refused)
+    await expect(client.$lookup(name)).rejects.toMatchObject(refused)
     await expect(client.prices.last(name as 'AAPL')).rejects.toMatchObject(refused)
+    await expect(client.prices.next(name as 'AAPL')).rejects.toMatchObject(refused)
     expect(gateway.requests).toEqual([])
   },
 )

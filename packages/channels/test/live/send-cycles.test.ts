@@ -122,7 +122,7 @@ test('to a new key of a dynamic basket is refused beyond the bound of its keys, 
   expect(() => live.send('living', { value: 1 }, 'k'.repeat(1_025))).toThrow(
     expect.objectContaining({
       code: 'BAD_REQUEST',
-      message: 'a key of "living" has 1 to 1024 characters, not 1025',
+      message: '"living" cannot have a key of 1025 characters: a key has 1 to 1024 characters',
     }),
   )
   const three = Object.fromEntries(['x', 'y', 'z'].map((key) => [key, { value: 1 }]))

@@ -29,7 +29,7 @@ interface Target {
 
 /** Serves each channel, and each key of a basket, as server-sent events: one subscription a request. */
 export function serveEvents(app: Hono<GatewayEnv>, service: Service, streams: StreamServer): void {
-  for (const path of ['/:name', '/:name/:key{.+}']) {
+  for (const path of ['/:name', '/:name/:key{[^]+}']) {
     serveEndpoint<Target>(app, service, {
       path: `${pathOf('stream')}${path}`,
       resolve: (c) => {

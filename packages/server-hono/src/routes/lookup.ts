@@ -13,7 +13,7 @@ export function serveLookup(app: Hono<GatewayEnv>, service: Service): void {
   const idOf = (c: GatewayContext): string => c.req.param('id') as string
 
   serveEndpoint<string>(app, service, {
-    path: `${API_PATH}/lookup/id/:id{.+}`,
+    path: `${API_PATH}/lookup/id/:id{[^]+}`,
     resolve: idOf,
     methods: {
       GET: async (c, id, identity) => {
@@ -28,7 +28,7 @@ export function serveLookup(app: Hono<GatewayEnv>, service: Service): void {
   })
 
   serveEndpoint<{ readonly info: ChannelInfo; readonly id: string }>(app, service, {
-    path: `${API_PATH}/lookup/:name/:id{.+}`,
+    path: `${API_PATH}/lookup/:name/:id{[^]+}`,
     resolve: (c) => {
       const info = served.channels.find(c.req.param('name') ?? '')
       if (info === undefined) throw notFoundError()

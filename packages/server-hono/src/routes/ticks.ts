@@ -35,7 +35,7 @@ export function serveTicks(app: Hono<GatewayEnv>, service: Service): void {
     ['send', { POST: (c, target, identity) => send(service, c, target, identity) }],
   ]
   for (const [group, methods] of groups) {
-    for (const path of ['/:name', '/:name/:key{.+}']) {
+    for (const path of ['/:name', '/:name/:key{[^]+}']) {
       serveEndpoint(app, service, {
         path: `${API_PATH}/${group}${path}`,
         resolve: (c) => targetOf(service, c),
