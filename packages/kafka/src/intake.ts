@@ -1,4 +1,4 @@
-import { pause, within } from './backoff.js'
+import { pause } from './backoff.js'
 import { KafkaError } from './errors.js'
 import type { ReceivedRecord } from './kafka-client.js'
 
@@ -8,6 +8,8 @@ const QUICK_TURNS = 20
 const TOGETHER = 256
 /** How long a rebalance waits for a unit of work. */
 const HAND_OVER_MS = 3_000
+/** How long it waits until the engine has run what it was handed: half of what kafkajs has it wait. */
+const TAKE_MS = 30_000
 
 /** A record that cannot be taken, and why. */
 export interface Misfit {
@@ -46,9 +48,10 @@ export class Intake {
     return longest === undefined ? 0 : performance.now() - longest.ms
   }
 
-  /** @returns how many were buried. */
-  async take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<number> {
+  /** What the engine is handed can be committed then: a rebalance waits for that, or others would take it again. @returns how many were buried. */
+  async take(records: readonly ReceivedRecord[], asMember: () => Promise<void>): Promise<number> {
     const { take, hasRoom, isIdle, bury } = this.#options
+    const alive = patient(asMember, TAKE_MS)
     let buried = 0
     for (let at = 0; at < records.length; at += TOGETHER) {
       if (!hasRoom()) await this.until(hasRoom, alive)
@@ -99,15 +102,20 @@ export class Intake {
       isDone = true
     })
     watched.catch(() => undefined)
-    try {
-      await this.until(() => isDone, alive)
-    } catch (error) {
-      await within(
-        watched.catch(() => undefined),
-        HAND_OVER_MS,
-      )
-      throw error
-    }
+    await this.until(() => isDone, patient(alive, HAND_OVER_MS))
     return watched
+  }
+}
+
+/** As `alive`, but it fails only when it has failed for so long. */
+function patient(alive: () => Promise<void>, ms: number): () => Promise<void> {
+  let sinceMs: number | undefined
+  return async () => {
+    try {
+      await alive()
+    } catch (error) {
+      sinceMs ??= performance.now()
+      if (performance.now() - sinceMs > ms) throw error
+    }
   }
 }

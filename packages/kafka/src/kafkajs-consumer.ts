@@ -17,8 +17,10 @@ import { KafkajsRecord } from './kafkajs-records.js'
 import { OffsetCommits, type Taken } from './offset-commits.js'
 import { PausedPartitions } from './paused-partitions.js'
 
-/** Records that are handed on together. */
+/** Records that are handed on together, at first and at most: as many as are taken in some time, since a member that leaves waits for them. */
+const FIRST_CHUNK = 16
 const CHUNK = 2_000
+const CHUNK_MS = 100
 /** How often what was taken is committed: so much is taken again when the process is killed. */
 const COMMIT_MS = 100
 const CHUNK_OF_TRANSACTION = 10_000
@@ -28,6 +30,8 @@ const CONCURRENCY = 6
 const DISCONNECT_MS = 5_000
 /** How long a leave waits for the last commit. */
 const LAST_COMMIT_MS = 2_000
+/** How long it waits for a join that is under way: only a member can leave. */
+const JOIN_MS = 3_000
 /** How far a group has come on a partition, -1 when nowhere, and from where to where there is something. */
 interface Place {
   readonly topic: string
@@ -72,7 +76,10 @@ export class KafkajsConsumer implements KafkaConsumer {
   #commits: OffsetCommits | undefined
   /** Unlike that of the consumer, this one commits also while kafkajs ends. */
   #commitOffsets: EachBatchPayload['commitOffsetsIfNecessary'] | undefined
+  /** The join that is under way. */
+  #joining: Promise<void> = Promise.resolve()
   #lastSign = 0
+  #chunk = FIRST_CHUNK
 
   constructor(kafka: Kafka, options: ConsumerOptions) {
     this.#kafka = kafka
@@ -117,9 +124,13 @@ export class KafkajsConsumer implements KafkaConsumer {
       const commits = this.#commits
       this.#consumer = undefined
       this.#commits = undefined
+      // What is still being taken is committed by who takes it, before kafkajs leaves the group.
       if (signal.aborted) await lastCommit(commits)
-      commits?.assigned({})
+      else commits?.assigned({})
+      // Who is given partitions and is not there keeps them from everybody, until the session has timed out.
+      await within(this.#joining, JOIN_MS)
       if (consumer !== undefined) await disconnect(consumer)
+      commits?.assigned({})
       if (signal.aborted) return
       this.#options.onStatus({ state: 'recovering', message: reason })
       await this.#backoff.wait(signal)
@@ -180,12 +191,14 @@ export class KafkajsConsumer implements KafkaConsumer {
     })
     // The group takes commits of this member until it joins anew, which kafkajs does next.
     consumer.on(consumer.events.REBALANCING, () => this.#commits?.flush().catch(() => undefined))
-    await consumer.run({
+    const joined = consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: concurrency,
       eachBatch: (payload) => this.#take(payload),
     })
+    this.#joining = joined.catch(() => undefined)
+    await joined
     // kafkajs joins although it was disconnected meanwhile, and would keep its partitions from everybody.
     if (isGivenUp()) return disconnect(consumer)
     this.#applyPauses()
@@ -324,10 +337,15 @@ export class KafkajsConsumer implements KafkaConsumer {
     })
   }
 
+  /** So many records were taken in so many milliseconds. */
+  #adapt(count: number, ms: number): void {
+    if (ms > 2 * CHUNK_MS) this.#chunk = Math.max(1, this.#chunk >> 1)
+    else if (ms < CHUNK_MS && count >= this.#chunk) this.#chunk = Math.min(2 * this.#chunk, CHUNK)
+  }
+
   async #take(payload: EachBatchPayload): Promise<void> {
     const { batch, heartbeat, isRunning, isStale, resolveOffset } = payload
     const { topic, partition, messages } = batch
-    const size = this.#options.commits === 'transactor' ? CHUNK_OF_TRANSACTION : CHUNK
     const alive = async (): Promise<void> => {
       this.#lastSign = performance.now()
       await heartbeat()
@@ -337,14 +355,18 @@ export class KafkajsConsumer implements KafkaConsumer {
     await this.#begun
     this.#tellDeletedBefore(batch)
     try {
-      for (let at = 0; at < messages.length; at += size) {
+      for (let at = 0; at < messages.length; ) {
         if (!isRunning() || isStale() || this.#stop.signal.aborted) return
         if (this.#paused.has(topic, partition)) return
+        const size = this.#options.commits === 'transactor' ? CHUNK_OF_TRANSACTION : this.#chunk
         const chunk = messages.slice(at, at + size)
+        at += chunk.length
+        const beganMs = performance.now()
         await this.#options.onRecords(
           chunk.map((message) => new KafkajsRecord(topic, partition, message)),
           alive,
         )
+        this.#adapt(chunk.length, performance.now() - beganMs)
         const last = (chunk[chunk.length - 1] as KafkaMessage).offset
         resolveOffset(last)
         const next = BigInt(last) + 1n

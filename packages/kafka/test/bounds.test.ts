@@ -160,6 +160,27 @@ test('an intake tells how long what was read has been waiting', async () => {
   expect(intake.waitingMs).toBe(0)
 })
 
+test('a rebalance waits until the engine has run what it was handed, within a bound', async () => {
+  const rebalancing = () => Promise.reject(new Error('rebalancing'))
+  let isIdle = false
+  const intake = new Intake({
+    signal: new AbortController().signal,
+    take: () => [],
+    hasRoom: () => true,
+    isIdle: () => isIdle,
+    bury: async () => undefined,
+  })
+  const taken = intake.take([], rebalancing)
+  await vi.advanceTimersByTimeAsync(10_000)
+  isIdle = true
+  await vi.advanceTimersByTimeAsync(100)
+  expect(await taken).toBe(0)
+  isIdle = false
+  const stuck = expect(intake.take([], rebalancing)).rejects.toThrow('rebalancing')
+  await vi.advanceTimersByTimeAsync(35_000)
+  await stuck
+})
+
 test('a late batch of a partition that went to somebody else makes no task that would disturb its owner', () => {
   const made: number[] = []
   const tasks = new Tasks((partition) => {
