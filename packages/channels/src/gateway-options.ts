@@ -148,11 +148,14 @@ export function checkOptions<C extends AnyChannels>(options: GatewayOptions<C>):
 /** @throws ChannelsError `INVALID_OPTION`. */
 export function checkSimulationOptions(options: SimulationOptions): void {
   checkObject('the options of simulate', options)
-  const { idBase, duration, signal } = options
+  const { idBase, end, duration, signal } = options
   checkIdBase(idBase)
   checkTimes(options, ['start', 'end'])
   if (duration !== undefined && !(typeof duration === 'number' && duration >= 0)) {
     throw invalid(`duration is a number of microseconds, not ${shown(duration)}`)
+  }
+  if (end !== undefined && duration !== undefined) {
+    throw invalid('a simulation has an end or a duration, not both: leave one of them out')
   }
   checkSignal(signal)
 }

@@ -323,6 +323,10 @@ test('options of a gateway, a run or a simulation that are none', async () => {
     [/signal is an AbortSignal/, () => idle.simulate({ signal: 5 })],
     [/start is a time/, () => idle.simulate({ start: 'soon' })],
     [/duration is a number/, () => idle.simulate({ duration: '5s' })],
+    [
+      /an end or a duration, not both/,
+      () => idle.simulate({ start: START, end: START, duration: 1 }),
+    ],
     [/idBase is 18 digits/, () => idle.simulate({ idBase: 5 })],
   ]
   for (const [message, call] of refused) {

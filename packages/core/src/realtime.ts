@@ -2,7 +2,7 @@ import { type Clock, wallClock } from './clock.js'
 import { Engine } from './engine.js'
 import { GraphError } from './errors.js'
 import type { Graph } from './graph.js'
-import { END_OF_TIME, type RunOptions, type RunResult, throwFirst } from './simulate.js'
+import { END_OF_TIME, endOf, type RunOptions, type RunResult, throwFirst } from './simulate.js'
 import type { Duration, Timestamp } from './time.js'
 
 /** Cycles between two looks at the clocks, at most, and only while those are so quick: a look takes as long as a small cycle. */
@@ -71,12 +71,12 @@ class RealtimeRun implements Run {
   #wakeTime = Number.POSITIVE_INFINITY
 
   constructor(graph: Graph, options: RealtimeOptions) {
-    const { clock = wallClock(), duration, budgetMs = 8, signal } = options
+    const { clock = wallClock(), budgetMs = 8, signal } = options
     if (!(budgetMs >= 0)) {
       throw new GraphError('INVALID_OPTION', `budgetMs is 0 or more, not ${budgetMs}`)
     }
     const start = options.start ?? clock.now()
-    const end = options.end ?? (duration === undefined ? END_OF_TIME : start + duration)
+    const end = endOf(start, options)
     this.#clock = clock
     this.#budgetMs = budgetMs
     this.#signal = signal

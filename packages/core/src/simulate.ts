@@ -115,12 +115,22 @@ export async function simulateAsync(
 const SLICE_MS = 50
 
 function simulatedEngine(graph: Graph, options: SimulateOptions): Engine {
-  const {
-    start = 0,
-    duration,
-    end = duration === undefined ? END_OF_TIME : start + duration,
-  } = options
-  return new Engine(graph, { ...options, start, end, realtime: false })
+  const { start = 0 } = options
+  return new Engine(graph, { ...options, start, end: endOf(start, options), realtime: false })
+}
+
+/** When a run that begins at `start` ends. @throws GraphError `INVALID_OPTION` when that is said twice. */
+export function endOf(
+  start: Timestamp,
+  { end, duration }: Pick<SimulateOptions, 'end' | 'duration'>,
+): Timestamp {
+  if (end !== undefined && duration !== undefined) {
+    throw new GraphError(
+      'INVALID_OPTION',
+      'a run has an end or a duration, not both: leave one of them out',
+    )
+  }
+  return end ?? (duration === undefined ? END_OF_TIME : start + duration)
 }
 
 function hasNext(engine: Engine): boolean {

@@ -70,6 +70,12 @@ test('a start after the end, and times that are none', () => {
   expect(codeOf(() => realtime(new Graph(), { start: 2, end: 1 }))).toBe('INVALID_OPTION')
 })
 
+test('an end and a duration', () => {
+  const both = { start: 0, end: 1, duration: 1 }
+  expect(codeOf(() => simulate(new Graph(), both))).toBe('INVALID_OPTION')
+  expect(codeOf(() => realtime(new Graph(), both))).toBe('INVALID_OPTION')
+})
+
 test('a value pushed before the start and after the end', async () => {
   const graph = new Graph()
   const x = push<number>(graph, 'lastValue')

@@ -3,7 +3,7 @@ import type { ErrorCode, FieldError } from './errors.js'
 import type { Position } from './position.js'
 import type { Filter } from './query.js'
 
-/** Name that a client gives a message; a message with one is answered. */
+/** Name that a client gives a message, up to 2^53 or 128 characters; a message with one is answered. */
 export type MessageId = number | string
 
 /** Where a subscription starts. A time is ISO 8601. */

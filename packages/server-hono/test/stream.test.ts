@@ -216,6 +216,37 @@ describe('messages with an id', () => {
     }
   })
 
+  test('a number that is too large for an id is answered as it is written, in a text', async () => {
+    const { open } = await serve()
+    const socket = await open()
+    for (const id of [
+      '9007199254740993',
+      '-9007199254740993',
+      '1152921504606846976',
+      '1e400',
+      '12345678901234567890123',
+    ]) {
+      for (const message of [
+        `{"id":${id},"action":"subscribe","channel":"orders"}`,
+        `{"action":"send","channel":"orders","data":{"symbol":"A","id":1,"quantity":9007199254740995},"id": ${id} }`,
+        `{"id":5,"action":"batch","sends":[{"id":3}],"id":${id}}`,
+      ]) {
+        socket.say(message)
+        expect(await socket.hear()).toMatchObject({
+          id,
+          ok: false,
+          code: expect.stringMatching(/^(INVALID_RECORD|BAD_REQUEST)$/),
+        })
+      }
+    }
+    for (const id of [9_007_199_254_740_991, -1.5, 0]) {
+      expect(await socket.ask({ id, action: 'subscribe', channel: 'orders' })).toMatchObject({
+        id,
+        ok: true,
+      })
+    }
+  })
+
   test('a send is answered with the completed records and their position', async () => {
     const { open } = await serve()
     const socket = await open()

@@ -100,8 +100,30 @@ function checkKeys(value: unknown, path: readonly (string | number)[]): void {
   }
 }
 
-/** Walks a text that is known to be JSON and finds the integers that parsing has rounded. */
+/** Finds the integers that parsing a text has rounded. @throws WebServerError `INVALID_RECORD`. */
 function checkIntegers(text: string): void {
+  for (const { path, literal } of numbersIn(text)) {
+    if (!/^-?\d+$/.test(literal) || !isRounded(literal)) continue
+    throw invalid('INVALID_RECORD', [
+      {
+        type: 'int_parsing_size',
+        loc: ['body', ...path],
+        msg: 'Input should be an integer that a double-precision number can hold exactly',
+        input: literal,
+      },
+    ])
+  }
+}
+
+/** A number in a JSON text, as it is written. */
+interface WrittenNumber {
+  /** Where it is; good until the next one. */
+  readonly path: readonly (string | number)[]
+  readonly literal: string
+}
+
+/** Walks a text that is known to be JSON from number to number. */
+export function* numbersIn(text: string): Generator<WrittenNumber> {
   const path: (string | number)[] = []
   const inArray: boolean[] = []
   let at = 0
@@ -124,18 +146,9 @@ function checkIntegers(text: string): void {
       if (inArray.at(-1) === true) path[path.length - 1] = (path.at(-1) as number) + 1
       at++
     } else if (char === '-' || (char >= '0' && char <= '9')) {
-      const number = (/^-?[\d.eE+-]+/.exec(text.slice(at, at + 1_100)) as RegExpExecArray)[0]
-      if (/^-?\d+$/.test(number) && isRounded(number)) {
-        throw invalid('INVALID_RECORD', [
-          {
-            type: 'int_parsing_size',
-            loc: ['body', ...path],
-            msg: 'Input should be an integer that a double-precision number can hold exactly',
-            input: number,
-          },
-        ])
-      }
-      at += number.length
+      const [literal] = /^-?[\d.eE+-]+/.exec(text.slice(at, at + 1_100)) as RegExpExecArray
+      yield { path, literal }
+      at += literal.length
     } else at++
   }
 }

@@ -1,6 +1,6 @@
 import type { ClientMessage, DeliveryMode, Filter, From, MessageId, Position } from '@gw/protocol'
 import { WebServerError } from '../errors.js'
-import { type JsonLimits, parseJsonText } from '../http/json.js'
+import { type JsonLimits, numbersIn, parseJsonText } from '../http/json.js'
 
 const MAX_ID_LENGTH = 128
 const MODES: ReadonlySet<unknown> = new Set(['nonCollapsing', 'lastValue', 'burst'])
@@ -22,11 +22,11 @@ export function rawMessage(text: string, limits: JsonLimits): RawMessage | undef
   return { id: idOf(members.id), members }
 }
 
-/** The id in a message that is refused, whatever its sender took for one. */
+/** The id in a message that is refused, whatever its sender took for one; a number that ours cannot hold as it is written, in a text. */
 export function idIn(text: string): MessageId | undefined {
   try {
     const { id } = JSON.parse(text) as { readonly id?: MessageId | null }
-    return id ?? undefined
+    return typeof id === 'number' && !isExact(id) ? writtenId(text) : (id ?? undefined)
   } catch {
     return undefined
   }
@@ -34,9 +34,23 @@ export function idIn(text: string): MessageId | undefined {
 
 function idOf(value: unknown): MessageId | undefined {
   if (value === undefined || value === null) return undefined
-  if (typeof value === 'number' && Number.isFinite(value)) return value
+  if (typeof value === 'number' && isExact(value)) return value
   if (typeof value === 'string' && value.length <= MAX_ID_LENGTH) return value
-  throw bad(`id is a number, or a text of at most ${MAX_ID_LENGTH} characters`)
+  throw bad(`id is a number up to 2^53, or a text of at most ${MAX_ID_LENGTH} characters`)
+}
+
+/** Beyond that an answer would have other digits than the message. */
+function isExact(id: number): boolean {
+  return Math.abs(id) <= Number.MAX_SAFE_INTEGER
+}
+
+/** Of members of one name the last one counts. */
+function writtenId(text: string): string | undefined {
+  let written: string | undefined
+  for (const { path, literal } of numbersIn(text)) {
+    if (path.length === 1 && path[0] === 'id') written = literal
+  }
+  return written
 }
 
 /**
