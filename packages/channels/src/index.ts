@@ -31,6 +31,7 @@ export type {
 } from './gateway-options.js'
 export { type GatheredTick, GatheredTicks } from './gathered-ticks.js'
 export type { HistoryLimits } from './history.js'
+export { jsonProblemOf } from './json-problem.js'
 export type {
   AnswerOf,
   BatchSend,

@@ -1,6 +1,7 @@
 import type { FieldError } from '@gw/protocol'
 import type { z } from 'zod'
 import { ChannelsError } from './errors.js'
+import { stepOf } from './json-problem.js'
 import { type Mint, withMint } from './mint.js'
 import { oddValuesIn } from './odd-values.js'
 import { acceptsNullAt } from './paths.js'
@@ -73,10 +74,6 @@ function oddIssues(schema: z.ZodType, value: unknown): readonly z.core.$ZodIssue
       message: `JSON cannot carry ${what}`,
       input: undefined,
     }))
-}
-
-function stepOf(step: string | number): string {
-  return typeof step === 'number' ? '[]' : step
 }
 
 function fieldErrors(issue: z.core.$ZodIssue): readonly FieldError[] {

@@ -233,6 +233,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
         : {}),
       onStatus: (status) => this.#report('consumer', status),
       onAssigned: (assignment) => this.#assigned(assignment),
+      onBegunAnew: (partition) => this.#units?.begunAnew(partition) ?? Promise.resolve(),
       onRecords: (records, alive) => this.#take(records, alive),
     })
   }

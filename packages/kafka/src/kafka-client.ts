@@ -128,6 +128,8 @@ export interface ConsumerOptions {
   readonly onStatus: (status: KafkaStatus) => void
   /** Told what this member reads from now on. */
   readonly onAssigned?: (assignment: Assignment) => void
+  /** Told that a partition begins anew, as when its topic was made anew: what is known of how far it was taken counts for nothing. */
+  readonly onBegunAnew?: (partition: number) => Promise<void>
   /**
    * Takes some records of one partition, in order; they are committed when the promise is kept. One that is broken has them
    * delivered again.

@@ -67,7 +67,7 @@ export class KafkajsConsumer implements KafkaConsumer {
   #deleted: readonly Place[] = []
   readonly #losses = new Losses()
   /** By partition, the offset behind what was read since this member was given it. */
-  readonly #next = new Map<string, bigint>()
+  #next = new Map<string, bigint>()
   /** Broken while it is not known where to begin. */
   #begun: Promise<void> = Promise.resolve()
   #consumer: Consumer | undefined
@@ -251,8 +251,8 @@ export class KafkajsConsumer implements KafkaConsumer {
     this.#goOn(consumer, memberId, memberAssignment)
     this.#options.onAssigned?.(memberAssignment)
     const { from, onStatus } = this.#options
-    // Others may have read on meanwhile.
-    this.#next.clear()
+    // Others may have read on meanwhile, and what is still being taken is of the time before.
+    this.#next = new Map()
     this.#tellDeleted(memberAssignment)
     const isRunning = (): void => {
       this.#backoff.reset()
@@ -289,13 +289,18 @@ export class KafkajsConsumer implements KafkaConsumer {
     }
   }
 
-  /** Records have been deleted that were to be read next. */
-  #tellDeletedBefore(batch: Batch): void {
+  /** Where reading goes on elsewhere than where it had come to, the broker has that no more. */
+  async #tellJump(batch: Batch, read: ReadonlyMap<string, bigint>): Promise<void> {
     const { topic, partition } = batch
-    const next = this.#next.get(`${topic}/${partition}`)
     const from = fetchedFrom(batch)
-    if (next === undefined || from <= next) return
-    this.#losses.add(topic, partition, next, from)
+    const next = read.get(`${topic}/${partition}`)
+    if (next === undefined || from === next) return
+    if (from > next) {
+      this.#losses.add(topic, partition, next, from)
+    } else {
+      this.#losses.addAnew(topic, partition, from)
+      await this.#options.onBegunAnew?.(partition)
+    }
     this.#options.onStatus({ state: 'running', message: this.#losses.message })
   }
 
@@ -353,7 +358,8 @@ export class KafkajsConsumer implements KafkaConsumer {
     const commits = this.#commits
     this.#commitOffsets = payload.commitOffsetsIfNecessary
     await this.#begun
-    this.#tellDeletedBefore(batch)
+    const read = this.#next
+    await this.#tellJump(batch, read)
     try {
       for (let at = 0; at < messages.length; ) {
         if (!isRunning() || isStale() || this.#stop.signal.aborted) return
@@ -370,13 +376,13 @@ export class KafkajsConsumer implements KafkaConsumer {
         const last = (chunk[chunk.length - 1] as KafkaMessage).offset
         resolveOffset(last)
         const next = BigInt(last) + 1n
-        this.#next.set(`${topic}/${partition}`, next)
+        read.set(`${topic}/${partition}`, next)
         commits?.add({ topic, partition, offset: String(next) })
         await alive()
         // What is awaited here mostly is there already: the rest of the process gets its turn, too.
         await new Promise(setImmediate)
       }
-      this.#next.set(`${topic}/${partition}`, BigInt(batch.lastOffset()) + 1n)
+      read.set(`${topic}/${partition}`, BigInt(batch.lastOffset()) + 1n)
     } finally {
       // The group is left when this is over.
       if (this.#stop.signal.aborted) await lastCommit(commits)

@@ -10,7 +10,7 @@ import {
   timestampOf,
 } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
-import { pause } from './backoff.js'
+import { Backoff, pause } from './backoff.js'
 import { checkNamedChannels, checkReplayOptions } from './check-options.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { KafkaClient, KafkaReader, KafkaStatus, ReceivedRecord } from './kafka-client.js'
@@ -198,8 +198,13 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
     this.isCaughtUp = false
     const client: KafkaClient = this.#options.client ?? new KafkajsClient(this.#options)
     this.status = { state: 'connecting', message: '' }
-    const lanes = await this.#lanes(client)
     const isLive = to === 'live'
+    const lanes = await this.#whenThere(
+      signal,
+      isLive ? Number.POSITIVE_INFINITY : brokerTimeoutMs,
+      () => this.#lanes(client),
+    )
+    if (lanes === undefined) return
     const merge = new TimeMerge<ReceivedRecord>(lanes.keys(), latenessMs * 1_000)
     this.#merge = merge
     for (const [name, lane] of lanes) if (lane.next >= lane.end) merge.idle(name)
@@ -328,6 +333,37 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
       }
     }
     return lanes
+  }
+
+  /**
+   * What brokers are asked, again and again until they answer, or the time is over; `undefined` when the run ended before.
+   * @throws KafkaError `TIMED_OUT`, `UNKNOWN_TOPIC`.
+   */
+  async #whenThere<T>(
+    signal: AbortSignal,
+    timeoutMs: number,
+    ask: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const backoff = new Backoff()
+    const since = performance.now()
+    while (!signal.aborted) {
+      try {
+        return await ask()
+      } catch (cause) {
+        if (cause instanceof KafkaError && cause.code === 'UNKNOWN_TOPIC') throw cause
+        const message = messageOf(cause)
+        this.status = { state: 'recovering', message }
+        if (performance.now() - since > timeoutMs) {
+          throw new KafkaError(
+            'TIMED_OUT',
+            `the brokers ${this.#options.brokers.join(', ')} gave no answer for ${timeoutMs} ms: ${message}; see to their address and to the login, or raise brokerTimeoutMs`,
+            { cause },
+          )
+        }
+        await backoff.wait(signal)
+      }
+    }
+    return undefined
   }
 
   /** From where to where each partition is read. */

@@ -76,6 +76,12 @@ export class Units {
     return this.#tasks.of(partition)
   }
 
+  /** What is known of how far the group has come on a partition counts for nothing. */
+  begunAnew(partition: number): Promise<void> {
+    const task = this.#tasks.of(partition)
+    return task.exclusively(() => Promise.resolve(task.reset()))
+  }
+
   /** Makes a task ready, unless it is. */
   async prepare(task: Task): Promise<void> {
     await task.progress()

@@ -288,5 +288,116 @@ describe.skipIf(brokers === undefined)('bad input', () => {
       await expect.poll(sorted, { timeout: 20_000 }).toEqual([0, 1, 3, 6, 7, 10, 11])
       expect(module.status.consumer.message.match(/ to /g)).toHaveLength(1)
     })
+
+    test('a topic that is made anew is read from its beginning, which is told, whether anybody reads it then or later', async () => {
+      const [from, to, groupId] = [randomUUID(), randomUUID(), randomUUID()]
+      const options = {
+        subscribe: { orders: { [from]: '' } },
+        publish: { fills: { [to]: 'k' } },
+        groupId,
+        exactlyOnce,
+      }
+      const renew = async (): Promise<void> => {
+        await withAdmin((admin) => admin.deleteTopics({ topics: [from] }))
+        // The broker forgets it a moment later.
+        await expect
+          .poll(
+            () =>
+              createTopic(broker, from, 1)
+                .then(() => true)
+                .catch(() => false),
+            {
+              timeout: 20_000,
+            },
+          )
+          .toBe(true)
+      }
+      await createTopic(broker, from, 1)
+      await produce(broker, from, [order(0), order(1), order(2), order(3)])
+      const { module } = await start(options)
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([0, 1, 2, 3])
+      module.pause(from)
+      await renew()
+      await produce(broker, from, [order(4), order(5)])
+      module.resume(from)
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([0, 1, 2, 3, 4, 5])
+      expect(module.status.consumer).toMatchObject({
+        state: 'running',
+        message: expect.stringContaining(
+          `begin anew, as when their topic is made anew: ${from}/0@0`,
+        ),
+      })
+      await open.pop()?.stop()
+      await renew()
+      await produce(broker, from, [order(6)])
+      await start(options)
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([0, 1, 2, 3, 4, 5, 6])
+    })
+
+    test('what JSON cannot carry, nests too deep, or has a check of the contract throw, is a dead letter, and stops nothing', async () => {
+      const [from, deadLetterTopic] = [randomUUID(), randomUUID()]
+      await createTopic(broker, from, 1)
+      const Odd = struct('Odd', {
+        quantity: z.number().refine((quantity) => {
+          if (quantity === 13) throw new Error('not on my watch')
+          return true
+        }),
+        anything: z.unknown().optional(),
+        asked: z
+          .string()
+          .refine(async () => true)
+          .optional(),
+      })
+      const odd = defineChannels({ orders: channel(Odd) })
+      const of = (text: string) => ({ value: text })
+      const deep = 100_000
+      await produce(broker, from, [
+        of('{"quantity":1}'),
+        of('{"quantity":13}'),
+        of('{"quantity":2,"asked":"x"}'),
+        of(''),
+        of('null'),
+        of('{"quantity":1e999}'),
+        of('['.repeat(deep)),
+        of(`{"quantity":3,"anything":${'['.repeat(deep)}${']'.repeat(deep)}}`),
+        of('\ufeff{"quantity":4}'),
+        of('{"quantity":5,"__proto__":{"quantity":6}}'),
+        { value: Buffer.from([0xff, 0xfe, 0x7b]) },
+        of('{"quantity":14}'),
+        of('{"quantity":7,"anything":{"text":"x","list":[1,null]}}'),
+      ])
+      const module = kafka<(typeof odd)['channels']>({
+        brokers: [broker],
+        groupId: randomUUID(),
+        subscribe: { orders: { [from]: '' } },
+        subscribeProcessors: {
+          orders: (value) =>
+            (value as { quantity?: unknown } | null)?.quantity === 14
+              ? { quantity: 14, anything: new Date(0) }
+              : value,
+        },
+        deadLetterTopic,
+        exactlyOnce,
+      })
+      const gateway = new Gateway({ channels: odd, modules: [module] })
+      const seen: number[] = []
+      await gateway.start()
+      open.push(gateway as never)
+      gateway.channels.watch('orders', undefined, ({ value }) =>
+        seen.push((value as { quantity: number }).quantity),
+      )
+      await expect.poll(() => seen, { timeout: 20_000 }).toEqual([1, 7])
+      await expect
+        .poll(() => committedRecords(broker, deadLetterTopic), { timeout: 20_000 })
+        .toHaveLength(11)
+      const letters = await committedRecords(broker, deadLetterTopic)
+      expect(letters.map(({ headers }) => headers['gw-offset'])).toEqual(
+        Array.from({ length: 11 }, (_, i) => String(i + 1)),
+      )
+      expect(letters[0]?.headers['gw-error']).toContain('not on my watch')
+      expect(letters[6]?.headers['gw-error']).toMatch(/anything.*too deep/)
+      expect(letters[10]?.headers['gw-error']).toMatch(/anything.*Date/)
+      expect(gateway.health.live).toBe(true)
+    })
   })
 })

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { channel, defineChannels, Gateway, struct } from '@gw/channels'
 import {
   type ClusterModule,
@@ -233,4 +235,66 @@ test('a replay whose broker gives nothing of what there is fails, and says where
       message: expect.stringContaining('connection lost'),
     },
   })
+})
+
+test('a replay whose brokers are not there, or speak something else, fails within its bound, naming them', async () => {
+  const web = createServer((_, response) => response.end('this is no broker'))
+  await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve))
+  const { port } = web.address() as AddressInfo
+  for (const address of ['127.0.0.1:1', `127.0.0.1:${port}`, 'not-there.invalid:9092']) {
+    const replay = replayKafka<Channels>({
+      brokers: [address],
+      subscribe: { orders: { history: '' } },
+      brokerTimeoutMs: 1,
+    })
+    const gateway = new Gateway({ channels, modules: [replay] })
+    await expect(gateway.simulate()).rejects.toMatchObject({
+      code: 'SOURCE_FAILED',
+      cause: { code: 'TIMED_OUT', message: expect.stringContaining(address) },
+    })
+    expect(replay.status).toMatchObject({
+      state: 'recovering',
+      message: expect.stringMatching(/./),
+    })
+  }
+  web.closeAllConnections()
+  await new Promise((resolve) => web.close(resolve))
+})
+
+test('a replay that goes live waits for brokers that are not there yet, and tells', async () => {
+  let asked = 0
+  let isRead = false
+  const unused = (): never => {
+    throw new Error('not used')
+  }
+  const client: KafkaClient = {
+    producer: unused,
+    consumer: unused,
+    transactor: unused,
+    offsetsAt: unused,
+    topicSettings: unused,
+    ensureTopics: async () => {
+      if (++asked <= 2) throw new Error('nobody is there yet')
+      return []
+    },
+    bounds: async () => new Map([[0, { low: 0n, high: 0n }]]),
+    reader: () => {
+      isRead = true
+      return { pause: unused, resume: unused, close: async () => undefined }
+    },
+  }
+  const replay = replayKafka<Channels>({
+    brokers: ['127.0.0.1:1'],
+    client,
+    subscribe: { orders: { history: '' } },
+    to: 'live',
+    brokerTimeoutMs: 1,
+  })
+  const gateway = new Gateway({ channels, modules: [replay], clock: replay.clock })
+  await gateway.start()
+  await expect.poll(() => replay.status.message).toBe('nobody is there yet')
+  await expect.poll(() => isRead, { timeout: 10_000 }).toBe(true)
+  expect(replay.isCaughtUp).toBe(true)
+  expect(asked).toBe(3)
+  await gateway.stop()
 })
