@@ -50,6 +50,8 @@ export interface Module<in C extends AnyChannels = AnyChannels> {
    * is `undefined` while the module does not run, and absent from those that do not.
    */
   readonly shared?: SharedChannels | undefined
+  /** Answers what the modules of its name of other gateways ask with `askModule` of {@link SharedChannels}; `undefined` is no answer. JSON both ways. */
+  answerModule?(question: unknown): unknown
   /** Writes out what is left: called in reverse order when the engine has ended, in simulation too. Within a bound, as `start`. */
   flush?(signal: AbortSignal): void | Promise<void>
   /** Channels that must have a provider for this module; `[]` means none. @defaultValue every channel that it gets */

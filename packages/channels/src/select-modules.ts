@@ -60,6 +60,7 @@ const FUNCTIONS = [
   'stop',
   'flush',
   'refusesSends',
+  'answerModule',
   'metrics',
   'dynamicKeys',
   'dynamicChannels',

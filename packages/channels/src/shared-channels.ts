@@ -27,6 +27,13 @@ export interface SharedChannels
     | 'watch'
     | 'sendAllAndWait'
   > {
+  /** This gateway among those that share the channels, in this run. */
+  readonly id: string
+  /**
+   * Asks the modules of a name at another gateway, which have `answerModule`: `undefined` when none answers, or there is no such gateway.
+   * @throws ChannelsError `OWNER_AWAY` when it cannot be reached.
+   */
+  askModule(gatewayId: string, module: string, question: unknown): Promise<unknown>
   /**
    * Has the ticks of a channel come in here, from all gateways, for a while: fulfilled when those are here that had happened
    * when it was called. `undefined` for a channel that is of this gateway alone.

@@ -11,6 +11,7 @@ import {
 import type { AnyChannels, Position } from '@gw/protocol'
 import type { AnswerOfMember, ClusterCalls } from './cluster-calls.js'
 import type { ClusterMember } from './cluster-members.js'
+import { messageOf } from './errors.js'
 import { HeardChannel } from './heard-channel.js'
 import type { Peers } from './peers.js'
 import type { SharedQueries } from './shared-queries.js'
@@ -65,6 +66,25 @@ export class ClusterChannels implements SharedChannels {
     this.stageRelease = stagings.stageRelease.bind(stagings)
     this.stageList = stagings.stageList.bind(stagings)
     this.stageLookup = stagings.stageLookup.bind(stagings)
+  }
+
+  get id(): string {
+    return this.#options.calls.id
+  }
+
+  async askModule(gatewayId: string, module: string, question: unknown): Promise<unknown> {
+    const { calls, peers } = this.#options
+    const other = calls.others.find(({ id }) => id === gatewayId)
+    if (other === undefined) return undefined
+    try {
+      const { answer } = (await peers.ask(other.address, 'module', { module, question })) as {
+        readonly answer?: unknown
+      }
+      return answer
+    } catch (error) {
+      if (error instanceof ChannelsError) throw error
+      throw new ChannelsError('OWNER_AWAY', messageOf(error), { cause: error })
+    }
   }
 
   hear(channel: string): Promise<void> | undefined {

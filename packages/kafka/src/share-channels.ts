@@ -149,6 +149,15 @@ export function shareChannels({
       await channels.atLeast(channel, key, position, { timeoutMs })
       return {}
     },
+    module: async (question) => {
+      const { module: name, question: asked } = question as ModuleQuestion
+      for (const module of gateway.modules) {
+        if (module.name !== name) continue
+        const answer = await module.answerModule?.(asked)
+        if (answer !== undefined) return { answer }
+      }
+      return {}
+    },
     ...(stagings.answers as unknown as PeerHandlers),
     ...Object.fromEntries(ofAll),
   }
@@ -160,4 +169,9 @@ interface AtLeastQuestion {
   readonly key?: string
   readonly position: Position
   readonly timeoutMs: number
+}
+
+interface ModuleQuestion {
+  readonly module: string
+  readonly question: unknown
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { channel, defineChannels, defineModule, dynamicBasket, Gateway, struct } from '@gw/channels'
 import { createClient } from '@gw/client'
 import { liveState } from '@gw/client/live-state'
@@ -621,6 +622,41 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     expect(await ask(second, 'last/notes')).toMatchObject({ body: [{ text: 'here' }] })
   })
 
+  test('lets in at any gateway, once, who has a ticket of another', async () => {
+    /** Who it is that comes in: only bob may not send an order of ann. */
+    const isBob = ({ url }: Member, ticket: string): Promise<boolean> =>
+      new Promise((resolve, reject) => {
+        const socket = new WebSocket(`${url.replace('http', 'ws')}/api/v1/stream?ticket=${ticket}`)
+        const data = { symbol: 's01', quantity: 1, owner: 'ann' }
+        socket.on('error', reject)
+        socket.on('open', () =>
+          socket.send(JSON.stringify({ action: 'send', id: 1, channel: 'orders', data })),
+        )
+        socket.on('message', (text) => {
+          const { id, code } = JSON.parse(String(text)) as { id?: number; code?: string }
+          if (id !== 1) return
+          resolve(code === 'FORBIDDEN')
+          socket.close()
+        })
+      })
+    for (const member of members) {
+      const { body } = await ask(first, 'auth/ticket', undefined, 'bob', 'POST')
+      const { ticket } = body as { readonly ticket: string }
+      const [random, id] = ticket.split('.') as [string, string]
+      for (const wrong of [
+        random,
+        `${random}.`,
+        `${random}.${randomUUID()}`,
+        `x.${id}`,
+        `.${id}`,
+      ]) {
+        expect(await isBob(member, wrong)).toBe(false)
+      }
+      expect(await isBob(member, ticket)).toBe(true)
+      for (const again of members) expect(await isBob(again, ticket)).toBe(false)
+    }
+  })
+
   test('shows on /cluster who has what', async () => {
     const response = await fetch(`${second.url}/cluster`)
     const shown = (await response.json()) as {
@@ -729,6 +765,12 @@ describe.skipIf(brokers === undefined)('a cluster whose gateways come and go', (
       const { status, body } = await ask(here, path)
       expect({ path, status, body }).toMatchObject({ status: 503, body: { code: 'OWNER_AWAY' } })
     }
+    const { body } = await ask(away, 'auth/ticket', undefined, undefined, 'POST')
+    const { ticket } = body as { readonly ticket: string }
+    const entry = new WebSocket(`${here.url.replace('http', 'ws')}/api/v1/stream?ticket=${ticket}`)
+    entry.on('error', () => undefined)
+    const [, { statusCode }] = await once(entry, 'unexpected-response')
+    expect(statusCode).toBe(503)
     const client = clientOf(here)
     await expect(client.doubled.subscribe().ready).rejects.toMatchObject({ code: 'OWNER_AWAY' })
     client.$close()

@@ -71,10 +71,15 @@ export interface PlainChannels
   stageLookup(name: string, id?: string): Soon<StageAnswer<unknown>>
 }
 
+/** The module that shares the channels of a gateway with others, if there is one. */
+export function sharingOf(gateway: LiveGateway): LiveGateway['modules'][number] | undefined {
+  return gateway.modules.find((module) => 'shared' in module)
+}
+
 /** The channels of a gateway under plain names; where a module shares them with other gateways, as if there were one. */
 export function plainChannels(gateway: LiveGateway): PlainChannels {
   const own = gateway.channels as unknown as PlainChannels
-  const sharing = gateway.modules.find((module) => 'shared' in module)
+  const sharing = sharingOf(gateway)
   if (sharing === undefined) return own
   return new Proxy(own, {
     get: (_, name) => {

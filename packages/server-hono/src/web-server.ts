@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type Channels, DeadLetter, type LiveGateway, type Module } from '@gw/channels'
-import type { AnyChannels } from '@gw/protocol'
+import type { AnyChannels, Identity } from '@gw/protocol'
 import { Hono } from 'hono'
 import { createApp } from './app.js'
 import { type Audit, connectAudit } from './audit.js'
@@ -19,12 +19,12 @@ import { refuseSocket } from './http/refuse-socket.js'
 import { RequestCounts } from './http/request-counts.js'
 import { requestListener } from './http/request-listener.js'
 import { StillGood } from './http/still-good.js'
-import { Tickets } from './http/tickets.js'
+import { type OtherGateways, type TicketQuestion, Tickets } from './http/tickets.js'
 import { metricsOf } from './metrics.js'
 import { type Settings, settingsOf, type WebServerOptions } from './options.js'
 import { Access } from './rows/access.js'
 import { Lasts } from './rows/lasts.js'
-import { plainChannels, type Service, servedOf, Waits } from './service.js'
+import { plainChannels, type Service, servedOf, sharingOf, Waits } from './service.js'
 import { Hub } from './stream/hub.js'
 import { StreamServer } from './stream/stream-server.js'
 
@@ -70,6 +70,7 @@ class WebServerModule implements WebServer {
   #streams: StreamServer | undefined
   #hub: Hub | undefined
   #waits: Waits | undefined
+  #tickets: Tickets | undefined
   readonly #stopSessions: (() => void)[] = []
 
   constructor(settings: Settings) {
@@ -122,6 +123,8 @@ class WebServerModule implements WebServer {
       isList: (name) => served.channels.exactly(name)?.schema.def.type === 'array',
       log: settings.log,
     })
+    const tickets = new Tickets(this.#othersOf(gateway))
+    this.#tickets = tickets
     const service: Service = {
       gateway,
       channels,
@@ -132,7 +135,7 @@ class WebServerModule implements WebServer {
       hub,
       controls: this.#controls,
       waits: new Waits(settings.limits.maxWaits),
-      tickets: new Tickets(),
+      tickets,
       stillGood: new StillGood(
         settings.authenticators,
         settings.limits.pingIntervalMs,
@@ -183,6 +186,22 @@ class WebServerModule implements WebServer {
     }
   }
 
+  /** Whom a ticket stands for that a client of another gateway of the cluster has shown there. */
+  answerModule(question: unknown): Identity | undefined {
+    return this.#tickets?.take((question as TicketQuestion).ticket)
+  }
+
+  #othersOf(gateway: LiveGateway): OtherGateways | undefined {
+    const sharing = sharingOf(gateway)
+    if (sharing === undefined) return undefined
+    return {
+      get id() {
+        return sharing.shared?.id
+      },
+      ask: async (id, question) => sharing.shared?.askModule(id, this.name, question),
+    }
+  }
+
   /** Stops accepting, finishes the requests that are there, closes the sockets with 1001: all within the bound. */
   async stop(): Promise<void> {
     const { stopTimeoutMs } = this.#settings.limits
@@ -196,6 +215,7 @@ class WebServerModule implements WebServer {
     this.#hub?.close()
     this.#routes = undefined
     this.#streams = undefined
+    this.#tickets = undefined
   }
 }
 

@@ -121,7 +121,7 @@ export class StreamServer {
       const ticket = credentials.query('ticket')
       const holder = ticket === undefined ? undefined : this.#service.tickets.take(ticket)
       if (holder !== undefined) return this.#enter(request, socket, head, holder)
-      const result = authenticate(this.#service.settings, credentials)
+      const result = this.#admit(ticket, credentials)
       const enter = (outcome: AuthResult): void => {
         this.#enter(request, socket, head, admitted(outcome))
       }
@@ -173,6 +173,21 @@ export class StreamServer {
       )
     }
     this.checkRoom()
+  }
+
+  /** Who comes with a ticket that another gateway has issued; else whom the authenticators let in. */
+  #admit(
+    ticket: string | undefined,
+    credentials: RequestCredentials,
+  ): AuthResult | Promise<AuthResult> {
+    const { settings, tickets, waits } = this.#service
+    if (ticket === undefined || !tickets.isElsewhere(ticket)) {
+      return authenticate(settings, credentials)
+    }
+    return waits.during(async () => {
+      const identity = await tickets.takeElsewhere(ticket)
+      return identity === undefined ? authenticate(settings, credentials) : { ok: true, identity }
+    })
   }
 
   #enter(request: IncomingMessage, socket: Duplex, head: Buffer, identity: Identity): void {
