@@ -14,6 +14,8 @@ import type { Attribution, KeyedStore } from './store.js'
 export interface ChangelogOptions {
   readonly client: KafkaClient
   readonly topic: string
+  /** Whether the topic is made where it is not there. */
+  readonly createTopics: boolean
   /** Topics whose partitions it follows. */
   readonly inputs: readonly string[]
   readonly stores: readonly KeyedStore[]
@@ -137,7 +139,7 @@ export class Changelog {
 
   /**
    * Makes the topic if it is not there.
-   * @throws KafkaError `INVALID_OPTIONS` when topics do not have equally many partitions; what Kafka says when it is not there.
+   * @throws KafkaError `UNKNOWN_TOPIC` where it is not made; `INVALID_OPTIONS` when topics do not have equally many partitions; what Kafka says when it is not there.
    */
   ready(): Promise<void> {
     this.#ready ??= this.#prepare().catch((error: unknown) => {
@@ -148,7 +150,7 @@ export class Changelog {
   }
 
   async #prepare(): Promise<void> {
-    const { client, topic, inputs } = this.#options
+    const { client, topic, inputs, createTopics } = this.#options
     const counts = await Promise.all(
       inputs.map(async (input) => [input, (await client.bounds(input)).size] as const),
     )
@@ -162,7 +164,17 @@ export class Changelog {
         { topic: odd[0] },
       )
     }
-    await client.ensureTopics([{ topic, partitions: first[1], settings: SETTINGS }], true)
+    const missing = await client.ensureTopics(
+      [{ topic, partitions: first[1], settings: SETTINGS }],
+      createTopics,
+    )
+    if (missing.length > 0) {
+      throw new KafkaError(
+        'UNKNOWN_TOPIC',
+        `the changelog "${topic}" does not exist: create it with ${first[1]} partitions and cleanup.policy=compact, or set createTopics`,
+        { topic },
+      )
+    }
     const { size } = await client.bounds(topic)
     if (size !== first[1]) {
       throw new KafkaError(

@@ -89,7 +89,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     this.#relay = new Relay(options.relay ?? {})
     this.#partitions = new OwnedPartitions({
       units: () => this.#connection.units,
-      onTrouble: (message) => options.onStatus?.('consumer', { ...this.status.consumer, message }),
+      onTrouble: () => this.#connection.tellAnew(),
     })
     this.#view = new ClusterView({
       id: this.id,
@@ -131,7 +131,10 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
           void this.#view.look()
         },
         onLeft: () => this.#partitions.checkpoint(),
-        notice: () => this.#noticeOfUnfit(),
+        notice: () =>
+          [this.#partitions.trouble, this.#noticeOfUnfit()]
+            .filter((text) => text !== '')
+            .join('; '),
       },
     )
   }
@@ -363,6 +366,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
     const changelog = new Changelog({
       client: this.#connection.client,
       topic,
+      createTopics: options.createTopics ?? true,
       inputs: [...new Set(topicsOf(options.subscribe).flatMap(([, keys]) => Object.keys(keys)))],
       stores,
       checkpoints:

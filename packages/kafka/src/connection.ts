@@ -371,7 +371,9 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
       return true
     } catch (error) {
       if (error instanceof KafkaError && error.code === 'QUEUE_FULL') return false
-      throw error
+      if (!isTooLarge(error)) throw error
+      const instead = this.#refused(record, error)
+      return instead === undefined || this.#sent(instead)
     }
   }
 
@@ -392,7 +394,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     let failure = error
     if (!isOfQueue(error)) {
       try {
-        this.#send(unpublishedLetterOf(tick, topic, error, this.#deadLetterTopic))
+        this.#sendLetter(unpublishedLetterOf(tick, topic, error, this.#deadLetterTopic))
         this.deadLetters++
         const message = `channel "${tick.channel}", topic "${topic}": a tick is a dead letter: ${messageOf(error)}`
         this.#report('producer', { ...this.status.producer, message })
@@ -404,6 +406,19 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     this.unpublished++
     const message = `channel "${tick.channel}", topic "${topic}": ${this.unpublished} ticks were not published: ${messageOf(failure)}`
     this.#report('producer', { state: 'recovering', message })
+  }
+
+  /** A letter, or of one that is too large what fits. @throws KafkaError as {@link #send}. */
+  #sendLetter(letter: KafkaRecord): void {
+    try {
+      this.#send(letter)
+    } catch (error) {
+      const instead = isTooLarge(error)
+        ? truncatedLetterOf(letter, error.message, this.#deadLetterTopic)
+        : undefined
+      if (instead === undefined) throw error
+      this.#send(instead)
+    }
   }
 
   #report(connection: 'producer' | 'consumer', reported: KafkaStatus): void {
@@ -435,6 +450,11 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
       // The engine has ended; those who ask the module still hear it.
     }
   }
+}
+
+/** Whether a record is larger than all that may wait. */
+function isTooLarge(error: unknown): error is KafkaError {
+  return error instanceof KafkaError && error.code === 'RECORD_REFUSED'
 }
 
 /** Whether a record was made, and there was no room for it. */

@@ -94,7 +94,7 @@ export interface ProducerOptions {
 export interface KafkaProducer {
   /**
    * Queues a record; records go out in order, in batches, as fast as the broker takes them.
-   * @throws KafkaError `QUEUE_FULL` beyond the bounds, `CLOSED` after {@link close}.
+   * @throws KafkaError `QUEUE_FULL` beyond the bounds, `RECORD_REFUSED` for one that is beyond them by itself, `CLOSED` after {@link close}.
    */
   send(record: KafkaRecord): void
   /** Records that the broker has not acknowledged. */

@@ -53,6 +53,13 @@ export class KafkajsProducer implements KafkaProducer {
     if (this.#isClosing) throw new KafkaError('CLOSED', 'the Kafka producer is closed', { topic })
     const bytes = sizeOf(record)
     const { maxPendingRecords, maxPendingBytes } = this.#options
+    if (bytes > maxPendingBytes) {
+      throw new KafkaError(
+        'RECORD_REFUSED',
+        `a record of ${bytes} bytes finds no room however long it waits: raise maxPendingBytes`,
+        { topic },
+      )
+    }
     if (this.#pending >= maxPendingRecords || this.#bytes + bytes > maxPendingBytes) {
       throw new KafkaError(
         'QUEUE_FULL',

@@ -10,7 +10,8 @@ const CLOSE_MS = 1_000
 
 export interface OwnedPartitionsOptions {
   readonly units: () => Units | undefined
-  readonly onTrouble: (message: string) => void
+  /** Told that {@link OwnedPartitions.trouble} is another. */
+  readonly onTrouble: () => void
 }
 
 /** The partitions that the group gave this gateway, and their state: restored before their records are taken, and kept. */
@@ -24,6 +25,8 @@ export class OwnedPartitions {
   #changelog: Changelog | undefined
   #signal: AbortSignal = AbortSignal.abort()
   #housekeeping: Promise<void> = Promise.resolve()
+  /** By what fails, what is told of it. */
+  readonly #troubles = new Map<number | 'copies', string>()
 
   constructor(options: OwnedPartitionsOptions) {
     this.#options = options
@@ -39,6 +42,11 @@ export class OwnedPartitions {
   /** Those whose state is here. */
   get ready(): readonly number[] {
     return [...this.#ready].sort((a, b) => a - b)
+  }
+
+  /** What is tried again, and why; empty while all is well. */
+  get trouble(): string {
+    return [...this.#troubles.values()].join('; ')
   }
 
   /** The task of a partition that is ours. @throws KafkaError `NOT_OWNED`. */
@@ -73,6 +81,7 @@ export class OwnedPartitions {
   assigned(assignment: Assignment, gone: readonly number[]): void {
     this.owned = [...new Set(Object.values(assignment).flat())].sort((a, b) => a - b)
     for (const partition of gone) {
+      this.#tell(partition, '')
       this.#ready.delete(partition)
       this.#changelog?.drop(partition)
     }
@@ -115,6 +124,7 @@ export class OwnedPartitions {
     await this.#changelog?.close()
     this.owned = []
     this.#ready.clear()
+    this.#troubles.clear()
   }
 
   /** Restores a partition at once, not only with its first record; tries again while it is ours. */
@@ -126,10 +136,11 @@ export class OwnedPartitions {
     while (task?.isOwned === true && !this.#signal.aborted) {
       try {
         await task.exclusively(async () => units?.prepare(task))
+        this.#tell(partition, '')
         return
       } catch (error) {
         if (!task.isOwned || this.#signal.aborted) return
-        this.#options.onTrouble(`partition ${partition} is not restored yet: ${messageOf(error)}`)
+        this.#tell(partition, `partition ${partition} is not restored yet: ${messageOf(error)}`)
         await backoff.wait(this.#signal)
       }
     }
@@ -137,9 +148,18 @@ export class OwnedPartitions {
 
   /** Work on copies, one after the other; what fails is told, and tried again in time. */
   #keepHouse(work: () => Promise<void>): Promise<void> {
-    this.#housekeeping = this.#housekeeping.then(work).catch((error: unknown) => {
-      this.#options.onTrouble(`copies of the state: ${messageOf(error)}`)
-    })
+    this.#housekeeping = this.#housekeeping.then(work).then(
+      () => this.#tell('copies', ''),
+      (error: unknown) => this.#tell('copies', `copies of the state: ${messageOf(error)}`),
+    )
     return this.#housekeeping
+  }
+
+  /** What fails now of this; nothing, when the text is empty. */
+  #tell(what: number | 'copies', message: string): void {
+    if ((this.#troubles.get(what) ?? '') === message) return
+    if (message === '') this.#troubles.delete(what)
+    else this.#troubles.set(what, message)
+    this.#options.onTrouble()
   }
 }

@@ -400,4 +400,48 @@ describe.skipIf(brokers === undefined)('bad input', () => {
       expect(gateway.health.live).toBe(true)
     })
   })
+
+  test('what is larger than all that may wait is a dead letter, cut to fit; what comes behind it goes on', async () => {
+    const [from, to, deadLetterTopic] = [randomUUID(), randomUUID(), randomUUID()]
+    await createTopic(broker, from, 1)
+    const large = 'x'.repeat(50_000)
+    await produce(broker, from, [
+      { value: JSON.stringify({ symbol: 'A', quantity: 1, desk: large }) },
+      { value: `not json ${large}` },
+      order(3),
+    ])
+    const { module } = await start({
+      subscribe: { orders: { [from]: '' } },
+      publish: { fills: { [to]: 'k' } },
+      deadLetterTopic,
+      maxPendingBytes: 30_000,
+    })
+    await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([3])
+    await expect
+      .poll(async () => (await committedRecords(broker, deadLetterTopic)).length, {
+        timeout: 20_000,
+      })
+      .toBe(2)
+    const letters = await committedRecords(broker, deadLetterTopic)
+    expect(
+      letters.find(({ headers }) => headers['gw-offset'] === undefined)?.headers,
+    ).toMatchObject({
+      'gw-channel': 'fills',
+      'gw-topic': to,
+      'gw-truncated': expect.stringMatching(/^50\d{3}$/),
+    })
+    expect(
+      letters.find(({ headers }) => headers['gw-offset'] !== undefined)?.headers,
+    ).toMatchObject({
+      'gw-topic': from,
+      'gw-partition': '0',
+      'gw-offset': '1',
+      'gw-truncated': '50009',
+    })
+    for (const { headers, value } of letters) {
+      expect(headers['gw-error']).toContain('maxPendingBytes')
+      expect(value).toHaveLength(10_000)
+    }
+    expect(module.unpublished).toBe(0)
+  })
 })

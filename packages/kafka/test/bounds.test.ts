@@ -121,6 +121,7 @@ test('a restore that comes no further fails, and says of which partition', async
       reader: () => ({ close: async () => undefined }),
     } as never,
     topic: 'changes',
+    createTopics: true,
     inputs: ['orders'],
     stores: [],
     checkpoints: undefined,

@@ -215,6 +215,23 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
     expect(await totalsOf(second)).toEqual(expected(1))
   })
 
+  test('with creation off the changelog is named, not made; once it is there, the work begins', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 2)
+    const member = await start(topic, groupId, { createTopics: false })
+    const changelog = `${groupId}-changelog`
+    await expect
+      .poll(() => member.module.status.consumer.message, { timeout: 20_000 })
+      .toContain(`the changelog "${changelog}" does not exist: create it with 2 partitions`)
+    await createTopic(broker, changelog, 2, { 'cleanup.policy': 'compact' })
+    await settled([member], 2)
+    await round(topic)
+    await expect.poll(() => totalsOf(member), { timeout: 20_000 }).toEqual(expected(1))
+    await expect
+      .poll(() => member.module.status.consumer, { timeout: 20_000 })
+      .toEqual({ state: 'running', message: '' })
+  })
+
   test('topics with unequal partitions are named, and nothing is taken', async () => {
     const [topic, other, groupId] = [randomUUID(), randomUUID(), randomUUID()]
     await createTopic(broker, topic, 2)
