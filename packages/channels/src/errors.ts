@@ -61,7 +61,9 @@ export class ChannelsError extends Error {
   /** @internal The same error as that of a module. */
   of(module: string): ChannelsError {
     const { channel, key, errors, issues } = this
-    return new ChannelsError(this.code, `module "${module}": ${this.message}`, {
+    // By its constructor: a bundler renames a class that names itself, and every stack would show that.
+    const Itself = this.constructor as typeof ChannelsError
+    return new Itself(this.code, `module "${module}": ${this.message}`, {
       module,
       cause: this,
       ...(channel === undefined ? {} : { channel }),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -163,6 +164,47 @@ describe.each(PACKAGES)('@gw/%s, packed and installed in an empty project', (nam
     writeFileSync(join(project, 'program.mjs'), program)
     expect(run('node', ['program.mjs'], project).trim()).toBe('works')
   })
+})
+
+test('modules without the packages that they need say in a line which to install', () => {
+  const project = projects.get('channels') ?? ''
+  expect(installedIn(project)).not.toContain('pino')
+  writeFileSync(
+    join(project, 'missing.mjs'),
+    `import { channel, defineChannels, Gateway } from '@gw/channels'
+      import { fileDrop, log, sqlSink } from '@gw/channels/modules'
+      import { mkdirSync, writeFileSync } from 'node:fs'
+      import { z } from 'zod'
+      const channels = defineChannels({ orders: channel(z.object({ symbol: z.string() })) })
+      const line = ({ name, code, message }) => console.log(name + ' ' + code + ': ' + message)
+      try { log({}) } catch (error) { line(error) }
+
+      const shown = []
+      const logger = { info() {}, warn() {}, error: (details) => shown.push(details.err) }
+      const sink = sqlSink({ database: 'x.duckdb', tables: [{ channel: 'orders' }], logger })
+      await new Gateway({ channels, modules: [sink], logger }).start().catch(line)
+      console.log(shown.length)
+
+      mkdirSync('inbox', { recursive: true })
+      writeFileSync('inbox/orders.csv', 'symbol\\nAAPL\\n')
+      const told = new Promise((resolve) => { logger.error = ({ err }) => resolve(err) })
+      const drop = fileDrop({ channel: 'orders', folder: 'inbox', pollMs: 10, logger })
+      const gateway = new Gateway({ channels, modules: [drop], logger })
+      await gateway.start()
+      line(await told)
+      await gateway.stop()
+      throw await new Gateway({ channels, modules: [sink], logger }).start().catch(({ cause }) => cause)`,
+  )
+  const install = 'install it with "npm install @duckdb/node-api"'
+  const { stdout, stderr } = spawnSync('node', ['missing.mjs'], { cwd: project, encoding: 'utf8' })
+  expect(stdout.trim().split('\n')).toEqual([
+    'ChannelsError INVALID_OPTION: log: logger is pino, which "npm install pino" brings, or anything with its method info, not undefined',
+    `ChannelsError MODULE_FAILED: module "sql-sink" could not be started: the SQL sink needs the package @duckdb/node-api: ${install}`,
+    '0',
+    `ChannelsError MISSING_PACKAGE: reading CSV and Parquet needs the package @duckdb/node-api: ${install}`,
+  ])
+  // What nobody catches is shown by its own name.
+  expect(stderr).toMatch(/^ChannelsError: the SQL sink needs the package @duckdb/m)
 })
 
 test('their types compile with nothing else installed, but those of Node for a server', () => {

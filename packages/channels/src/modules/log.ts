@@ -32,7 +32,7 @@ export function log<Level extends string = 'info'>(options: LogOptions<Level>): 
   checkModuleOptions('log', options, {
     logger: {
       holds: (value) => hasMethods(value, [level]),
-      what: `pino, or anything with its method ${level}`,
+      what: `pino, which "npm install pino" brings, or anything with its method ${level}`,
       isRequired: true,
     },
   })

@@ -79,7 +79,6 @@ export function sqlSink(options: SqlSinkOptions): Module {
   const connect = (): Promise<SqlConnection> => {
     connection ??= open().catch((cause: unknown) => {
       connection = undefined
-      if (cause instanceof ChannelsError) missing = cause
       throw cause
     })
     return connection
@@ -101,7 +100,10 @@ export function sqlSink(options: SqlSinkOptions): Module {
   }
   const deliver = async (rows: readonly Row[]): Promise<void> => {
     const to = await connect().catch((cause: unknown) => {
-      if (missing !== undefined) throw missing
+      if (cause instanceof ChannelsError) {
+        missing = cause
+        throw cause
+      }
       throw new Unreachable('the database cannot be opened', { cause })
     })
     let isOpen = false

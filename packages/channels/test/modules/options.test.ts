@@ -25,8 +25,12 @@ const hook = { url: 'http://127.0.0.1/' }
 const { logger } = keepingLogger()
 
 const wrong: readonly (readonly [(options: Any) => unknown, object, RegExp])[] = [
-  [log, {}, /log: logger is pino, or anything with its method info, not undefined/],
-  [log, { logger, level: 'trace' }, /log: logger is pino, or anything with its method trace/],
+  [
+    log,
+    {},
+    /log: logger is pino, which "npm install pino" brings, or anything with its method info, not un/,
+  ],
+  [log, { logger, level: 'trace' }, /log: logger is pino.*, or anything with its method trace/],
   [log, { logger, states: 'orders' }, /log: states is a list/],
   [print, { write: 'stdout' }, /print: write is a function, not "stdout"/],
   [graphDescription, { write: {} }, /graphDescription: write is a function/],
