@@ -1,4 +1,11 @@
-import { type AliasOf, type ChannelTypes, type Position, STATE_HEADER, stepsOf } from '@gw/protocol'
+import {
+  type AliasOf,
+  type ChannelTypes,
+  type Position,
+  parsePosition,
+  STATE_HEADER,
+  stepsOf,
+} from '@gw/protocol'
 import { backoffMs } from './backoff.js'
 import type { UntypedChannelClient } from './channel-client.js'
 import type { Typed } from './channel-types.js'
@@ -68,6 +75,13 @@ function fillState(
   /** Ticks that came while the state is loaded; `undefined` when it is there. */
   let waiting: WaitingTick[] | undefined = first
 
+  /** Up to here, ticks may be in what was loaded, or not. */
+  let through: Position | undefined
+  const take = ({ value, key, position }: WaitingTick): void => {
+    if (through !== undefined && isCovered(position, through)) records.putUnlessLoaded(value, key)
+    else records.put(value, key)
+  }
+
   /** Version of the state, where the server tells it. */
   let version: string | undefined
   /** What is loaded may be of an earlier version. */
@@ -84,9 +98,8 @@ function fillState(
         const at = await channel.stateAt(IN_ARRIVAL_ORDER, { ...named, signal })
         if (waiting !== own) return
         records.reset(rulesOf(at.headers, options.by), at.records)
-        for (const { value, key, position } of own) {
-          if (!isCovered(position, at.position)) records.put(value, key)
-        }
+        through = parsePosition(at.headers.get(STATE_HEADER.THROUGH) ?? '')
+        for (const tick of own) if (!isCovered(tick.position, at.position)) take(tick)
         waiting = undefined
         filler.changed()
         filler.setStatus('live')
@@ -117,7 +130,7 @@ function fillState(
       else isOld ||= isOther
     } else if (event.type === 'data') {
       if (waiting === undefined) {
-        records.put(event.value, event.key)
+        take(event)
         filler.changed()
       } else if (waiting.length < MAX_WAITING) {
         waiting.push(event)
@@ -197,6 +210,8 @@ class KeyedRecords {
   #entries = new Map<string, Entry>()
   /** All of them, in the order in which they came. */
   readonly #items = new Set<Item>()
+  /** What there was at first, by the names of keys, where there are several of a key. */
+  #loaded = new Map<string, readonly unknown[]>()
   #isSorted = true
 
   /** Begins anew with the records of a state, in the order in which they came. */
@@ -206,6 +221,28 @@ class KeyedRecords {
     this.#entries.clear()
     this.#items.clear()
     for (const record of records) this.#put(record)
+    this.#loaded = new Map(
+      rules.keep === 1
+        ? []
+        : [...this.#entries].map(([name, { items }]) => [name, recordsIn(items)]),
+    )
+  }
+
+  /** As {@link put}; a record that was there at first brings back what its key had then: all that its key had before is in that. */
+  putUnlessLoaded(value: unknown, key: string | undefined): void {
+    const ofKey = this.#rules?.key
+    if (ofKey !== undefined && ofKey !== key) return
+    for (const record of Array.isArray(value) ? value : [value]) {
+      const { name } = this.#keyOf(record)
+      const loaded = this.#loaded.get(name)
+      const text = JSON.stringify(record)
+      if (loaded?.some((one) => JSON.stringify(one) === text) !== true) {
+        this.#put(record)
+        continue
+      }
+      for (const item of this.#entries.get(name)?.items.splice(0) ?? []) this.#items.delete(item)
+      for (const one of loaded) this.#put(one)
+    }
   }
 
   /** Takes what ticked, of a basket on a key: a record, or the records of a list. */
@@ -217,8 +254,7 @@ class KeyedRecords {
 
   #put(record: unknown): void {
     const { keep = 1, maxRecords = Number.POSITIVE_INFINITY } = this.#rules ?? {}
-    const key = this.#paths.map((path) => at(record, path))
-    const name = JSON.stringify(key)
+    const { key, name } = this.#keyOf(record)
     let entry = this.#entries.get(name)
     if (entry === undefined) {
       entry = { name, key, items: [] }
@@ -229,6 +265,11 @@ class KeyedRecords {
     entry.items.push(item)
     this.#items.add(item)
     if (this.#items.size > maxRecords) this.#evict()
+  }
+
+  #keyOf(record: unknown): Pick<Entry, 'key' | 'name'> {
+    const key = this.#paths.map((path) => at(record, path))
+    return { key, name: JSON.stringify(key) }
   }
 
   /** The record that came first goes out. */
@@ -246,10 +287,12 @@ class KeyedRecords {
       this.#entries = new Map(entries)
       this.#isSorted = true
     }
-    return Array.from(this.#entries.values(), ({ items }) => items)
-      .flat()
-      .map(({ record }) => record)
+    return recordsIn(Array.from(this.#entries.values(), ({ items }) => items).flat())
   }
+}
+
+function recordsIn(items: readonly Item[]): readonly unknown[] {
+  return items.map(({ record }) => record)
 }
 
 function at(record: unknown, path: readonly string[]): unknown {

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { channel, defineChannels, defineModule, dynamicBasket, Gateway, struct } from '@gw/channels'
 import { createClient } from '@gw/client'
-import { liveState } from '@gw/client/live-state'
-import { node } from '@gw/core'
+import { type LiveStore, liveState } from '@gw/client/live-state'
+import { map, node } from '@gw/core'
 import { type ClusterModule, type ClusterOptions, cluster } from '@gw/kafka'
 import type { Authenticator, AuthFilter } from '@gw/protocol'
 import { type WebServer, webServer } from '@gw/server-hono'
@@ -26,6 +26,7 @@ const channels = defineChannels({
   orders: channel(Order, { send: true, stage: true }),
   lots: channel(z.array(Order), { stage: true }),
   doubled: channel(Order, { state: { by: 'symbol' } }),
+  recent: channel(Order, { state: { by: 'symbol', keep: 3 } }),
   quotes: dynamicBasket(Quote, { send: true }),
   notes: channel(z.object({ text: z.string() }), { send: true }),
 })
@@ -38,6 +39,10 @@ const doubling = defineModule(channels, 'doubling', (c) => {
       const { symbol, quantity, owner } = orders.value
       return Order.make(context, { symbol, quantity: quantity * 2, owner })
     }),
+  )
+  c.setChannel(
+    'recent',
+    map(c.getChannel('orders'), (order) => order),
   )
   c.addSendChannel('notes')
   c.getChannel('lots')
@@ -464,6 +469,32 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     for (const symbol of own.slice(2)) await send(second, symbol, 'another')
     await expect.poll(shown, { timeout: 20_000 }).toEqual(own.slice(0, 2))
     copy.close()
+    client.$close()
+  }, 60_000)
+
+  test('has copies of a state that keeps several records of a key hold each once, whatever ticks while they are loaded', async () => {
+    const client = clientOf(third)
+    const copies: LiveStore<readonly { readonly id: string }[]>[] = []
+    const keys = symbols.slice(0, 4)
+    let isOver = false
+    const sending = members.map(async (member) => {
+      for (let i = 0; !isOver; i++) {
+        await ask(member, 'send/orders', { symbol: keys[i % keys.length], quantity: 1 })
+      }
+    })
+    for (let round = 0; round < 40; round++) {
+      const copy = liveState(client.recent)
+      copies.push(copy)
+      await copy.ready
+    }
+    isOver = true
+    await Promise.all(sending)
+    const ids = (records: unknown): unknown => (records as { id: string }[]).map(({ id }) => id)
+    const kept = ids((await ask(first, 'state/recent')).body)
+    for (const copy of copies) {
+      await expect.poll(() => ids(copy.getSnapshot()), { timeout: 10_000 }).toEqual(kept)
+      copy.close()
+    }
     client.$close()
   }, 60_000)
 

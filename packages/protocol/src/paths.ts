@@ -42,4 +42,6 @@ export const STATE_HEADER = {
   MAX_RECORDS: 'X-Gateway-State-Max-Records',
   /** Of a basket: the one key whose ticks are kept, where there is one; as in a URL. */
   KEY: 'X-Gateway-State-Key',
+  /** Position by which all has come that can be in the records, where ticks behind that of the answer can be. */
+  THROUGH: 'X-Gateway-State-Through',
 } as const

@@ -12,6 +12,7 @@ const EXPOSED = [
   'X-Gateway-State-Keep',
   'X-Gateway-State-Max-Records',
   'X-Gateway-State-Key',
+  'X-Gateway-State-Through',
   'Retry-After',
 ]
 

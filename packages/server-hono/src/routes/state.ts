@@ -1,5 +1,5 @@
 import type { ChannelInfo, StateInfo } from '@gw/channels'
-import { API_PATH, type Query, STATE_HEADER } from '@gw/protocol'
+import { API_PATH, formatPosition, type Query, STATE_HEADER } from '@gw/protocol'
 import type { Hono } from 'hono'
 import { WebServerError } from '../errors.js'
 import type { GatewayContext, GatewayEnv } from '../http/context.js'
@@ -28,14 +28,19 @@ export function serveState(app: Hono<GatewayEnv>, service: Service): void {
         const position = channels.positionOf(channel.name)
         // Where several gateways have a state, nobody knows in which order all of it came.
         const isHere = service.channels.hear === undefined
-        const inArrivalOrder = isByArrival(parameters, query) && isHere
+        const isCopied = isByArrival(parameters, query)
         const result =
           query.count === true
             ? await channels.count(state.name, query)
-            : inArrivalOrder
+            : isCopied && isHere
               ? channels.arrivals(state.name)
               : await channels.query(state.name, query)
         describe(c, state, isHere)
+        if (isCopied && !isHere && state.keep !== undefined && state.keep !== 1) {
+          // What has happened elsewhere by now can be in the records; here it may still be on its way.
+          await service.channels.hear?.(channel.name)
+          c.header(STATE_HEADER.THROUGH, formatPosition(channels.positionOf(channel.name)))
+        }
         return respond(c, { body: JSON.stringify(result), kind: 'list', position })
       },
     },
