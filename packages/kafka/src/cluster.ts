@@ -21,6 +21,7 @@ import type { ClusterOptions } from './cluster-options.js'
 import { ClusterView } from './cluster-view.js'
 import { Connection, type KafkaModule } from './connection.js'
 import { KafkaError, messageOf } from './errors.js'
+import { Misplaced } from './misplaced.js'
 import { topicsOf } from './options.js'
 import { OwnedPartitions } from './owned-partitions.js'
 import { javaPartitioner } from './partition-of-key.js'
@@ -78,6 +79,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   #calls: ClusterCalls | undefined
   #shared: ClusterChannels | undefined
   #address = ''
+  readonly #misplaced: Misplaced
 
   constructor(options: ClusterOptions<C>) {
     this.#options = options
@@ -86,6 +88,11 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
       partition: undefined,
       partitionOf: (key) => this.#partitionOf(key),
     }
+    const owned = topicsOf(options.subscribe).filter(([name]) => Object.hasOwn(options.by, name))
+    this.#misplaced = new Misplaced(
+      new Set(owned.flatMap(([, topics]) => Object.keys(topics))),
+      (key) => this.#partitionOf(key),
+    )
     this.#relay = new Relay(options.relay ?? {})
     this.#partitions = new OwnedPartitions({
       units: () => this.#connection.units,
@@ -131,8 +138,11 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
           void this.#view.look()
         },
         onLeft: () => this.#partitions.checkpoint(),
+        onTaken: ([record]) => {
+          if (this.#misplaced.look(record)) this.#connection.tellAnew()
+        },
         notice: () =>
-          [this.#partitions.trouble, this.#noticeOfUnfit()]
+          [this.#partitions.trouble, this.#misplaced.message, this.#noticeOfUnfit()]
             .filter((text) => text !== '')
             .join('; '),
       },
@@ -252,6 +262,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
   async start(gateway: LiveGateway<C>): Promise<void> {
     const options = this.#options
     this.#stop = new AbortController()
+    this.#misplaced.message = ''
     const { signal } = this.#stop
     // Each call that waits hears of the end.
     setMaxListeners(0, signal)

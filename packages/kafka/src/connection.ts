@@ -58,6 +58,8 @@ export interface ConnectionHooks
   readonly onAssigned: (assignment: Assignment, gone: readonly number[]) => void
   /** Called when the group has been left, before the last work ends. */
   readonly onLeft: () => Promise<void>
+  /** Called when records of one partition have been taken and committed. */
+  readonly onTaken: (records: readonly ReceivedRecord[]) => void
   /** What is to be told for as long as it is so, beside how the consumer does; empty when that is nothing. */
   readonly notice: () => string
 }
@@ -319,6 +321,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     const intake = this.#intake as Intake
     if (this.#units !== undefined) {
       await this.#units.take(records, alive)
+      this.#hooks?.onTaken(records)
     } else {
       const buried = await intake.take(records, alive)
       // Committed is what the graph has taken, and what the broker has of the dead letters.

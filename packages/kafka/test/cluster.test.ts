@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { channel, defineChannels, defineModule, Gateway, struct } from '@gw/channels'
 import { node } from '@gw/core'
-import { aggregate, type ClusterModule, type ClusterOptions, cluster, store } from '@gw/kafka'
+import {
+  aggregate,
+  type ClusterModule,
+  type ClusterOptions,
+  cluster,
+  javaPartitioner,
+  store,
+} from '@gw/kafka'
 import { afterAll, afterEach, describe, expect, inject, test } from 'vitest'
 import { z } from 'zod'
 import { createTopic, produce } from './broker/topics.js'
@@ -230,6 +237,26 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
     await expect
       .poll(() => member.module.status.consumer, { timeout: 20_000 })
       .toEqual({ state: 'running', message: '' })
+  })
+
+  test.each<[what: string, key: string | null, says: string]>([
+    ['that is not where its key belongs', 's0', 'has a key that belongs to partition'],
+    ['without a key', null, 'has no key'],
+  ])('a record %s is taken, and told with its place', async (_, key, says) => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 2)
+    const member = await start(topic, groupId)
+    await round(topic)
+    await expect.poll(() => totalsOf(member), { timeout: 20_000 }).toEqual(expected(1))
+    expect(member.module.status.consumer).toEqual({ state: 'running', message: '' })
+    const partition = 1 - javaPartitioner('s0', 2)
+    const value = JSON.stringify({ symbol: 's0', quantity: 5 })
+    await produce(broker, topic, [{ key, value, partition }])
+    await expect
+      .poll(() => member.module.status.consumer.message, { timeout: 20_000 })
+      .toMatch(new RegExp(`^record ${topic}/${partition}@\\d+ ${says}`))
+    expect(member.module.status.consumer.state).toBe('running')
+    expect(member.module.received).toBe(symbols.length + 1)
   })
 
   test('topics with unequal partitions are named, and nothing is taken', async () => {
