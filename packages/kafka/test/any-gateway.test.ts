@@ -421,10 +421,43 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     })
     expect(symbolsOf(whole)).toEqual(['s00', 's01', 's02'])
     for (const member of members) {
+      const keys = symbols.slice(0, 9).map((symbol) => `quotes/${symbol}`)
+      expect((await ask(member, 'send/')).body).toEqual(expect.arrayContaining(['quotes', ...keys]))
+      expect((await ask(member, 'stream')).body).toEqual(expect.arrayContaining(keys))
       expect(symbolsOf(await ask(member, 'last/quotes')).sort()).toEqual(symbols.slice(0, 9))
       expect(await ask(member, 'last/quotes/s01')).toMatchObject({ body: [{ price: 101 }] })
       expect(await ask(member, 'last/quotes/s08')).toMatchObject({ body: [{ price: 8 }] })
       expect((await ask(member, 'last/quotes/none')).status).toBe(404)
+    }
+  })
+
+  test('takes one key out of a subscription to a basket, wherever its keys are', async () => {
+    const keys = ['k0', 'k1', 'k2', 'k3', 'k4', 'k5']
+    const quote = (symbol: string, price: number) =>
+      ask(first, `send/quotes/${symbol}`, { symbol, price })
+    for (const key of keys) await quote(key, 0)
+    for (const member of members) {
+      const socket = new WebSocket(`${member.url.replace('http', 'ws')}/api/v1/stream`)
+      await once(socket, 'open')
+      const heard: string[] = []
+      socket.on('message', (text) => {
+        const { channel, data } = JSON.parse(String(text)) as { channel?: string; data: unknown }
+        if (channel !== 'quotes') return
+        for (const { symbol } of [data].flat() as { symbol: string }[]) heard.push(symbol)
+      })
+      const say = (action: string, key?: string) =>
+        socket.send(JSON.stringify({ action, channel: 'quotes', key }))
+      say('subscribe')
+      for (let price = 1; !heard.includes('k5'); price++) await quote('k5', price)
+      for (const key of keys.slice(1)) say('unsubscribe', key)
+      // Messages are taken in order: this one's answer says that the others are.
+      const answered = once(socket, 'message')
+      socket.send(JSON.stringify({ action: 'unsubscribe', id: 9, channel: 'orders' }))
+      await answered
+      heard.length = 0
+      for (const key of [...keys].reverse()) await quote(key, 99)
+      await expect.poll(() => heard).toEqual(['k0'])
+      socket.close()
     }
   })
 

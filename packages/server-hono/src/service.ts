@@ -127,7 +127,7 @@ export interface Served {
   readonly states: Names<StateInfo>
   readonly staged: Names<ChannelInfo>
   readonly fields: Names<{ readonly name: string; readonly value: unknown }>
-  /** Keys of a basket, now. */
+  /** Keys of a basket, now; of one whose keys come and go at several gateways, once it is heard. */
   keysOf(info: ChannelInfo): readonly string[]
 }
 
@@ -139,8 +139,13 @@ export function servedOf(channels: PlainChannels): Served {
     states: new Names(channels.states),
     staged: new Names(infos.filter((info) => info.staged)),
     fields: new Names(Object.entries(channels.fields).map(([name, value]) => ({ name, value }))),
-    keysOf: (info) =>
-      info.dynamic ? (channels.info.find(({ name }) => name === info.name)?.keys ?? []) : info.keys,
+    keysOf: (info) => {
+      if (!info.dynamic) return info.keys
+      if (channels.hear === undefined) {
+        return channels.info.find(({ name }) => name === info.name)?.keys ?? []
+      }
+      return info.provided ? channels.lastTicks(info.name).flatMap(({ key }) => key ?? []) : []
+    },
   }
 }
 

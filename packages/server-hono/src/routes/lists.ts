@@ -10,7 +10,12 @@ type NamesFor = (identity: Identity) => readonly string[]
 
 /** Serves the names below each group, and the versions of the API. A list without its slash redirects to it. */
 export function serveLists(app: Hono<GatewayEnv>, service: Service): void {
-  const { access, served, controls } = service
+  const { access, channels, served, controls } = service
+  const { hear } = channels
+  const changing = served.channels.items.filter(({ dynamic, provided }) => dynamic && provided)
+  /** Keys that come and go may be at other gateways. */
+  const heard =
+    hear === undefined ? undefined : () => Promise.all(changing.map(({ name }) => hear(name)))
   /** Keys of a basket that come and go are known by their rows: only those are shown whose rows are. */
   const keysFor = (identity: Identity) => (info: ChannelInfo) =>
     info.dynamic && access.rowsOf(identity) !== undefined
@@ -37,11 +42,11 @@ export function serveLists(app: Hono<GatewayEnv>, service: Service): void {
   for (const [group, names] of Object.entries(lists)) {
     const path = `${API_PATH}/${group}`
     if (group === 'field') serveNames(app, service, path, names)
-    serveNames(app, service, `${path}/`, names)
+    serveNames(app, service, `${path}/`, names, group === 'send' ? heard : undefined)
   }
-  serveNames(app, service, `${API_PATH}/stream`, (identity) =>
-    [...edgeNames(served.channels.items, keysFor(identity), false), 'heartbeat'].sort(),
-  )
+  const streamed: NamesFor = (identity) =>
+    [...edgeNames(served.channels.items, keysFor(identity), false), 'heartbeat'].sort()
+  serveNames(app, service, `${API_PATH}/stream`, streamed, heard)
   serveEndpoint<void>(app, service, {
     path: '/api',
     resolve: () => undefined,
@@ -58,10 +63,21 @@ export function serveLists(app: Hono<GatewayEnv>, service: Service): void {
   })
 }
 
-function serveNames(app: Hono<GatewayEnv>, service: Service, path: string, names: NamesFor): void {
+function serveNames(
+  app: Hono<GatewayEnv>,
+  service: Service,
+  path: string,
+  names: NamesFor,
+  before?: () => Promise<unknown>,
+): void {
   serveEndpoint<void>(app, service, {
     path,
     resolve: () => undefined,
-    methods: { GET: (c, _, identity) => respond(c, { body: JSON.stringify(names(identity)) }) },
+    methods: {
+      GET: async (c, _, identity) => {
+        await before?.()
+        return respond(c, { body: JSON.stringify(names(identity)) })
+      },
+    },
   })
 }
