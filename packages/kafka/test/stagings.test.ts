@@ -27,7 +27,11 @@ const Order = struct('Order', {
   owner: z.string().default('nobody'),
 })
 const Told = struct('Told', { action: z.string(), items: z.number() })
-const Ask = struct('Ask', { action: z.string(), symbols: z.array(z.string()) })
+const Ask = struct('Ask', {
+  action: z.string(),
+  symbols: z.array(z.string()),
+  ids: z.array(z.string()).optional(),
+})
 const channels = defineChannels({
   orders: channel(Order, { send: true, stage: true }),
   lots: channel(z.array(Order), { stage: true }),
@@ -63,9 +67,9 @@ const desk = defineModule(channels, 'desk', (c) => {
   c.setStageRequests(
     'drafts',
     node('ask', { asks }, ({ asks }, context) => () => {
-      const { action, symbols } = asks.value
+      const { action, symbols, ids } = asks.value
       const items = symbols.map((symbol) => Order.make(context, { symbol, quantity: 1 }))
-      return { action, items } as StagingRequest<z.output<typeof Order>>
+      return { action, stagingIds: ids, items } as StagingRequest<z.output<typeof Order>>
     }),
   )
   c.addSendChannel('asks')
@@ -193,10 +197,14 @@ const newIds = (count: number): string[] =>
 describe.skipIf(brokers === undefined)('stagings of a cluster', () => {
   let members: Member[] = []
   let [first, second, third] = members as [Member, Member, Member]
+  const statuses: string[] = []
 
   beforeAll(async () => {
     const [topic, groupId] = await newGroup()
-    members = await Promise.all([1, 2, 3].map(() => startMember(topic, groupId)))
+    const onStatus: ClusterOptions<Channels>['onStatus'] = (_, { message }) => {
+      statuses.push(message)
+    }
+    members = await Promise.all([1, 2, 3].map(() => startMember(topic, groupId, { onStatus })))
     ;[first, second, third] = members as [Member, Member, Member]
     await settled(members)
   }, 60_000)
@@ -410,9 +418,14 @@ describe.skipIf(brokers === undefined)('stagings of a cluster', () => {
         ticked.push((value as { readonly symbol: string }).symbol),
       ),
     )
+    third.gateway.channels.send('asks', { action: 'ADDED', symbols: ['x'], ids: ['none'] })
     third.gateway.channels.send('asks', { action: 'RELEASED', symbols: [] })
     await expect.poll(() => [...ticked].sort()).toEqual(['m0', 'm1', 'm2', 'n0', 'n1', 'n2'])
     expect(await drafts()).toEqual([])
+    expect(statuses.join()).toContain(
+      'a stage request of "drafts" cannot be met: Staging ID not found: none',
+    )
+    expect(third.gateway.health.live).toBe(true)
     for (const watch of watches) watch.stop()
   })
 })
