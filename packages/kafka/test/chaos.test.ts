@@ -26,7 +26,12 @@ test.skipIf(inject('tls') === undefined)(
       })
       const { inputs } = result
       expect(inputs).toBeGreaterThanOrEqual(10_000)
-      expect({ ...result, lines }).toMatchObject({ short: 0, over: 0, outputs: inputs })
+      expect({ ...result, lines }).toMatchObject({
+        missing: 0,
+        short: 0,
+        over: 0,
+        outputs: inputs,
+      })
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

@@ -32,8 +32,10 @@ export interface ChaosResult {
   /** Keys whose sum is less than it should be, and more. */
   readonly short: number
   readonly over: number
-  /** Records on the input topic. A producer that lost the answer of a crashed broker writes some twice: they are two records. */
+  /** Records on the input topic: as many as were sent, when the producer writes none twice. */
   readonly inputs: number
+  /** Records of which nothing came out. */
+  readonly missing: number
   /** Records on the output topic: one for each that came in, when each counts once. */
   readonly outputs: number
   readonly seconds: number
@@ -72,7 +74,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
         producer.send({
           topic: fleet.settings.input,
           key: symbol,
-          value: JSON.stringify({ symbol, quantity }),
+          value: JSON.stringify({ number: produced, symbol, quantity }),
         })
       }
       if (performance.now() > nextFault && share < 0.9) {
@@ -237,11 +239,17 @@ async function verdict(
   broker: string,
   { groupId, input, output }: ChaosSettings,
   sent: ReadonlyMap<string, number>,
-): Promise<Pick<ChaosResult, 'short' | 'over' | 'inputs' | 'outputs'>> {
+): Promise<Pick<ChaosResult, 'short' | 'over' | 'inputs' | 'missing' | 'outputs'>> {
   const expected = new Map<string, number>()
   const came = await committedRecords(broker, input)
+  const numbers = new Set<number>()
   for (const { value } of came) {
-    const { symbol, quantity } = JSON.parse(value) as { symbol: string; quantity: number }
+    const { number, symbol, quantity } = JSON.parse(value) as {
+      number: number
+      symbol: string
+      quantity: number
+    }
+    numbers.add(number)
     expected.set(symbol, (expected.get(symbol) ?? 0) + quantity)
   }
   for (const [symbol, sum] of sent) {
@@ -258,8 +266,9 @@ async function verdict(
     if (found < sum) short++
     if (found > sum) over++
   }
-  const outputs = (await committedRecords(broker, output)).length
-  return { short, over, inputs: came.length, outputs }
+  const outputs = await committedRecords(broker, output)
+  for (const { value } of outputs) numbers.delete((JSON.parse(value) as { number: number }).number)
+  return { short, over, inputs: came.length, missing: numbers.size, outputs: outputs.length }
 }
 
 /** Bundles the program of a gateway. @returns its path. */

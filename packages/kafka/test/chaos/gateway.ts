@@ -7,8 +7,8 @@ import type { ChaosSettings } from './settings.js'
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as ChaosSettings
 
-const Order = struct('Order', { symbol: z.string(), quantity: z.int() })
-const Total = struct('Total', { symbol: z.string(), sum: z.int() })
+const Order = struct('Order', { number: z.int(), symbol: z.string(), quantity: z.int() })
+const Total = struct('Total', { number: z.int(), symbol: z.string(), sum: z.int() })
 const channels = defineChannels({
   orders: channel(Order),
   totals: channel(Total),
@@ -26,8 +26,8 @@ const totals = defineModule(channels, 'totals', (c) => {
   c.setChannel(
     'totals',
     node('total', { folded }, ({ folded }, context) => () => {
-      const { key, value } = folded.value
-      return Total.make(context, { symbol: key, sum: value })
+      const { key, value, record } = folded.value
+      return Total.make(context, { number: record.number, symbol: key, sum: value })
     }),
   )
 })
