@@ -6,6 +6,7 @@ import type { KafkaReader, PartitionAssignor, ReaderOptions } from './kafka-clie
 import { kafkajsAssigner } from './kafkajs-assigner.js'
 import { fetchedFrom, Losses } from './kafkajs-losses.js'
 import { KafkajsRecord } from './kafkajs-records.js'
+import { PausedPartitions } from './paused-partitions.js'
 
 const DISCONNECT_MS = 5_000
 /** Without any sign of life for so long, a reader counts as stopped without a word. */
@@ -23,6 +24,7 @@ export class KafkajsReader implements KafkaReader {
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff()
   readonly #losses = new Losses()
+  readonly #paused = new PausedPartitions()
   readonly #running: Promise<void>
   #consumer: Consumer | undefined
 
@@ -34,11 +36,13 @@ export class KafkajsReader implements KafkaReader {
   }
 
   pause(topic: string, partition: number): void {
-    this.#consumer?.pause([{ topic, partitions: [partition] }])
+    this.#paused.pause(topic, [partition])
+    this.#applyPauses()
   }
 
   resume(topic: string, partition: number): void {
-    this.#consumer?.resume([{ topic, partitions: [partition] }])
+    this.#paused.resume(topic, [partition])
+    this.#applyPauses()
   }
 
   async close(): Promise<void> {
@@ -122,6 +126,7 @@ export class KafkajsReader implements KafkaReader {
           consumer.seek({ topic, partition, offset: String(next) })
         }
       }
+      this.#applyPauses()
       this.#backoff.reset()
       onStatus?.({ state: 'running', message: this.#losses.message })
     })
@@ -162,6 +167,14 @@ export class KafkajsReader implements KafkaReader {
     })
     // kafkajs joins although it was disconnected meanwhile.
     if (isGivenUp()) await disconnect(consumer)
+  }
+
+  #applyPauses(): void {
+    try {
+      if (this.#consumer !== undefined) this.#paused.applyTo(this.#consumer)
+    } catch {
+      // It does not run yet: applied when it joins.
+    }
   }
 
   get #assignor(): PartitionAssignor {

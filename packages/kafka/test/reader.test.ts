@@ -67,6 +67,33 @@ describe.skipIf(brokers === undefined)('a reader', () => {
     await Promise.all([plain.disconnect(), transactional.disconnect()])
   })
 
+  test('reads nothing of what was paused before it had connected, until that is resumed', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 2)
+    await produce(broker, topic, [
+      { partition: 0, value: 'a' },
+      { partition: 1, value: 'b' },
+    ])
+    const values: string[] = []
+    const from = new Map([
+      [0, 0n],
+      [1, 0n],
+    ])
+    const reader = new KafkajsClient({ brokers: [broker] }).reader({
+      from: new Map([[topic, from]]),
+      onRecords: (records) => {
+        for (const { value } of records) values.push(String(value))
+      },
+    })
+    reader.pause(topic, 0)
+    await expect.poll(() => values, { timeout: 30_000 }).toEqual(['b'])
+    await produce(broker, topic, [{ partition: 1, value: 'c' }])
+    await expect.poll(() => values, { timeout: 30_000 }).toEqual(['b', 'c'])
+    reader.resume(topic, 0)
+    await expect.poll(() => values, { timeout: 30_000 }).toEqual(['b', 'c', 'a'])
+    await reader.close()
+  })
+
   test('tells of records that were deleted while it was paused, and goes on behind them', async () => {
     const topic = randomUUID()
     await createTopic(broker, topic, 1)
