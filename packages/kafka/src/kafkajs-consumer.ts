@@ -358,6 +358,8 @@ export class KafkajsConsumer implements KafkaConsumer {
     const commits = this.#commits
     this.#commitOffsets = payload.commitOffsetsIfNecessary
     await this.#begun
+    // Who stood still for longer than its session takes nothing of what others may have by now.
+    await alive()
     const read = this.#next
     await this.#tellJump(batch, read)
     try {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Changelog } from '../src/changelog.js'
 import { Intake } from '../src/intake.js'
 import { withAdmin } from '../src/kafkajs-admin.js'
+import { KafkajsConsumer } from '../src/kafkajs-consumer.js'
 import { KafkajsProducer } from '../src/kafkajs-producer.js'
 import { KafkajsTransactor } from '../src/kafkajs-transactor.js'
 import { Task, Tasks } from '../src/task.js'
@@ -96,6 +97,61 @@ test('a producer tells of a broker that does not answer, and of its answer', asy
   answer()
   await producer.close(1_000)
   expect(statuses.at(-2)).toEqual({ state: 'running', message: '' })
+})
+
+test('a consumer takes nothing that was read when the group has done without it meanwhile', async () => {
+  vi.useRealTimers()
+  let eachBatch: (payload: object) => Promise<void> = never
+  const taken: string[] = []
+  const consumer = {
+    events: {},
+    on: () => undefined,
+    connect: async () => undefined,
+    disconnect: async () => undefined,
+    subscribe: async () => undefined,
+    run: async (given: { eachBatch: typeof eachBatch }) => {
+      eachBatch = given.eachBatch
+    },
+  }
+  const kafka = {
+    admin: () => ({
+      ...admin,
+      listTopics: async () => ['orders'],
+      fetchTopicOffsets: async () => [],
+    }),
+    consumer: () => consumer,
+  }
+  const open = new KafkajsConsumer(kafka as never, {
+    groupId: 'totals',
+    topics: ['orders'],
+    from: 'earliest',
+    createTopics: false,
+    onStatus: () => undefined,
+    onRecords: async (records) => {
+      taken.push(...records.map(({ offset }) => offset))
+    },
+  })
+  await vi.waitFor(() => expect(eachBatch).not.toBe(never))
+  const batchAt = (offset: string, heartbeat: () => Promise<void>) => ({
+    batch: {
+      topic: 'orders',
+      partition: 0,
+      messages: [{ offset, value: null, headers: {} }],
+      fetchedOffset: offset,
+      rawMessages: [],
+      lastOffset: () => offset,
+    },
+    heartbeat,
+    isRunning: () => true,
+    isStale: () => false,
+    resolveOffset: () => undefined,
+    commitOffsetsIfNecessary: async () => undefined,
+  })
+  await eachBatch(batchAt('7', async () => undefined))
+  const expelled = (): Promise<void> => Promise.reject(new Error('not a member any more'))
+  await expect(eachBatch(batchAt('8', expelled))).rejects.toThrow('not a member any more')
+  expect(taken).toEqual(['7'])
+  await open.close(1_000)
 })
 
 test('an inquiry that is never answered fails, and one whose connection never ends does not', async () => {
