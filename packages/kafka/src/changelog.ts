@@ -47,6 +47,8 @@ const SETTINGS = {
   'cleanup.policy': 'compact',
   'min.cleanable.dirty.ratio': '0.1',
   'segment.bytes': String(64 * 2 ** 20),
+  // What the broker refuses for its size would be missing later: of a key there would be what it had before.
+  'max.message.bytes': String(16 * 2 ** 20),
 }
 
 /**

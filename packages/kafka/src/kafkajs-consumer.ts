@@ -384,7 +384,10 @@ export class KafkajsConsumer implements KafkaConsumer {
         // What is awaited here mostly is there already: the rest of the process gets its turn, too.
         await new Promise(setImmediate)
       }
-      read.set(`${topic}/${partition}`, BigInt(batch.lastOffset()) + 1n)
+      // Behind the last record may be the mark of its transaction.
+      const behind = BigInt(batch.lastOffset()) + 1n
+      read.set(`${topic}/${partition}`, behind)
+      commits?.add({ topic, partition, offset: String(behind) })
     } finally {
       // The group is left when this is over.
       if (this.#stop.signal.aborted) await lastCommit(commits)

@@ -5,7 +5,7 @@ import { type KafkaModule, type KafkaOptions, kafka } from '@gw/kafka'
 import { type Admin, Kafka, logLevel } from 'kafkajs'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 import { z } from 'zod'
-import { committedRecords, createTopic, produce } from './broker/topics.js'
+import { committedRecords, createTopic, produce, progressOf } from './broker/topics.js'
 
 const brokers = inject('brokers')
 const broker = brokers ?? ''
@@ -102,6 +102,31 @@ describe.skipIf(brokers === undefined)('bad input', () => {
       await expect
         .poll(() => module.status.producer, { timeout: 20_000 })
         .toEqual({ state: 'running', message: '' })
+    })
+
+    test('a dead-letter topic that is not there, with creation off, is named; nothing is committed past the record until it is', async () => {
+      const [from, deadLetterTopic, groupId] = [randomUUID(), randomUUID(), randomUUID()]
+      await createTopic(broker, from, 1)
+      const { module } = await start({
+        subscribe: { orders: { [from]: '' } },
+        createTopics: false,
+        deadLetterTopic,
+        groupId,
+        exactlyOnce,
+      })
+      await produce(broker, from, [{ value: 'not json' }, order(2)])
+      await expect
+        .poll(() => module.status.producer, { timeout: 20_000 })
+        .toMatchObject({
+          state: 'recovering',
+          message: expect.stringMatching(new RegExp(`topic "${deadLetterTopic}".*create it`)),
+        })
+      expect(await progressOf(broker, groupId, from)).toBe(2n)
+      await createTopic(broker, deadLetterTopic, 1)
+      await expect.poll(() => progressOf(broker, groupId, from), { timeout: 20_000 }).toBe(0n)
+      expect(await committedRecords(broker, deadLetterTopic)).toMatchObject([
+        { value: 'not json', headers: { 'gw-offset': '0' } },
+      ])
     })
 
     test('a tick of which no record can be made is a dead letter, and those behind it are published', async () => {
@@ -443,5 +468,25 @@ describe.skipIf(brokers === undefined)('bad input', () => {
       expect(value).toHaveLength(10_000)
     }
     expect(module.unpublished).toBe(0)
+  })
+
+  test('the mark behind the last record of a transaction is no lag', async () => {
+    const [from, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, from, 1)
+    const producer = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).producer({
+      transactionalId: randomUUID(),
+      idempotent: true,
+      maxInFlightRequests: 1,
+    })
+    await producer.connect()
+    const { module } = await start({ subscribe: { orders: { [from]: '' } }, groupId })
+    for (const quantity of [1, 2]) {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic: from, messages: [order(quantity)] })
+      await transaction.commit()
+      await expect.poll(() => module.received, { timeout: 20_000 }).toBe(quantity)
+      await expect.poll(() => progressOf(broker, groupId, from), { timeout: 20_000 }).toBe(0n)
+    }
+    await producer.disconnect()
   })
 })

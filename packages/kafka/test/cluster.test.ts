@@ -259,6 +259,27 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
     expect(member.module.received).toBe(symbols.length + 1)
   })
 
+  test('a state of several megabytes survives', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 2, { 'max.message.bytes': '8000000' })
+    const symbol = 's'.repeat(3_000_000)
+    const first = await start(topic, groupId)
+    // kafkajs itself takes minutes for the hash of such a key.
+    const partition = javaPartitioner(symbol, 2)
+    const value = JSON.stringify({ symbol, quantity: 7 })
+    await produce(broker, topic, [{ key: symbol, value, partition }])
+    // As it is, it would fill the screen.
+    const lengthsOf = async (member: Member) =>
+      ((await totalsOf(member)) as [string, number][]).map(([{ length }, sum]) => [length, sum])
+    await expect.poll(() => lengthsOf(first), { timeout: 20_000 }).toEqual([[3_000_000, 7]])
+    await expect.poll(() => first.module.uncommitted, { timeout: 20_000 }).toBe(0)
+    expect(first.module.deadLetters).toBe(0)
+    await stop(first)
+    const second = await start(topic, groupId)
+    await settled([second], 2)
+    expect(await lengthsOf(second)).toEqual([[3_000_000, 7]])
+  })
+
   test('topics with unequal partitions are named, and nothing is taken', async () => {
     const [topic, other, groupId] = [randomUUID(), randomUUID(), randomUUID()]
     await createTopic(broker, topic, 2)
