@@ -257,7 +257,7 @@ export function checkNamedChannels(
 }
 
 /** Of a struct it is known which attributes it has. @throws KafkaError `INVALID_OPTIONS` while the graph is wired. */
-export function checkAttribute(
+function checkAttribute(
   channels: Channels<Any>,
   option: string,
   channel: string,

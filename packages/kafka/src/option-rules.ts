@@ -117,7 +117,7 @@ export function isWhole(
   return Number.isSafeInteger(value) && (value as number) >= from && (value as number) <= to
 }
 
-export function isTopic(value: unknown): boolean {
+function isTopic(value: unknown): boolean {
   return typeof value === 'string' && /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/.test(value)
 }
 
