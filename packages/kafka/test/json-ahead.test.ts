@@ -99,3 +99,12 @@ test('flat texts that make up for each other are found out', () => {
   const wrong = { error: expect.stringContaining('SyntaxError') }
   expect(read).toEqual([wrong, wrong, wrong, { value: { d: 4 } }])
 })
+
+test('flat texts of which one is two values, and two are one, are found out', () => {
+  const texts = ['{"a":1},5', '{"s":"', '{x"}', '{"b":2}']
+  const records = texts.map(recordOf)
+  const ahead = new JsonAhead(records)
+  const read = records.map((record) => outcomeOf(() => ahead.read(record.value as Buffer, record)))
+  expect(read).toEqual(texts.map((text) => outcomeOf(() => JSON.parse(text))))
+  expect(read[3]).toEqual({ value: { b: 2 } })
+})
