@@ -8,19 +8,17 @@ import type {
   PartitionOffset,
 } from 'kafkajs'
 import { Backoff, within } from './backoff.js'
+import { ChunkSize } from './chunk-size.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { Assignment, ConsumerOptions, GroupMember, KafkaConsumer } from './kafka-client.js'
 import { ensureTopics, withAdmin } from './kafkajs-admin.js'
 import { kafkajsAssigner, memberOf } from './kafkajs-assigner.js'
 import { fetchedFrom, Losses } from './kafkajs-losses.js'
+import { type Place, placesOf } from './kafkajs-places.js'
 import { KafkajsRecord } from './kafkajs-records.js'
 import { OffsetCommits, type Taken } from './offset-commits.js'
 import { PausedPartitions } from './paused-partitions.js'
 
-/** Records that are handed on together, at first and at most: as many as are taken in some time, since a member that leaves waits for them. */
-const FIRST_CHUNK = 16
-const CHUNK = 2_000
-const CHUNK_MS = 100
 /** How often what was taken is committed: so much is taken again when the process is killed. */
 const COMMIT_MS = 100
 const CHUNK_OF_TRANSACTION = 10_000
@@ -32,14 +30,6 @@ const DISCONNECT_MS = 5_000
 const LAST_COMMIT_MS = 2_000
 /** How long it waits for a join that is under way: only a member can leave. */
 const JOIN_MS = 3_000
-/** How far a group has come on a partition, -1 when nowhere, and from where to where there is something. */
-interface Place {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: string
-  readonly low: bigint
-  readonly high: bigint
-}
 
 /** What kafkajs tells of a join. */
 interface GroupJoin {
@@ -79,7 +69,7 @@ export class KafkajsConsumer implements KafkaConsumer {
   /** The join that is under way. */
   #joining: Promise<void> = Promise.resolve()
   #lastSign = 0
-  #chunk = FIRST_CHUNK
+  readonly #chunk = new ChunkSize()
 
   constructor(kafka: Kafka, options: ConsumerOptions) {
     this.#kafka = kafka
@@ -275,7 +265,8 @@ export class KafkajsConsumer implements KafkaConsumer {
 
   /** Partitions of which the broker deleted records before the group had read them. */
   async #deletedRecords(): Promise<readonly Place[]> {
-    const places = await this.#places(this.#options.topics)
+    const { groupId, topics } = this.#options
+    const places = await placesOf(this.#kafka, groupId, topics)
     return places.filter(({ offset, low }) => BigInt(offset) >= 0n && BigInt(offset) < low)
   }
 
@@ -311,7 +302,7 @@ export class KafkajsConsumer implements KafkaConsumer {
   async #beginAtLatest(consumer: Consumer, assignment: Assignment): Promise<void> {
     const topics = Object.keys(assignment)
     if (topics.length === 0) return
-    const starts = (await this.#places(topics))
+    const starts = (await placesOf(this.#kafka, this.#options.groupId, topics))
       .filter(({ topic, partition, offset }) => {
         return offset === '-1' && assignment[topic]?.includes(partition) === true
       })
@@ -319,33 +310,6 @@ export class KafkajsConsumer implements KafkaConsumer {
     if (starts.length > 0) await consumer.commitOffsets(starts)
     for (const start of starts) consumer.seek(start)
     this.#hasBegun = true
-  }
-
-  /** How far the group has come, and what there is. */
-  #places(topics: readonly string[]): Promise<readonly Place[]> {
-    const { groupId } = this.#options
-    return withAdmin(this.#kafka, async (admin) => {
-      const places: Place[] = []
-      for (const { topic, partitions } of await admin.fetchOffsets({
-        groupId,
-        topics: [...topics],
-      })) {
-        const bounds = await admin.fetchTopicOffsets(topic)
-        for (const { partition, offset } of partitions) {
-          const bound = bounds.find((one) => one.partition === partition)
-          if (bound === undefined) continue
-          const [low, high] = [BigInt(bound.low), BigInt(bound.high)]
-          places.push({ topic, partition, offset, low, high })
-        }
-      }
-      return places
-    })
-  }
-
-  /** So many records were taken in so many milliseconds. */
-  #adapt(count: number, ms: number): void {
-    if (ms > 2 * CHUNK_MS) this.#chunk = Math.max(1, this.#chunk >> 1)
-    else if (ms < CHUNK_MS && count >= this.#chunk) this.#chunk = Math.min(2 * this.#chunk, CHUNK)
   }
 
   async #take(payload: EachBatchPayload): Promise<void> {
@@ -366,7 +330,8 @@ export class KafkajsConsumer implements KafkaConsumer {
       for (let at = 0; at < messages.length; ) {
         if (!isRunning() || isStale() || this.#stop.signal.aborted) return
         if (this.#paused.has(topic, partition)) return
-        const size = this.#options.commits === 'transactor' ? CHUNK_OF_TRANSACTION : this.#chunk
+        const size =
+          this.#options.commits === 'transactor' ? CHUNK_OF_TRANSACTION : this.#chunk.records
         const chunk = messages.slice(at, at + size)
         at += chunk.length
         const beganMs = performance.now()
@@ -374,7 +339,7 @@ export class KafkajsConsumer implements KafkaConsumer {
           chunk.map((message) => new KafkajsRecord(topic, partition, message)),
           alive,
         )
-        this.#adapt(chunk.length, performance.now() - beganMs)
+        this.#chunk.adapt(chunk.length, performance.now() - beganMs)
         const last = (chunk[chunk.length - 1] as KafkaMessage).offset
         resolveOffset(last)
         const next = BigInt(last) + 1n

@@ -1,0 +1,35 @@
+import type { Kafka } from 'kafkajs'
+import { withAdmin } from './kafkajs-admin.js'
+
+/** How far a group has come on a partition, -1 when nowhere, and from where to where there is something. */
+export interface Place {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: string
+  readonly low: bigint
+  readonly high: bigint
+}
+
+/** How far a group has come, and what there is. */
+export function placesOf(
+  kafka: Kafka,
+  groupId: string,
+  topics: readonly string[],
+): Promise<readonly Place[]> {
+  return withAdmin(kafka, async (admin) => {
+    const places: Place[] = []
+    for (const { topic, partitions } of await admin.fetchOffsets({
+      groupId,
+      topics: [...topics],
+    })) {
+      const bounds = await admin.fetchTopicOffsets(topic)
+      for (const { partition, offset } of partitions) {
+        const bound = bounds.find((one) => one.partition === partition)
+        if (bound === undefined) continue
+        const [low, high] = [BigInt(bound.low), BigInt(bound.high)]
+        places.push({ topic, partition, offset, low, high })
+      }
+    }
+    return places
+  })
+}
