@@ -75,6 +75,7 @@ export async function committedRecords(broker: string, topic: string): Promise<C
     done = resolve
   })
   const highs = new Map(ends.map(({ partition, high }) => [partition, BigInt(high)]))
+  const nextOf = new Map<number, bigint>()
   const reached = (partition: number, next: bigint): void => {
     if (next < (highs.get(partition) ?? 0n)) return
     waiting.delete(partition)
@@ -86,7 +87,10 @@ export async function committedRecords(broker: string, topic: string): Promise<C
   await reader.run({
     autoCommit: false,
     eachBatch: ({ batch }) => {
-      for (const { key, value, headers } of batch.messages) {
+      for (const { key, value, headers, offset } of batch.messages) {
+        // Who joins anew begins anew, as nothing is committed.
+        if (BigInt(offset) < (nextOf.get(batch.partition) ?? 0n)) continue
+        nextOf.set(batch.partition, BigInt(offset) + 1n)
         records.push({
           partition: batch.partition,
           key: key?.toString(),

@@ -36,6 +36,8 @@ export interface ChaosResult {
   readonly inputs: number
   /** Records of which nothing came out. */
   readonly missing: number
+  /** Each key whose sum is another than it should be, with its partition of the changelog. */
+  readonly odd: readonly string[]
   /** Records on the output topic: one for each that came in, when each counts once. */
   readonly outputs: number
   readonly seconds: number
@@ -239,7 +241,7 @@ async function verdict(
   broker: string,
   { groupId, input, output }: ChaosSettings,
   sent: ReadonlyMap<string, number>,
-): Promise<Pick<ChaosResult, 'short' | 'over' | 'inputs' | 'missing' | 'outputs'>> {
+): Promise<Pick<ChaosResult, 'short' | 'over' | 'inputs' | 'missing' | 'outputs' | 'odd'>> {
   const expected = new Map<string, number>()
   const came = await committedRecords(broker, input)
   const numbers = new Set<number>()
@@ -255,20 +257,22 @@ async function verdict(
   for (const [symbol, sum] of sent) {
     if ((expected.get(symbol) ?? 0) < sum) throw new Error(`records of ${symbol} were not written`)
   }
-  const sums = new Map<string, number>()
-  for (const { key, value } of await committedRecords(broker, `${groupId}-changelog`)) {
+  const sums = new Map<string, { readonly value: number; readonly partition: number }>()
+  for (const { key, value, partition } of await committedRecords(broker, `${groupId}-changelog`)) {
     const [, symbol] = JSON.parse(key ?? '[]') as [string, string]
-    sums.set(symbol, Number(value))
+    sums.set(symbol, { value: Number(value), partition })
   }
   let [short, over] = [0, 0]
+  const odd: string[] = []
   for (const [symbol, sum] of expected) {
-    const found = sums.get(symbol) ?? 0
-    if (found < sum) short++
-    if (found > sum) over++
+    const { value = 0, partition } = sums.get(symbol) ?? {}
+    if (value < sum) short++
+    if (value > sum) over++
+    if (value !== sum) odd.push(`${symbol} on ${partition}: ${value} of ${sum}`)
   }
   const outputs = await committedRecords(broker, output)
   for (const { value } of outputs) numbers.delete((JSON.parse(value) as { number: number }).number)
-  return { short, over, inputs: came.length, missing: numbers.size, outputs: outputs.length }
+  return { short, over, inputs: came.length, missing: numbers.size, outputs: outputs.length, odd }
 }
 
 /** Bundles the program of a gateway. @returns its path. */

@@ -46,6 +46,7 @@ try {
     })
     results[mode] = result
     const { records, inputs, outputs, missing, short, over } = result
+    if (result.odd.length > 0) console.log(`  ${result.odd.slice(0, 20).join('; ')}`)
     const isWhole = inputs >= records && missing === 0 && short === 0
     const isExact = isWhole && over === 0 && outputs === inputs
     const isRight = mode === 'exactly-once' ? isExact : isWhole
