@@ -8,6 +8,7 @@ import {
   cluster,
   type KafkaClient,
   KafkajsClient,
+  type KafkaReader,
   replayKafka,
 } from '@gw/kafka'
 import { type WebServer, webServer } from '@gw/server-hono'
@@ -201,23 +202,32 @@ describe.skipIf(brokers === undefined)('a cluster whose broker goes away', () =>
   })
 })
 
+const unused = (): never => {
+  throw new Error('not used here')
+}
+const reading: KafkaReader = { pause: unused, resume: unused, close: async () => undefined }
+
+/** A client of which a replay uses only this. */
+const readingClient = (
+  parts: Pick<KafkaClient, 'ensureTopics' | 'bounds' | 'reader'>,
+): KafkaClient => ({
+  producer: unused,
+  consumer: unused,
+  transactor: unused,
+  offsetsAt: unused,
+  topicSettings: unused,
+  ...parts,
+})
+
 test('a replay whose broker gives nothing of what there is fails, and says where', async () => {
-  const unused = (): never => {
-    throw new Error('not used here')
-  }
-  const client: KafkaClient = {
-    producer: unused,
-    consumer: unused,
-    transactor: unused,
-    offsetsAt: unused,
-    topicSettings: unused,
+  const client = readingClient({
     ensureTopics: async () => [],
     bounds: async () => new Map([[3, { low: 5n, high: 9n }]]),
     reader: ({ onStatus }) => {
       onStatus?.({ state: 'recovering', message: 'connection lost' })
-      return { pause: unused, resume: unused, close: async () => undefined }
+      return reading
     },
-  }
+  })
   const replay = replayKafka<Channels>({
     brokers: ['127.0.0.1:1'],
     client,
@@ -264,15 +274,7 @@ test('a replay whose brokers are not there, or speak something else, fails withi
 test('a replay that goes live waits for brokers that are not there yet, and tells', async () => {
   let asked = 0
   let isRead = false
-  const unused = (): never => {
-    throw new Error('not used')
-  }
-  const client: KafkaClient = {
-    producer: unused,
-    consumer: unused,
-    transactor: unused,
-    offsetsAt: unused,
-    topicSettings: unused,
+  const client = readingClient({
     ensureTopics: async () => {
       if (++asked <= 2) throw new Error('nobody is there yet')
       return []
@@ -280,9 +282,9 @@ test('a replay that goes live waits for brokers that are not there yet, and tell
     bounds: async () => new Map([[0, { low: 0n, high: 0n }]]),
     reader: () => {
       isRead = true
-      return { pause: unused, resume: unused, close: async () => undefined }
+      return reading
     },
-  }
+  })
   const replay = replayKafka<Channels>({
     brokers: ['127.0.0.1:1'],
     client,
