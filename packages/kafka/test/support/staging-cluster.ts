@@ -26,7 +26,7 @@ export const Order = struct('Order', {
   owner: z.string().default('nobody'),
 })
 export const Told = struct('Told', { action: z.string(), items: z.number() })
-export const Ask = struct('Ask', {
+const Ask = struct('Ask', {
   action: z.string(),
   symbols: z.array(z.string()),
   ids: z.array(z.string()).optional(),
@@ -43,7 +43,7 @@ export const channels = defineChannels({
 })
 export type Channels = (typeof channels)['channels']
 
-export const desk = defineModule(channels, 'desk', (c) => {
+const desk = defineModule(channels, 'desk', (c) => {
   c.setChannel(
     'taken',
     node(

@@ -13,12 +13,12 @@ import { auth, filter, log, settled } from './settled-cluster.js'
 export const brokers = inject('brokers')
 export const broker = brokers ?? ''
 
-export const Order = struct('Order', {
+const Order = struct('Order', {
   symbol: z.string(),
   quantity: z.number().positive(),
   owner: z.string().default('nobody'),
 })
-export const Quote = struct('Quote', { symbol: z.string(), price: z.number() })
+const Quote = struct('Quote', { symbol: z.string(), price: z.number() })
 export const channels = defineChannels({
   orders: channel(Order, { send: true, stage: true }),
   lots: channel(z.array(Order), { stage: true }),
