@@ -35,12 +35,8 @@ export class RunningChannels extends SendingChannels {
     for (const record of records) check?.(record, name, undefined)
     checkTouched(staging, { action: 'add', records, ids }, checkStaged)
     const answer = staging.add(records as object[], ids)
-    const { schema } = channelOf(this.channels, name).definition
-    const place = { structs: structsOf(recordSchemaOf(schema)), channel: name, key: undefined }
-    for (const record of records) {
-      setOrigin(record, origin)
-      this.run.lookup?.add(place, record)
-    }
+    for (const record of records) setOrigin(record, origin)
+    this.#noteStaged(name, records)
     return answer
   }
 
@@ -87,7 +83,11 @@ export class RunningChannels extends SendingChannels {
     return {
       complete: (input) => this.#staged(name, input),
       touched: (change) => staging.touched(change),
-      restore: (stagings) => staging.restore(stagings),
+      restore: (stagings) => {
+        const all = [...stagings]
+        staging.restore(all)
+        for (const [, records] of all) this.#noteStaged(name, records)
+      },
       released: (stagings) => staging.released(stagings),
       takeRequests: (listener) => {
         checkFunction('the listener of takeRequests', listener, name)
@@ -126,6 +126,13 @@ export class RunningChannels extends SendingChannels {
         onFailed(error)
       }
     }
+  }
+
+  /** Has a look-up find what is staged. */
+  #noteStaged(name: string, records: readonly unknown[]): void {
+    const { schema } = channelOf(this.channels, name).definition
+    const place = { structs: structsOf(recordSchemaOf(schema)), channel: name, key: undefined }
+    for (const record of records) this.run.lookup?.add(place, record)
   }
 
   /** What is staged of an input, complete: of a list channel a list is several records. @throws ChannelsError `INVALID_RECORD`. */

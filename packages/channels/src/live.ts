@@ -108,7 +108,7 @@ export interface Stagings {
   complete(input: unknown): readonly unknown[]
   /** The records that {@link StageOptions.checkStaged} sees of a change, by staging. */
   touched(change: StagingChange): StageAnswer<unknown>
-  /** Has these be the stagings, the oldest first. Nobody is told of it; records are not checked. */
+  /** Has these be the stagings, the oldest first. Nobody is told of it; records are not checked, and a look-up finds them. */
   restore(stagings: Iterable<readonly [id: string, records: readonly unknown[]]>): void
   /** Drops what has ticked elsewhere, as a release does: records that are as these, and stagings of which no record is left. */
   released(stagings: StageAnswer<unknown>): void

@@ -428,6 +428,7 @@ describe('the stagings of a channel that a module keeps', () => {
     ])
     expect(events).toHaveLength(told)
     expect(live().stageList('orders')).toEqual(['one', 'two', 'three'])
+    expect(live().lookup('b', 'orders')).toBe(records[1])
     live().stageAdd('orders', record('f'))
     expect(live().stageLookup('orders', 'three')).toMatchObject({
       three: [{ id: 'd' }, { id: 'e' }, { id: 'f' }],

@@ -57,6 +57,8 @@ describe.skipIf(brokers === undefined)('stagings of a cluster whose gateways com
     members = members.filter((member) => member !== holder)
     await settled(members)
     expect(await quantities(members[0] as Member)).toEqual(expected)
+    const found = await fetch(`${members[0]?.url}/api/v1/lookup/orders/r3`)
+    expect(await found.json()).toMatchObject([{ id: 'r3' }])
     // Who comes may be given them.
     members.push(await startMember(topic, groupId))
     await settled(members)
