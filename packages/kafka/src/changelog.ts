@@ -229,11 +229,12 @@ export class Changelog {
     }
   }
 
-  /** Writes what the stores hold of a partition to its checkpoint. Nothing may change it meanwhile. */
+  /** Writes what the stores hold of a partition to its checkpoint. No unit may change it meanwhile; when it is dropped, nothing is written. */
   async checkpoint(partition: number): Promise<void> {
     const next = this.#next.get(partition)
     if (next === undefined) return
-    await this.#options.checkpoints?.write(partition, next, this.#entriesOf(partition))
+    const isValid = (): boolean => this.#next.get(partition) === next
+    await this.#options.checkpoints?.write(partition, next, this.#entriesOf(partition), isValid)
   }
 
   /** Holds copies of these partitions, and of no others. */

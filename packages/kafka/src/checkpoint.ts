@@ -40,8 +40,16 @@ export class Checkpoints {
     this.#rules = rules
   }
 
-  /** Writes a copy, in slices, and puts it in the place of the last one when it is whole. Values are JSON. */
-  async write(partition: number, next: bigint, entries: Iterable<Entry>): Promise<void> {
+  /**
+   * Writes a copy, in slices, and puts it in the place of the last one when it is whole, and `isValid` still says that the entries
+   * are those of `next`. Values are JSON.
+   */
+  async write(
+    partition: number,
+    next: bigint,
+    entries: Iterable<Entry>,
+    isValid: () => boolean = () => true,
+  ): Promise<void> {
     await mkdir(this.#folder, { recursive: true })
     const path = this.#pathOf(partition)
     const fresh = `${path}.${randomUUID()}`
@@ -76,7 +84,8 @@ export class Checkpoints {
       throw error
     }
     await file.close()
-    await rename(fresh, path)
+    if (isValid()) await rename(fresh, path)
+    else await rm(fresh, { force: true })
   }
 
   /**

@@ -171,8 +171,13 @@ export interface KafkaConsumer {
   close(timeoutMs: number): Promise<void>
 }
 
-/** How far a group has come: by topic, the offset of the next record of one partition. */
-export type Progress = ReadonlyMap<string, bigint>
+/** How far a group has come on one partition. */
+export interface Progress {
+  /** By topic, the offset of the next record. */
+  readonly offsets: ReadonlyMap<string, bigint>
+  /** What was committed beside the offsets, by which who committed them knows its own; empty where nothing was. */
+  readonly mark: string
+}
 
 export interface TransactorOptions {
   /** Only one transactor of an id writes: the one that was opened last. */
@@ -194,7 +199,8 @@ export interface KafkaTransactor {
   /** Ends whoever has the id, and what they left undone. @returns how far the group has come; nobody else can change it any more. */
   open(): Promise<Progress>
   /**
-   * One transaction. When it fails, it may have happened or not: {@link open} tells.
+   * One transaction. When it fails, it may have happened or not: {@link open} tells, by the mark. Where there are no offsets, or they
+   * are not committed here, there is none.
    * @returns by `TOPIC/PARTITION`, the offset behind the last record that was produced there.
    */
   commit(records: readonly KafkaRecord[], progress: Progress): Promise<ReadonlyMap<string, bigint>>

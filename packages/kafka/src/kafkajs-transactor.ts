@@ -48,12 +48,15 @@ export class KafkajsTransactor implements KafkaTransactor {
     const fetched = await withAdmin(this.#kafka, (admin) =>
       admin.fetchOffsets({ groupId, topics: [...topics] }),
     )
-    const progress = new Map<string, bigint>()
+    const offsets = new Map<string, bigint>()
+    const marks = new Set<string>()
     for (const { topic, partitions } of fetched) {
-      const offset = partitions.find((one) => one.partition === partition)?.offset ?? '-1'
-      if (offset !== '-1') progress.set(topic, BigInt(offset))
+      const place = partitions.find((one) => one.partition === partition)
+      if (place === undefined || place.offset === '-1') continue
+      offsets.set(topic, BigInt(place.offset))
+      marks.add(place.metadata ?? '')
     }
-    return progress
+    return { offsets, mark: [...marks].join() }
   }
 
   /** Past the time after which the broker aborts it, a transaction is not waited for. */
@@ -80,10 +83,11 @@ export class KafkajsTransactor implements KafkaTransactor {
       }
     }
     const { groupId, partition, commitsOffsets = true } = this.#options
-    if (commitsOffsets && progress.size > 0) {
-      const topics = [...progress].map(([topic, offset]) => ({
+    const { offsets, mark } = progress
+    if (commitsOffsets && offsets.size > 0) {
+      const topics = [...offsets].map(([topic, offset]) => ({
         topic,
-        partitions: [{ partition, offset: String(offset) }],
+        partitions: [{ partition, offset: String(offset), metadata: mark }],
       }))
       await transaction.sendOffsets({ consumerGroupId: groupId, topics })
     }

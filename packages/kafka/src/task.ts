@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Backoff, within } from './backoff.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { Assignment, KafkaRecord, KafkaTransactor, Progress } from './kafka-client.js'
@@ -16,12 +17,13 @@ export interface TaskOptions {
 
 /**
  * The work on the partitions of one number: what is consumed there, and what is produced for it, is committed together, one unit
- * after the other. A unit is committed only if the group stands where the unit begins, which is checked when the transactor has
- * been opened and nobody else can move the group any more: so each record counts once, whoever believes to own the partition.
+ * after the other. A unit is committed only if the group stands where the unit begins, with the mark of the unit before it, which
+ * is checked when the transactor has been opened and nobody else can move the group any more: so each record counts once, whoever
+ * believes to own the partition.
  */
 export class Task {
   readonly partition: number
-  /** False when the group gave the partition to somebody else. */
+  /** False when the group gave the partition to somebody else: its state here is gone then. */
   isOwned = true
   readonly #options: TaskOptions
   readonly #backoff = new Backoff()
@@ -43,45 +45,60 @@ export class Task {
 
   /** How far the group has come here; others can change it no more. Tries until it knows. @throws KafkaError `FENCED`, `CLOSED`. */
   async progress(): Promise<Progress> {
-    while (this.#progress === undefined) {
+    for (;;) {
+      if (this.#progress !== undefined && this.#isOpen) return this.#progress
       await this.#try(async () => {
         this.#progress = await this.#open()
       })
     }
-    return this.#progress
   }
 
   /**
    * Commits a unit: tries until it is committed.
    * @throws KafkaError `FENCED` when the group has moved on without us: what the unit did counts as not done; `CLOSED`.
    */
-  async commit(records: readonly KafkaRecord[], consumed: Progress): Promise<void> {
+  async commit(
+    records: readonly KafkaRecord[],
+    consumed: ReadonlyMap<string, bigint>,
+  ): Promise<void> {
     const { isExact, transactor, onCommitted } = this.#options
     const before = await this.progress()
-    const after = new Map([...before, ...consumed])
+    const offsets = new Map([...before.offsets, ...consumed])
+    const after: Progress = { offsets, mark: randomUUID() }
+    const isMarked = isExact && offsets.size > 0
     let isDone = false
+    let isOvertaken = false
     while (!isDone) {
       await this.#try(async () => {
         if (!this.#isOpen) {
           const now = await this.#open()
-          if (isExact && consumed.size > 0 && isSame(now, after)) {
+          if (isMarked && now.mark === after.mark) {
             // It had been committed; only the answer was lost.
             this.#progress = now
             isDone = true
             onCommitted?.(undefined)
             return
           }
-          if (isExact && !isSame(now, before)) {
+          if (!isMarked || !isSame(now, before)) {
             this.#progress = now
-            throw this.#fenced('another member has taken records meanwhile')
+            isDone = true
+            isOvertaken = true
+            return
           }
         }
-        const produced = await transactor.commit(records, consumed)
+        const produced = await transactor.commit(records, after)
         this.#progress = after
         isDone = true
         onCommitted?.(produced)
       })
     }
+    // What was committed without a mark may be our own: then its records come again.
+    if (isOvertaken) throw this.#fenced('another member may have worked on it meanwhile')
+  }
+
+  /** @throws KafkaError `FENCED` when the partition, and its state with it, has gone to somebody else. */
+  checkOwned(): void {
+    if (!this.isOwned) throw this.#fenced('the group gave it away')
   }
 
   /** Forgets what it knows: the group may have moved. */
@@ -182,5 +199,9 @@ export class Tasks {
 }
 
 function isSame(a: Progress, b: Progress): boolean {
-  return a.size === b.size && [...a].every(([topic, offset]) => b.get(topic) === offset)
+  return (
+    a.mark === b.mark &&
+    a.offsets.size === b.offsets.size &&
+    [...a.offsets].every(([topic, offset]) => b.offsets.get(topic) === offset)
+  )
 }

@@ -19,6 +19,13 @@ export interface UnitsOptions {
 
 const ALIVE = (): Promise<void> => Promise.resolve()
 
+/** What is committed together. */
+interface Unit {
+  /** What the graph made between units, before this one: should it fail, the next takes that along. */
+  readonly held: readonly KafkaRecord[]
+  made: readonly KafkaRecord[]
+}
+
 /**
  * Units of work: the records that one partition gave, and all that the graph made of them in its cycles, are committed in one
  * transaction. One unit has the engine at a time; the commits of different partitions overlap.
@@ -85,6 +92,7 @@ export class Units {
   /** Makes a task ready, unless it is. */
   async prepare(task: Task): Promise<void> {
     await task.progress()
+    task.checkOwned()
     if (this.#prepared.has(task)) return
     await this.#options.prepare?.(task)
     this.#prepared.add(task)
@@ -111,28 +119,34 @@ export class Units {
   async #take(task: Task, topic: string, records: readonly ReceivedRecord[]): Promise<void> {
     const progress = await task.progress()
     await this.prepare(task)
-    const next = progress.get(topic)
+    const next = progress.offsets.get(topic)
     const fresh =
       next === undefined ? records : records.filter(({ offset }) => BigInt(offset) >= next)
     const last = fresh.at(-1)
     if (last === undefined) return
-    const made = await this.#make(task, async () => {
+    const unit = await this.#make(task, async () => {
       await this.#options.intake.take(fresh, ALIVE)
     })
-    await this.#commit(task, made, new Map([[topic, BigInt(last.offset) + 1n]]))
+    await this.#commit(task, unit, new Map([[topic, BigInt(last.offset) + 1n]]))
   }
 
-  #make(task: Task, work: () => Promise<void>): Promise<readonly KafkaRecord[]> {
+  #make(task: Task, work: () => Promise<void>): Promise<Unit> {
     return this.#options.intake
       .alone(async () => {
-        this.#made = this.#held
+        const unit: Unit = { held: this.#held, made: [] }
+        const made: KafkaRecord[] = []
         this.#held = []
+        this.#made = made
         try {
+          // The state of a partition that has gone meanwhile is gone: what is made of none counts for nothing.
+          task.checkOwned()
           this.#options.begin?.(task)
           await work()
-          return [...this.#made, ...(this.#options.finish?.(task) ?? [])]
+          task.checkOwned()
+          unit.made = [...made, ...(this.#options.finish?.(task) ?? [])]
+          return unit
         } catch (error) {
-          this.#undo(task)
+          this.#undo(task, unit)
           throw error
         } finally {
           this.#committing++
@@ -145,22 +159,20 @@ export class Units {
       })
   }
 
-  async #commit(
-    task: Task,
-    made: readonly KafkaRecord[],
-    consumed: ReadonlyMap<string, bigint>,
-  ): Promise<void> {
+  async #commit(task: Task, unit: Unit, consumed: ReadonlyMap<string, bigint>): Promise<void> {
     try {
-      if (made.length > 0 || consumed.size > 0) await task.commit(made, consumed)
+      const records = [...unit.held, ...unit.made]
+      if (records.length > 0 || consumed.size > 0) await task.commit(records, consumed)
     } catch (error) {
-      this.#undo(task)
+      this.#undo(task, unit)
       throw error
     } finally {
       this.#committed()
     }
   }
 
-  #undo(task: Task): void {
+  #undo(task: Task, { held }: Unit): void {
+    this.#held = [...held, ...this.#held]
     this.#prepared.delete(task)
     this.#options.undo?.(task)
   }

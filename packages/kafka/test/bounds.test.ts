@@ -13,7 +13,9 @@ const never = (): Promise<never> => new Promise(() => undefined)
 const admin = {
   connect: async () => undefined,
   disconnect: async () => undefined,
-  fetchOffsets: async () => [{ topic: 'orders', partitions: [{ partition: 0, offset: '7' }] }],
+  fetchOffsets: async () => [
+    { topic: 'orders', partitions: [{ partition: 0, offset: '7', metadata: 'before' }] },
+  ],
 }
 
 beforeEach(() => {
@@ -45,7 +47,7 @@ test('a transactor opens again although the connection before it never ends', as
   await transactor.open()
   const again = transactor.open()
   await vi.advanceTimersByTimeAsync(5_000)
-  expect(await again).toEqual(new Map([['orders', 7n]]))
+  expect(await again).toEqual({ offsets: new Map([['orders', 7n]]), mark: 'before' })
 })
 
 test.each(['connect', 'transaction'])('an open whose %s is never answered fails', async (call) => {
@@ -61,7 +63,10 @@ test('a commit that is never answered fails when the broker has aborted it', asy
   const transactor = transactorWith({})
   await transactor.open()
   const committed = expect(
-    transactor.commit([{ topic: 'totals', key: 'a', value: '1' }], new Map()),
+    transactor.commit([{ topic: 'totals', key: 'a', value: '1' }], {
+      offsets: new Map(),
+      mark: '',
+    }),
   ).rejects.toMatchObject({ code: 'TIMED_OUT' })
   await vi.advanceTimersByTimeAsync(60_000)
   await committed
