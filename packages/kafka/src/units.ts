@@ -1,3 +1,4 @@
+import { KafkaError } from './errors.js'
 import type { Intake } from './intake.js'
 import type { Assignment, KafkaRecord, ReceivedRecord } from './kafka-client.js'
 import { type Task, Tasks } from './task.js'
@@ -39,6 +40,8 @@ export class Units {
   /** What it made between units while one is not committed: it comes after that, so the next unit takes it along. */
   #held: KafkaRecord[] = []
   #committing = 0
+  /** Whether a stop has cut off a unit while the engine ran its records: what comes of the rest is of no unit. */
+  #isGivenUp = false
   /** Records of units that are under way. */
   uncommitted = 0
 
@@ -49,6 +52,7 @@ export class Units {
 
   /** Takes a record that the graph has made. */
   send(record: KafkaRecord): void {
+    if (this.#isGivenUp) return
     if (this.#made !== undefined) this.#made.push(record)
     else if (this.#committing > 0) this.#held.push(record)
     else this.#options.sendLoose(record)
@@ -146,6 +150,7 @@ export class Units {
           unit.made = [...made, ...(this.#options.finish?.(task) ?? [])]
           return unit
         } catch (error) {
+          if (error instanceof KafkaError && error.code === 'CLOSED') this.#isGivenUp = true
           this.#undo(task, unit)
           throw error
         } finally {

@@ -40,9 +40,10 @@ class Broker {
 function setUp(broker: Broker, isExact = true) {
   const log: string[] = []
   const loose: string[] = []
+  const stop = new AbortController()
   let isGoing = true
   const intake = new Intake({
-    signal: new AbortController().signal,
+    signal: stop.signal,
     take: (records) => {
       for (const { partition, offset } of records) units.send(total(`${partition}@${offset}`))
       return []
@@ -70,6 +71,7 @@ function setUp(broker: Broker, isExact = true) {
     units,
     log,
     loose,
+    stop: () => stop.abort(),
     hold: () => {
       isGoing = false
     },
@@ -188,4 +190,19 @@ test.each<[string, boolean]>([
   // It is taken again, from the state as it is now.
   await units.take([received(0, '5')], alive)
   expect(broker.committed).toEqual(['0@5'])
+})
+
+test('what the engine makes of a unit that a stop has cut off is not sent: who gets its records makes it', async () => {
+  const broker = new Broker()
+  const { units, log, loose, hold, stop } = setUp(broker)
+  hold()
+  const closed = expect(units.take([received(0, '5')], alive)).rejects.toMatchObject({
+    code: 'CLOSED',
+  })
+  await expect.poll(() => log).toEqual(['begin 0'])
+  stop()
+  await closed
+  units.send(total('of the rest'))
+  expect(loose).toEqual([])
+  expect(broker.committed).toEqual([])
 })
