@@ -15,6 +15,7 @@ import type {
 import { boundsOf, ensureTopics, offsetsAt, settingsOf } from './kafkajs-admin.js'
 import { KafkajsConsumer } from './kafkajs-consumer.js'
 import { quietIdleConnections } from './kafkajs-idle.js'
+import { loginOf } from './kafkajs-login.js'
 import { KafkajsProducer } from './kafkajs-producer.js'
 import { KafkajsReader } from './kafkajs-reader.js'
 import { KafkajsTransactor } from './kafkajs-transactor.js'
@@ -87,7 +88,7 @@ function kafkaOf(options: ConnectionOptions, firstRetryMs: number): Kafka {
     brokers: [...brokers],
     clientId,
     ...(ssl === undefined ? {} : { ssl }),
-    ...(sasl === undefined ? {} : { sasl }),
+    ...(sasl === undefined ? {} : { sasl: loginOf(sasl) }),
     connectionTimeout: 3_000,
     requestTimeout: 10_000,
     // Our own supervision decides when to stop trying.

@@ -225,7 +225,7 @@ export class KafkajsConsumer implements KafkaConsumer {
     consumer.on(FETCH, sign)
     consumer.on(HEARTBEAT, sign)
     return new Promise((resolve) => {
-      consumer.on(CRASH, ({ payload }) => resolve(explain(payload.error)))
+      consumer.on(CRASH, ({ payload }) => resolve(messageOf(payload.error)))
       this.#stop.signal.addEventListener('abort', () => resolve('closed'), { signal: closed })
       const silentMs = SILENT_SESSIONS * this.#sessionTimeoutMs
       const watchdog = setInterval(() => {
@@ -385,9 +385,4 @@ async function disconnect(consumer: Consumer): Promise<void> {
     consumer.disconnect().catch(() => undefined),
     DISCONNECT_MS,
   )
-}
-
-function explain(error: Error): string {
-  if (error.name !== 'KafkaJSNotImplemented') return error.message
-  return `${error.message}: a topic is compressed in a way that kafkajs cannot read by itself; register the codec in its CompressionCodecs, or set compression.type of the topic to gzip`
 }

@@ -90,7 +90,7 @@ export class KafkajsReader implements KafkaReader {
     consumer.on(HEARTBEAT, sign)
     let watchdog: ReturnType<typeof setInterval> | undefined
     const ended = new Promise<string>((resolve) => {
-      consumer.on(CRASH, ({ payload }) => resolve(payload.error.message))
+      consumer.on(CRASH, ({ payload }) => resolve(messageOf(payload.error)))
       this.#stop.signal.addEventListener('abort', () => resolve('closed'), { once: true })
       watchdog = setInterval(() => {
         if (isTaking || performance.now() - lastSign < SILENT_MS) return

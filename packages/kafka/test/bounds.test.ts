@@ -4,6 +4,7 @@ import { Changelog } from '../src/changelog.js'
 import { Intake } from '../src/intake.js'
 import { withAdmin } from '../src/kafkajs-admin.js'
 import { KafkajsConsumer } from '../src/kafkajs-consumer.js'
+import { loginOf } from '../src/kafkajs-login.js'
 import { KafkajsProducer } from '../src/kafkajs-producer.js'
 import { KafkajsTransactor } from '../src/kafkajs-transactor.js'
 import { Task, Tasks } from '../src/task.js'
@@ -262,4 +263,17 @@ test('a late batch of a partition that went to somebody else makes no task that 
   expect(made).toEqual([1])
   tasks.assigned({ orders: [0, 1] })
   expect(tasks.of(1).isOwned).toBe(true)
+})
+
+test('a login fails when who gives its tokens gives none', async () => {
+  const { authenticationProvider } = loginOf({
+    mechanism: 'oauthbearer',
+    oauthBearerProvider: never,
+  }) as { authenticationProvider: (args: unknown) => { authenticate(): Promise<void> } }
+  const login = expect(authenticationProvider({}).authenticate()).rejects.toMatchObject({
+    code: 'TIMED_OUT',
+    message: expect.stringContaining('oauthbearer'),
+  })
+  await vi.advanceTimersByTimeAsync(10_000)
+  await login
 })

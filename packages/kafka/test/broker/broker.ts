@@ -1,6 +1,14 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +19,7 @@ const READY = 'Kafka Server started'
 const START_MS = 90_000
 const START_ATTEMPTS = 3
 const STORE_PASSWORD = 'not-secret'
+const KEYS = 'keys.p12'
 
 /** Who may log in. */
 export const LOGIN = { username: 'gateway', password: 'a-secret' }
@@ -23,8 +32,12 @@ export interface Broker {
   readonly saslAddress: string
   /** The same broker over TLS, with a certificate that only {@link certificate} vouches for. */
   readonly tlsAddress: string
+  /** The same, for those who show a certificate, too: that of {@link keys}. */
+  readonly mutualTlsAddress: string
   /** PEM. */
   readonly certificate: string
+  /** The broker's key and certificate, as options of TLS; clients may show it, too. */
+  readonly keys: { readonly pfx: Buffer; readonly passphrase: string }
   /** Ends it in order; data stays until {@link remove}. */
   stop(): Promise<void>
   /** Kills it with -9. */
@@ -92,7 +105,9 @@ export async function startBroker(
     address: `127.0.0.1:${ports.plain}`,
     saslAddress: `127.0.0.1:${ports.sasl}`,
     tlsAddress: `127.0.0.1:${ports.tls}`,
+    mutualTlsAddress: `127.0.0.1:${ports.mutualTls}`,
     certificate,
+    keys: { pfx: readFileSync(join(folder, KEYS)), passphrase: STORE_PASSWORD },
     stop: () => kill('SIGTERM'),
     crash: () => kill('SIGKILL'),
     restart: async () => {
@@ -190,7 +205,8 @@ async function startServer(jars: string, properties: string): Promise<ChildProce
 
 async function freePorts(): Promise<Ports> {
   // Each is held until all are found: one that is let go may be found again.
-  const [plain, sasl, tls, controller] = await Promise.all([
+  const [plain, sasl, tls, mutualTls, controller] = await Promise.all([
+    heldPort(),
     heldPort(),
     heldPort(),
     heldPort(),
@@ -200,6 +216,7 @@ async function freePorts(): Promise<Ports> {
     plain: await plain(),
     sasl: await sasl(),
     tls: await tls(),
+    mutualTls: await mutualTls(),
     controller: await controller(),
   }
 }
@@ -208,19 +225,13 @@ interface Ports {
   readonly plain: number
   readonly sasl: number
   readonly tls: number
+  readonly mutualTls: number
   readonly controller: number
 }
 
 /** Makes the broker's key. @returns its certificate. */
 async function makeKeys(folder: string): Promise<string> {
-  const store = [
-    '-alias',
-    'broker',
-    '-keystore',
-    join(folder, 'keys.p12'),
-    '-storepass',
-    STORE_PASSWORD,
-  ]
+  const store = ['-alias', 'broker', '-keystore', join(folder, KEYS), '-storepass', STORE_PASSWORD]
   await promisify(execFile)('keytool', [
     '-genkeypair',
     ...store,
@@ -233,13 +244,14 @@ async function makeKeys(folder: string): Promise<string> {
 
 function propertiesOf(
   folder: string,
-  { plain, sasl, tls, controller }: Ports,
+  { plain, sasl, tls, mutualTls, controller }: Ports,
   more: Readonly<Record<string, string>>,
 ): string {
   const listeners = [
     `PLAINTEXT://127.0.0.1:${plain}`,
     `SASL_PLAINTEXT://127.0.0.1:${sasl}`,
     `SSL://127.0.0.1:${tls}`,
+    `MUTUAL://127.0.0.1:${mutualTls}`,
   ].join(',')
   const settings = {
     'process.roles': 'broker,controller',
@@ -248,14 +260,21 @@ function propertiesOf(
     listeners: `${listeners},CONTROLLER://127.0.0.1:${controller}`,
     'advertised.listeners': listeners,
     'listener.security.protocol.map':
-      'PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT',
-    'ssl.keystore.location': join(folder, 'keys.p12'),
+      'PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,MUTUAL:SSL,CONTROLLER:PLAINTEXT',
+    'ssl.keystore.location': join(folder, KEYS),
     'ssl.keystore.type': 'PKCS12',
     'ssl.keystore.password': STORE_PASSWORD,
-    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256',
+    'listener.name.mutual.ssl.client.auth': 'required',
+    'listener.name.mutual.ssl.truststore.location': join(folder, KEYS),
+    'listener.name.mutual.ssl.truststore.type': 'PKCS12',
+    'listener.name.mutual.ssl.truststore.password': STORE_PASSWORD,
+    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,OAUTHBEARER',
     'listener.name.sasl_plaintext.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${LOGIN.username}="${LOGIN.password}";`,
     'listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config':
       'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+    // Takes tokens that nobody has signed.
+    'listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config':
+      'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;',
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
     'log.dirs': join(folder, 'data'),

@@ -3,6 +3,16 @@ import type {} from 'vitest'
 import type { TestProject } from 'vitest/node'
 import { type Broker, missingForBroker, startBroker } from './broker.js'
 
+interface TlsBroker {
+  readonly brokers: string
+  readonly certificate: string
+  /** Where clients show a certificate, too. */
+  readonly mutual: string
+  /** What they show, in base64. */
+  readonly pfx: string
+  readonly passphrase: string
+}
+
 const RUNNING = Symbol.for('gw.broker')
 
 declare module 'vitest' {
@@ -11,8 +21,8 @@ declare module 'vitest' {
     brokers: string | undefined
     /** Its address for those who log in; `undefined` where we did not start it. */
     saslBrokers: string | undefined
-    /** Its address over TLS, and the certificate; likewise. */
-    tls: { readonly brokers: string; readonly certificate: string } | undefined
+    /** Its addresses over TLS, and the certificate; likewise. */
+    tls: TlsBroker | undefined
     /** Whether kcat is here, and a broker for it. */
     kcat: boolean
   }
@@ -46,6 +56,12 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const broker = await shared[RUNNING]
   project.provide('brokers', broker.address)
   project.provide('saslBrokers', broker.saslAddress)
-  project.provide('tls', { brokers: broker.tlsAddress, certificate: broker.certificate })
+  project.provide('tls', {
+    brokers: broker.tlsAddress,
+    certificate: broker.certificate,
+    mutual: broker.mutualTlsAddress,
+    pfx: broker.keys.pfx.toString('base64'),
+    passphrase: broker.keys.passphrase,
+  })
   return () => broker.remove()
 }
