@@ -274,6 +274,13 @@ export interface LiveChannels<C extends AnyChannels> {
    * @throws ChannelsError `INVALID_RECORD`, `NOT_SENDABLE`, `UNKNOWN_KEY`.
    */
   complete(name: string, inputs: readonly unknown[], key?: string): readonly unknown[]
+  /** As {@link complete}, of a send to several keys of a basket: the records of each. @throws as {@link complete}; `BAD_REQUEST`. */
+  completeBasket(
+    name: string,
+    inputs: { readonly [key: string]: unknown },
+  ): { readonly [key: string]: readonly unknown[] }
+  /** As {@link complete}, of a batch: the records of each send. @throws as {@link complete}; `BAD_REQUEST`. */
+  completeBatch(sends: readonly BatchSend[]): readonly (readonly unknown[])[]
   /** Sends one record, or list, to each named key of a basket in one cycle. */
   sendBasket(
     name: string,

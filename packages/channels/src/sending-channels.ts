@@ -50,6 +50,22 @@ export class SendingChannels extends ReadingChannels {
     return flattenLists(channel, this.#completed(channel, inputs))
   }
 
+  completeBasket(
+    name: string,
+    inputs: { readonly [key: string]: unknown },
+  ): { readonly [key: string]: readonly unknown[] } {
+    this.#checkBasket(name, inputs)
+    const targets = this.#basketTargets(name, inputs)
+    return Object.fromEntries(
+      targets.map(({ slot, key = slot.key, value }) => [key, flattenLists(slot.channel, [value])]),
+    )
+  }
+
+  completeBatch(sends: readonly BatchSend[]): readonly (readonly unknown[])[] {
+    checkBatch(sends)
+    return this.#batchTargets(sends).map(({ slot, value }) => flattenLists(slot.channel, [value]))
+  }
+
   async sendAllAndWait(
     name: string,
     inputs: readonly unknown[],
@@ -166,15 +182,27 @@ export class SendingChannels extends ReadingChannels {
     options: SendOptions | undefined,
     mayWait: boolean,
   ): Flight {
-    const { sender, mint } = this.run
-    const channel = channelOf(this.channels, name)
-    if (!channel.isBasket || !isObject(inputs)) {
-      throw badRequest(name, 'sendBasket takes a basket, and an object of records by key')
-    }
+    const { sender } = this.run
+    this.#checkBasket(name, inputs)
     const scope = `basket ${name}\0${Object.keys(inputs).join('\0')}`
     const repeated = sender.repeated(scope, options ?? {})
     if (repeated !== undefined) return repeated
-    const validation = new Validation(mint)
+    const targets = this.#basketTargets(name, inputs)
+    check(targets, options)
+    const cycles = targets.length === 0 ? [] : [targets]
+    return sender.send(scope, cycles, options, { isWhole: true, mayWait })
+  }
+
+  /** @throws ChannelsError `BAD_REQUEST`. */
+  #checkBasket(name: string, inputs: unknown): void {
+    if (channelOf(this.channels, name).isBasket && isObject(inputs)) return
+    throw badRequest(name, 'sendBasket takes a basket, and an object of records by key')
+  }
+
+  /** What ticks on each key, complete. @throws ChannelsError `INVALID_RECORD`, `UNKNOWN_KEY`, `NOT_SENDABLE`. */
+  #basketTargets(name: string, inputs: { readonly [key: string]: unknown }): readonly Target[] {
+    const channel = channelOf(this.channels, name)
+    const validation = new Validation(this.run.mint)
     let newKeys = 0
     const targets = Object.entries(inputs).map(([key, input]): Target => {
       const target = this.#sendable(name, key, newKeys)
@@ -185,9 +213,7 @@ export class SendingChannels extends ReadingChannels {
       }
     })
     validation.finish()
-    check(targets, options)
-    const cycles = targets.length === 0 ? [] : [targets]
-    return sender.send(scope, cycles, options, { isWhole: true, mayWait })
+    return targets
   }
 
   #sendBatch(
@@ -198,14 +224,19 @@ export class SendingChannels extends ReadingChannels {
     if ('expect' in options && options.expect !== undefined) {
       throw badRequest(undefined, 'a batch has no one position to expect: send to one channel')
     }
-    const { sender, mint } = this.run
-    if (!Array.isArray(sends) || sends.some((send) => !isSend(send))) {
-      throw badRequest(undefined, 'a batch is a list of { channel: a text, key?: a text, data }')
-    }
+    const { sender } = this.run
+    checkBatch(sends)
     const scope = `batch ${sends.map(({ channel, key = '' }) => `${channel}\0${key}`).join('\0')}`
     const repeated = sender.repeated(scope, options)
     if (repeated !== undefined) return repeated
-    const validation = new Validation(mint)
+    const targets = this.#batchTargets(sends)
+    check(targets, options)
+    return sender.send(scope, targets.length === 0 ? [] : [targets], options, { mayWait })
+  }
+
+  /** What ticks of each send, complete. @throws ChannelsError as of baskets, and `BAD_REQUEST`. */
+  #batchTargets(sends: readonly BatchSend[]): readonly Target[] {
+    const validation = new Validation(this.run.mint)
     const seen = new Set<string>()
     const targets = sends.map(({ channel: name, key, data }, i): Target => {
       const target = this.#sendable(name, key)
@@ -225,8 +256,7 @@ export class SendingChannels extends ReadingChannels {
       }
     })
     validation.finish()
-    check(targets, options)
-    return sender.send(scope, targets.length === 0 ? [] : [targets], options, { mayWait })
+    return targets
   }
 
   /** What ticks: of a list channel one list, else a record each. @throws ChannelsError `INVALID_RECORD`. */
@@ -313,6 +343,12 @@ export class SendingChannels extends ReadingChannels {
       { channel: slot.channel.name, ...(key === undefined ? {} : { key }) },
     )
   }
+}
+
+/** @throws ChannelsError `BAD_REQUEST`. */
+function checkBatch(sends: unknown): void {
+  if (Array.isArray(sends) && sends.every(isSend)) return
+  throw badRequest(undefined, 'a batch is a list of { channel: a text, key?: a text, data }')
 }
 
 function isSend(send: unknown): boolean {

@@ -50,6 +50,12 @@ export class ClusterCalls {
     return this.#options.id
   }
 
+  /** This gateway as the others know it; `undefined` while it is not among them. */
+  get me(): ClusterMember | undefined {
+    const { id, members } = this.#options
+    return members().find((member) => member.id === id)
+  }
+
   /** The gateways beside this one. */
   get others(): readonly ClusterMember[] {
     const { id, members } = this.#options
@@ -83,6 +89,38 @@ export class ClusterCalls {
       },
       () => where,
       waitMs,
+    )
+  }
+
+  /**
+   * Does something at the gateway that `find` finds, which may be this one. When that is gone, `find` is told so and finds another.
+   * @throws ChannelsError `OWNER_AWAY`; as what is done there.
+   */
+  atFound(
+    find: (gone: string | undefined) => Promise<Pick<ClusterMember, 'id' | 'address'>>,
+    name: string,
+    ask: (id: string) => unknown,
+    here: (question: unknown) => Promise<unknown>,
+  ): Promise<unknown> {
+    const { id, members } = this.#options
+    let gone: string | undefined
+    let where = 'it'
+    return this.#again(
+      async () => {
+        const found = await find(gone)
+        const question = ask(found.id)
+        if (found.id === id) return here(question)
+        const member = members().find((one) => one.id === found.id)
+        const { address } = member ?? found
+        where = address
+        try {
+          return await this.#askPeer({ address }, name, question)
+        } catch (error) {
+          if (member === undefined) gone = found.id
+          throw error
+        }
+      },
+      () => where,
     )
   }
 
@@ -126,7 +164,11 @@ export class ClusterCalls {
     }
   }
 
-  async #askPeer({ address }: ClusterMember, name: string, question: unknown): Promise<unknown> {
+  async #askPeer(
+    { address }: Pick<ClusterMember, 'address'>,
+    name: string,
+    question: unknown,
+  ): Promise<unknown> {
     try {
       return await this.#options.peers.ask(address, name, question)
     } catch (error) {

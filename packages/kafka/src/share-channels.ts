@@ -101,6 +101,7 @@ export function shareChannels({
       const { units, task } = partitions.task(partition)
       await units.run(task, work)
     },
+    checkOwned: (partition) => void partitions.task(partition),
   })
   const stagings = new SharedStagings({
     channels,
@@ -142,7 +143,7 @@ export function shareChannels({
     async (question: unknown) => ({ ready: partitions.ready, answer: answer(question as never) }),
   ])
   const handlers: PeerHandlers = {
-    send: (question) => sends.take(question),
+    ...sends.answers,
     get: async (question) => ({ value: await get(question) }),
     atLeast: async (question) => {
       const { channel, key, position, timeoutMs } = question as AtLeastQuestion

@@ -8,8 +8,10 @@ import {
   type WaitOptions,
 } from '@gw/channels'
 import { type AnyChannels, isMessageId, MAX_MESSAGE_ID_LENGTH, type Position } from '@gw/protocol'
-import type { ClusterCalls } from './cluster-calls.js'
+import { KafkaError } from './errors.js'
+import { type MessageName, MessageTakers, type MessageTakersOptions } from './message-takers.js'
 import { OnceById, type StillWanted } from './once-by-id.js'
+import type { PeerHandlers } from './peers.js'
 import { attributeOf } from './publisher.js'
 
 const KNOWN_BYTES = 64 * 2 ** 20
@@ -41,16 +43,21 @@ interface SendQuestion {
   readonly origin?: string
 }
 
+/** A message whose records have no owner, to the gateway that takes it. */
+interface MessageQuestion extends MessageName {
+  /** Id of that gateway. */
+  readonly to: string
+  readonly call: Call
+  readonly expect?: Position
+}
+
 /** What a send answers: a receipt for each channel and key that it was to. */
 type Receipts = readonly SendReceipt<unknown>[]
 
-export interface SharedSendsOptions {
+export interface SharedSendsOptions extends MessageTakersOptions {
   readonly channels: LiveChannels<AnyChannels>
-  readonly calls: ClusterCalls
   /** By channel, the attribute that says to whom a record belongs. */
   readonly by: Readonly<Record<string, string | undefined>>
-  /** Once they are counted. */
-  readonly partitionOf: (key: string) => number
   /** How long who asks waits for an answer. */
   readonly waitMs: number
   /** How far a gateway had come at a position that was told here. */
@@ -69,6 +76,7 @@ export class SharedSends {
   readonly #options: SharedSendsOptions
   /** What is sent here as owner. */
   readonly #taking: OnceById<Receipts>
+  readonly #takers: MessageTakers
   /** What is sent from here has ids like nobody else's. */
   readonly #name = randomUUID()
   #serial = 0
@@ -76,6 +84,7 @@ export class SharedSends {
   constructor(options: SharedSendsOptions) {
     this.#options = options
     this.#taking = new OnceById({ waitMs: options.waitMs, maxBytes: KNOWN_BYTES })
+    this.#takers = new MessageTakers(options)
   }
 
   /** Each record goes to its owner; those of one owner are taken together, in order. */
@@ -88,17 +97,23 @@ export class SharedSends {
     const { channels } = this.#options
     const here = async (): Promise<SendReceipt<unknown>> =>
       channels.sendAllAndWait(channel, inputs, key, this.#expectingHere(channel, key, options))
-    if (!this.hasOwners(channel)) return here()
-    const owned = await this.#owned(channel, inputs, key, options)
+    const call = { name: 'sendAll', channel, key, inputs } as const
+    if (!this.hasOwners(channel)) {
+      const [receipt] = await this.#sendOfNobody(call, options, async () => [await here()])
+      return receipt as SendReceipt<unknown>
+    }
+    const [completed = []] = this.#allowed(call, options)
+    const owned = await this.ownersOf(channel, completed)
     const groups = placesByOwner(owned)
     if (groups.size === 0) return here()
     if (groups.size > 1 && options.expect !== undefined) throw severalOwners('"expect"')
     const records: unknown[] = []
     const sent = await Promise.all(
       [...groups].map(async ([partition, places]) => {
-        const mine = places.map((at) => inputs[at])
-        const call: Call = { name: 'sendAll', channel, key, inputs: mine }
-        const [receipt] = (await this.#send(partition, call, options)) as [SendReceipt<unknown>]
+        const mine = { ...call, inputs: places.map((at) => inputs[at]) }
+        const [receipt] = (await this.#send(partition, mine, options, scopeOf(call))) as [
+          SendReceipt<unknown>,
+        ]
         places.forEach((at, i) => {
           records[at] = receipt.records[i]
         })
@@ -117,15 +132,18 @@ export class SharedSends {
   ): Promise<SendReceipt<unknown>> {
     const { channels } = this.#options
     const keys = Object.keys(inputs)
+    const call = { name: 'sendBasket', channel, inputs } as const
     if (!this.hasOwners(channel) || keys.length === 0) {
-      const expecting = this.#expectingHere(channel, undefined, options)
-      return channels.sendBasketAndWait(channel, inputs, expecting)
+      const [receipt] = await this.#sendOfNobody(call, options, async () => {
+        const expecting = this.#expectingHere(channel, undefined, options)
+        return [await channels.sendBasketAndWait(channel, inputs, expecting)]
+      })
+      return receipt as SendReceipt<unknown>
     }
+    const completed = this.#allowed(call, options)
     const owned: number[] = []
-    for (const key of keys) {
-      const input = inputs[key]
-      const list = Array.isArray(input) ? (input as readonly unknown[]) : [input]
-      const [owner, ...others] = await this.#owned(channel, list, key, options)
+    for (const [i, key] of keys.entries()) {
+      const [owner, ...others] = await this.ownersOf(channel, completed[i] ?? [])
       if (others.some((other) => other !== owner)) throw severalOwners(`the list of "${key}"`)
       owned.push(owner ?? 0)
     }
@@ -138,8 +156,10 @@ export class SharedSends {
         const mine = Object.fromEntries(
           places.map((at) => [keys[at] as string, inputs[keys[at] as string]]),
         )
-        const call: Call = { name: 'sendBasket', channel, inputs: mine }
-        const [receipt] = (await this.#send(partition, call, options)) as [SendReceipt<unknown>]
+        const part = { ...call, inputs: mine }
+        const [receipt] = (await this.#send(partition, part, options, scopeOf(call))) as [
+          SendReceipt<unknown>,
+        ]
         position = receipt.position
         // Of baskets of lists a key has several, which the first of them stands for.
         const each = receipt.records.length === places.length
@@ -157,19 +177,21 @@ export class SharedSends {
     options: SendOptions & WaitOptions = {},
   ): Promise<Receipts> {
     const { channels } = this.#options
+    const call = { name: 'sendBatch', sends } as const
+    const here = (): Promise<Receipts> => channels.sendBatchAndWait(sends, options)
     if (!sends.some(({ channel }) => this.hasOwners(channel))) {
-      return channels.sendBatchAndWait(sends, options)
+      return this.#sendOfNobody(call, options, here)
     }
+    const completed = this.#allowed(call, options)
     const owners = new Set<number>()
-    for (const { channel, key, data } of sends) {
+    for (const [i, { channel }] of sends.entries()) {
       if (!this.hasOwners(channel)) continue
-      const inputs = Array.isArray(data) ? (data as readonly unknown[]) : [data]
-      for (const owner of await this.#owned(channel, inputs, key, options)) owners.add(owner)
+      for (const owner of await this.ownersOf(channel, completed[i] ?? [])) owners.add(owner)
     }
     const [partition] = owners
-    if (partition === undefined) return channels.sendBatchAndWait(sends, options)
+    if (partition === undefined) return here()
     if (owners.size > 1) throw severalOwners('a batch')
-    return this.#send(partition, { name: 'sendBatch', sends }, options)
+    return this.#send(partition, call, options, scopeOf(call))
   }
 
   /**
@@ -184,13 +206,29 @@ export class SharedSends {
     options: Pick<SendOptions, 'origin'>,
   ): Promise<void> {
     const call: Call = { name: 'release', channel, inputs: records }
-    await this.#send(partition, call, { ...options, messageId })
+    await this.#send(partition, call, { ...options, messageId }, scopeOf(call))
   }
 
   /** Takes what is ours. @throws KafkaError `NOT_OWNED`, `FENCED`; ChannelsError as the channels do. */
-  take(question: unknown): Promise<Receipts> {
-    const asked = question as SendQuestion
+  #take(asked: SendQuestion): Promise<Receipts> {
     return this.#taking.do(asked.id, (stillWanted) => this.#takeOnce(asked, stillWanted))
+  }
+
+  /** What this gateway answers to another that asks. */
+  readonly answers: PeerHandlers = {
+    send: (question) => this.#take(question as SendQuestion),
+    taker: (question) => this.#takers.answer(question),
+    message: (question) => this.#takeMessage(question as MessageQuestion),
+  }
+
+  /** Takes a message that is this gateway's to take. @throws KafkaError `NOT_OWNED`; ChannelsError as the channels do. */
+  async #takeMessage({ to, call, messageId, expect, origin }: MessageQuestion): Promise<Receipts> {
+    if (to !== this.#options.calls.id) throw new KafkaError('NOT_OWNED', `${to} is not here`)
+    return this.#do(call, {
+      messageId,
+      ...(expect === undefined ? {} : { expect }),
+      ...(origin === undefined ? {} : { origin }),
+    })
   }
 
   async #takeOnce(
@@ -232,50 +270,100 @@ export class SharedSends {
     }
   }
 
-  async #send(partition: number, call: Call, options: SendOptions): Promise<Receipts> {
+  async #send(
+    partition: number,
+    call: Call,
+    options: SendOptions,
+    scope: unknown,
+  ): Promise<Receipts> {
     const { messageId, origin, expect } = options
     if (messageId !== undefined && !isMessageId(messageId)) throw noMessageId()
-    const place =
-      call.name === 'sendBatch' ? call.sends.map(({ channel }) => channel) : call.channel
-    const id = JSON.stringify([messageId ?? this.#newId(), partition, call.name, place, origin])
+    const id = JSON.stringify([messageId ?? this.#newId(), partition, scope, origin])
     const ask = (owner: string): SendQuestion => ({
       partition,
       call,
       id,
       ...(origin === undefined ? {} : { origin }),
-      ...(expect === undefined ? {} : { expect: this.#expected(call, expect, owner) }),
+      ...(expect === undefined ? {} : { expect: this.#expected(call, options, owner) as Position }),
     })
     const answer = await this.#options.calls.atOwner(partition, 'send', ask, (question) =>
-      this.take(question),
+      this.#take(question as SendQuestion),
     )
     return answer as Receipts
   }
 
-  /** What a position says of a gateway's part of the channel, or of the key, that a call is to. */
-  #expected(call: Call, expect: Position, id: string): Position {
-    if (call.name === 'sendBatch') return expect
+  /** Sends what has no owner: here, and where it has a message id at the gateway that takes that. */
+  async #sendOfNobody(
+    call: Call,
+    options: SendOptions,
+    here: () => Promise<Receipts>,
+  ): Promise<Receipts> {
+    const { messageId, origin } = options
+    if (messageId === undefined || !isMessageId(messageId)) return here()
+    // Who takes it has no way to ask whether the records are allowed.
+    this.#allowed(call, options)
+    const message = { messageId, ...(origin === undefined ? {} : { origin }) }
+    const ask = (to: string): MessageQuestion => {
+      const expect = this.#expected(call, options, to)
+      return { to, call, ...message, ...(expect === undefined ? {} : { expect }) }
+    }
+    return this.#takers.atTaker(message, 'message', ask, here)
+  }
+
+  /** The records of a call, complete, by key or send where it has several: all are valid, and may be sent. @throws as the call does. */
+  #allowed(call: Call, { check }: SendOptions): readonly (readonly unknown[])[] {
+    const { channels } = this.#options
+    const allow = (records: readonly unknown[], channel: string, key: string | undefined) => {
+      for (const record of records) check?.(record, channel, key)
+      return records
+    }
+    switch (call.name) {
+      case 'sendAll': {
+        const { channel, inputs, key } = call
+        return [allow(channels.complete(channel, inputs, key), channel, key)]
+      }
+      case 'sendBasket': {
+        const { channel, inputs } = call
+        const completed = channels.completeBasket(channel, inputs)
+        return Object.keys(inputs).map((key) => allow(completed[key] ?? [], channel, key))
+      }
+      case 'sendBatch': {
+        const completed = channels.completeBatch(call.sends)
+        return call.sends.map(({ channel, key }, i) => allow(completed[i] ?? [], channel, key))
+      }
+      case 'release':
+        return [call.inputs]
+    }
+  }
+
+  /** What the position that a send expects says of a gateway's part of the channel, or of the key, that it is to. */
+  #expected(call: Call, options: SendOptions, id: string): Position | undefined {
+    if (call.name === 'sendBatch') return options.expect
     const key = call.name === 'sendAll' ? call.key : undefined
-    return this.#options.placeAt(call.channel, key, expect, id)
+    return this.#placeAt(call.channel, key, options, id)
   }
 
   /** The options of a send that is this gateway's own. */
   #expectingHere<O extends SendOptions>(channel: string, key: string | undefined, options: O): O {
-    const { expect } = options
-    if (expect === undefined) return options
-    const { calls, placeAt } = this.#options
-    return { ...options, expect: placeAt(channel, key, expect, calls.id) }
+    if (options.expect === undefined) return options
+    return { ...options, expect: this.#placeAt(channel, key, options, this.#options.calls.id) }
   }
 
-  /** The partition of each record: all are valid, and may be sent. @throws ChannelsError `INVALID_RECORD`; what `check` throws. */
-  async #owned(
+  #placeAt(
     channel: string,
-    inputs: readonly unknown[],
     key: string | undefined,
-    { check }: SendOptions,
-  ): Promise<number[]> {
-    const records = this.#options.channels.complete(channel, inputs, key)
-    for (const record of records) check?.(record, channel, key)
-    return this.ownersOf(channel, records)
+    { expect, messageId }: SendOptions,
+    id: string,
+  ): Position | undefined {
+    if (expect === undefined) return undefined
+    try {
+      return this.#options.placeAt(channel, key, expect, id)
+    } catch (error) {
+      const hasMoved = error instanceof ChannelsError && error.code === 'POSITION_MISMATCH'
+      if (messageId === undefined || !hasMoved) throw error
+      // It may have moved by this very message, of which whoever takes it knows; nobody else is at that position.
+      return expect
+    }
   }
 
   /** The partition of each record. @throws ChannelsError `INVALID_RECORD`. */
@@ -302,6 +390,20 @@ export class SharedSends {
 
   #newId(): string {
     return `${this.#name}-${++this.#serial}`
+  }
+}
+
+/** What tells a call from another of the same message id, as the channels have it. */
+function scopeOf(call: Call): unknown {
+  switch (call.name) {
+    case 'sendAll':
+      return [call.name, call.channel, call.key]
+    case 'sendBasket':
+      return [call.name, call.channel, ...Object.keys(call.inputs)]
+    case 'sendBatch':
+      return [call.name, ...call.sends.map(({ channel, key }) => [channel, key])]
+    case 'release':
+      return [call.name, call.channel]
   }
 }
 

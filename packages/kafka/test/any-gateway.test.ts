@@ -165,6 +165,11 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     ])
     expect(wrong).toMatchObject({ status: 422, body: { code: 'INVALID_RECORD' } })
     expect(await ask(first, 'state/doubled?count=1')).toEqual(before)
+    const quotes = { s00: { symbol: 's00', price: 1 }, s01: { symbol: 's01', price: 'high' } }
+    expect(await ask(second, 'send/quotes', quotes)).toMatchObject({
+      status: 422,
+      body: { detail: [{ loc: ['body', 's01', 'price'] }] },
+    })
     const expecting = await ask(second, 'send/orders?expect=aaaa:1', [
       { symbol: 's00', quantity: 1 },
       { symbol: 's01', quantity: 1 },
@@ -224,10 +229,80 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     const two = await ask(first, 'send/orders?messageId=m1', once)
     expect(two.body).toEqual(one.body)
     expect(two.position).toBe(one.position)
+    for (const other of members) {
+      expect(await ask(other, 'send/orders?messageId=m1', once)).toMatchObject({
+        status: 200,
+        body: one.body,
+      })
+    }
     const client = clientOf(first)
     const tooLong = client.orders.send(once, { messageId: 'm'.repeat(129) })
     await expect(tooLong).rejects.toMatchObject({ code: 'BAD_REQUEST' })
     await client.$close()
+  })
+
+  test('takes a message once that has no owner, and comes again at any of them', async () => {
+    const texts: string[] = []
+    const watches = members.map(({ gateway }) =>
+      gateway.channels.watch('notes', undefined, ({ value }) =>
+        texts.push((value as { readonly text: string }).text),
+      ),
+    )
+    const ids = Array.from({ length: 6 }, (_, i) => `note ${i}`)
+    for (const [i, text] of ids.entries()) {
+      const at = (number: number) => members[(i + number) % 3] as Member
+      const send = (number: number, who?: string) =>
+        ask(at(number), `send/notes?messageId=${text}`, { text }, who)
+      const sent = await send(0)
+      for (const again of await Promise.all([send(0), send(1), send(2)])) {
+        expect(again).toEqual(sent)
+      }
+      expect(texts).toEqual([text])
+      texts.length = 0
+    }
+    // Many tries at once.
+    const tries = await Promise.all(
+      members.flatMap((member) => [
+        ask(member, 'send/notes?messageId=at%20once', { text: 'at once' }),
+        ask(member, 'send/notes?messageId=at%20once', { text: 'at once' }),
+      ]),
+    )
+    expect(new Set(tries.map(({ body }) => JSON.stringify(body))).size).toBe(1)
+    // What is refused is no message yet; and ids are their sender's own.
+    const wrong = await ask(first, 'send/notes?messageId=mended', { text: 5 })
+    expect(wrong).toMatchObject({ status: 422 })
+    expect((await ask(second, 'send/notes?messageId=mended', { text: 'mended' })).status).toBe(200)
+    for (const member of members) {
+      await ask(member, 'send/notes?messageId=mended', { text: 'hers' }, 'everybody else')
+    }
+    expect(texts).toEqual(['at once', 'mended'])
+    for (const watch of watches) watch.stop()
+  })
+
+  test('tells messages of an id apart by the keys that they are to, and knows one that expects a position', async () => {
+    const quotes = (symbol: string) => [{ symbol, price: 1 }]
+    for (const symbol of symbols.slice(0, 9)) {
+      const keyed = await ask(second, `send/quotes/${symbol}?messageId=of-keys`, quotes(symbol)[0])
+      expect(keyed).toMatchObject({ status: 200, body: quotes(symbol) })
+      const whole = { [symbol]: { symbol, price: 2 } }
+      const sent = await ask(third, 'send/quotes?messageId=of-baskets', whole)
+      expect(sent).toMatchObject({ status: 200, body: Object.values(whole) })
+    }
+    for (const [path, record] of [
+      ['orders', { symbol: 's03', quantity: 1 }],
+      ['orders', { symbol: 's04', quantity: 1 }],
+      ['notes', { text: 'expected' }],
+    ] as const) {
+      const { position } = await ask(second, `last/${path}`)
+      const send = (id: string) =>
+        ask(second, `send/${path}?messageId=${id}&expect=${position}`, record)
+      const id = JSON.stringify(record)
+      const sent = await send(id)
+      expect(sent.status).toBe(200)
+      await ask(second, `last/${path}`)
+      expect(await send(id)).toEqual(sent)
+      expect(await send(`${id} anew`)).toMatchObject({ status: 409 })
+    }
   })
 
   test('releases what is staged at any of them where its key is owned', async () => {

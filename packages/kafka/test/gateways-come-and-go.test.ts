@@ -31,6 +31,17 @@ describe.skipIf(brokers === undefined)('a cluster whose gateways come and go', (
     const copy = liveState(client.doubled)
     await copy.ready
     const before = await third.module.shared?.stateRevision('doubled')
+    const noted = (member: Member, text: string) =>
+      ask(member, `send/notes?messageId=${text}`, { text })
+    const ofThird: string[] = []
+    third.gateway.channels.watch('notes', undefined, ({ value }) =>
+      ofThird.push((value as { readonly text: string }).text),
+    )
+    // The first takes it, and who remembers that stays.
+    const ofFirst = symbols.find((text) => first.module.ownerOf(text)?.id === second.module.id)
+    await noted(first, ofFirst as string)
+    expect((await noted(third, ofFirst as string)).status).toBe(200)
+    expect(ofThird).toEqual([])
     const subscription = client.doubled.subscribe()
     void (async () => {
       for await (const { quantity } of subscription) heard.add(quantity)
@@ -53,6 +64,9 @@ describe.skipIf(brokers === undefined)('a cluster whose gateways come and go', (
     await expect.poll(() => sent.length, { timeout: 30_000 }).toBeGreaterThan(after + 50)
     isOver = true
     await sending
+    // Whoever took it is gone.
+    expect((await noted(third, ofFirst as string)).status).toBe(200)
+    expect(ofThird).toEqual([ofFirst])
     await expect
       .poll(() => sent.filter((quantity) => !heard.has(quantity)), { timeout: 20_000 })
       .toEqual([])
