@@ -13,6 +13,7 @@ import {
   isObject,
   isSecretly,
   isText,
+  isUrl,
   isWhole,
   listOf,
   MS,
@@ -339,10 +340,6 @@ function topicNamesOf(option: object | undefined): ReadonlySet<string> {
 function isAddress(value: unknown): boolean {
   const port = typeof value === 'string' ? /^\S+:(\d{1,5})$/.exec(value)?.[1] : undefined
   return port !== undefined && isWhole(Number(port), 1, 65_535)
-}
-
-function isUrl(value: unknown): boolean {
-  return typeof value === 'string' && /^https?:\/\/./.test(value) && URL.canParse(value)
 }
 
 function isTime(value: unknown): boolean {

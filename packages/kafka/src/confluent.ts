@@ -2,6 +2,18 @@ import type { Contract } from '@gw/channels'
 import type { AnyChannels, ChannelName } from '@gw/protocol'
 import { z } from 'zod'
 import { KafkaError, messageOf } from './errors.js'
+import {
+  checkShape,
+  is,
+  isObject,
+  isSecretly,
+  isText,
+  isUrl,
+  MS,
+  mapOf,
+  type RulesOf,
+  TOPIC,
+} from './option-rules.js'
 import type { Serde } from './serde.js'
 
 /** A JSON Schema, draft 7. */
@@ -33,6 +45,17 @@ export interface ConfluentOptions {
   readonly timeoutMs?: number
 }
 
+const RULES: RulesOf<ConfluentOptions> = {
+  // It may have a login in it.
+  registry: isSecretly('an address such as http://127.0.0.1:8081', isUrl),
+  schemas: mapOf(TOPIC, is('a JSON Schema, which is an object', isObject)),
+  login: isSecretly(
+    'an object with a username and a password, which are texts',
+    (value) => isObject(value) && isText(value.username) && typeof value.password === 'string',
+  ),
+  timeoutMs: MS,
+}
+
 const MAGIC = 0
 const HEADER_BYTES = 5
 
@@ -40,10 +63,11 @@ const HEADER_BYTES = 5
  * JSON in the wire format of Confluent's schema registry: a zero byte, the schema's id in four bytes, big end first, then the
  * JSON. The schema of each topic is registered as `TOPIC-value`; one that is there already is used. Records are read with any id:
  * the contract checks them.
- * @throws KafkaError `REGISTRY_FAILED` naming the topic, when the registry cannot be reached or finds a schema incompatible.
+ * @throws KafkaError `INVALID_OPTIONS`; `REGISTRY_FAILED` naming the topic, when the registry cannot be reached or finds a schema incompatible.
  * @see https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
  */
 export async function confluentJson(options: ConfluentOptions): Promise<Serde> {
+  checkShape('confluentJson', options, { ...RULES }, ['registry'])
   const headers = new Map<string, Uint8Array>()
   for (const [topic, schema] of Object.entries(options.schemas ?? {})) {
     const header = Buffer.alloc(HEADER_BYTES)

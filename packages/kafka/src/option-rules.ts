@@ -121,6 +121,11 @@ function isTopic(value: unknown): boolean {
   return typeof value === 'string' && /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/.test(value)
 }
 
+/** Whether it is the address of something that speaks HTTP. */
+export function isUrl(value: unknown): boolean {
+  return typeof value === 'string' && /^https?:\/\/./.test(value) && URL.canParse(value)
+}
+
 /** A value as messages show it, short. Never throws. */
 export function shown(value: unknown): string {
   switch (typeof value) {

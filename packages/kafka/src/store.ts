@@ -2,7 +2,16 @@ import { type Edge, node } from '@gw/core'
 import type { z } from 'zod'
 import { type EntryRule, ruleOf } from './entry-rule.js'
 import { KafkaError } from './errors.js'
-import { checkShape, is, isObject, type RulesOf, shown, TEXT } from './option-rules.js'
+import {
+  checkShape,
+  FUNCTION,
+  is,
+  isObject,
+  methods,
+  type RulesOf,
+  shown,
+  TEXT,
+} from './option-rules.js'
 
 /** Values by key that a graph keeps. In a cluster it holds the keys of the partitions that this gateway has, and survives it. */
 export interface Store<T> {
@@ -66,8 +75,16 @@ export interface AggregateOptions<T, A> {
   readonly step: (before: A, record: T) => A
 }
 
+const STORE = methods('get', 'set')
+const AGGREGATE: RulesOf<AggregateOptions<unknown, unknown>> = {
+  by: FUNCTION,
+  initial: () => undefined,
+  step: FUNCTION,
+}
+
 /**
  * Folds records by key into a store; ticks what the record's key has come to.
+ * @throws KafkaError `INVALID_OPTIONS`.
  * @example
  * ```ts
  * const sums = store<number>('sums')
@@ -77,8 +94,12 @@ export interface AggregateOptions<T, A> {
 export function aggregate<T, A>(
   records: Edge<T>,
   into: Store<A>,
-  { by, initial, step }: AggregateOptions<T, A>,
+  options: AggregateOptions<T, A>,
 ): Edge<{ readonly key: string; readonly value: A; readonly record: T }> {
+  const problem = STORE(into, 'what aggregate folds into')
+  if (problem !== undefined) throw new KafkaError('INVALID_OPTIONS', problem)
+  checkShape(`aggregate ${shown(into.name)}`, options, { ...AGGREGATE }, ['by', 'initial', 'step'])
+  const { by, initial, step } = options
   return node(`aggregate ${into.name}`, { records }, ({ records }) => () => {
     const record = records.value
     const key = by(record)

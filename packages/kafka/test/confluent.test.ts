@@ -28,8 +28,10 @@ beforeAll(async () => {
     request.on('end', () => {
       const { schemaType, schema } = JSON.parse(text) as { schemaType: string; schema: string }
       const isBad = request.url?.includes('changed') === true
-      const odd = /odd-(\d+)-([^/]*)-value/.exec(decodeURIComponent(request.url ?? ''))
-      if (odd !== null) return response.writeHead(Number(odd[1])).end(odd[2])
+      const odd = /odd-(\d+)-([^/]*)-value/.exec(request.url ?? '')
+      if (odd !== null) {
+        return response.writeHead(Number(odd[1])).end(Buffer.from(odd[2] ?? '', 'base64url'))
+      }
       response.writeHead(isBad ? 409 : 200, { 'Content-Type': 'application/json' })
       if (isBad) return response.end('{"error_code":409,"message":"incompatible with version 1"}')
       expect(schemaType).toBe('JSON')
@@ -70,16 +72,20 @@ test('a schema that changed incompatibly, and a registry that is not there, are 
 })
 
 test.each([
-  ['odd-503-<p>later', '503 <p>later'],
-  ['odd-200-{"id":-1}', 'no id: {"id":-1}'],
-  ['odd-200-null', 'no id: null'],
-])('a registry that answers as none does is told with what it said: %s', async (topic, why) => {
-  await expect(confluentJson({ registry, schemas: { [topic]: {} } })).rejects.toMatchObject({
-    code: 'REGISTRY_FAILED',
-    topic,
-    message: expect.stringContaining(why),
-  })
-})
+  [503, '<p>later', '503 <p>later'],
+  [200, '{"id":-1}', 'no id: {"id":-1}'],
+  [200, 'null', 'no id: null'],
+])(
+  'a registry that answers as none does is told with what it said: %s %s',
+  async (status, answer, why) => {
+    const topic = `odd-${status}-${Buffer.from(answer).toString('base64url')}`
+    await expect(confluentJson({ registry, schemas: { [topic]: {} } })).rejects.toMatchObject({
+      code: 'REGISTRY_FAILED',
+      topic,
+      message: expect.stringContaining(why),
+    })
+  },
+)
 
 test('a registry may be below a path; a login in its address is refused, and not told', async () => {
   await confluentJson({ registry: `${registry}/apis/ccompat/v7/`, schemas: { some: {} } })

@@ -1,6 +1,6 @@
 import { basket, channel, defineChannels, defineModule, Gateway, struct } from '@gw/channels'
 import { map, timestampOf } from '@gw/core'
-import { cluster, KafkaError, kafka, replayKafka, store } from '@gw/kafka'
+import { aggregate, cluster, confluentJson, KafkaError, kafka, replayKafka, store } from '@gw/kafka'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
@@ -275,6 +275,60 @@ describe('an option that is wrong is refused when the module is made, naming it'
       expect(failureOf(() => make('sums', wrong))).toMatchObject({
         code: 'INVALID_OPTIONS',
         message: expect.stringContaining('store "sums"'),
+      })
+    }
+  })
+
+  test('options of aggregate, and what it folds into', () => {
+    const fold = aggregate as unknown as (...args: readonly unknown[]) => unknown
+    const sums = store<number>('sums')
+    const right = { by: () => '', initial: 0, step: () => 0 }
+    const wrong = [
+      ...NO_OBJECT,
+      { ...right, initial: undefined },
+      { ...right, key: 'symbol' },
+      ...NO_FUNCTION.flatMap((odd) => [
+        { ...right, by: odd },
+        { ...right, step: odd },
+      ]),
+    ]
+    for (const options of [undefined, ...wrong]) {
+      expect(failureOf(() => fold({}, sums, options))).toMatchObject({
+        code: 'INVALID_OPTIONS',
+        message: expect.stringContaining('aggregate "sums"'),
+      })
+    }
+    for (const into of [undefined, null, {}, 'sums']) {
+      expect(failureOf(() => fold({}, into, right))).toMatchObject({
+        code: 'INVALID_OPTIONS',
+        message: expect.stringContaining('what aggregate folds into'),
+      })
+    }
+  })
+
+  test('options of confluentJson, of which no login is shown', async () => {
+    const make = confluentJson as unknown as (options: unknown) => Promise<unknown>
+    const registry = 'http://127.0.0.1:2'
+    const named = [
+      ['registry', [...NO_TEXT, 'registry:8081', 'ftp://registry', 'http//u:not-to-be-seen@r']],
+      ['schemas', [...NO_OBJECT, { 'a topic': {} }, { topic: '{}' }, { topic: true }]],
+      ['login', [...NO_OBJECT, 'u:not-to-be-seen', {}, { username: 'u' }, { password: 'p' }]],
+      ['timeoutMs', NO_MS],
+    ] as const
+    for (const [name, values] of named) {
+      for (const value of values) {
+        const error = await make({ registry, [name]: value }).catch((failure: unknown) => failure)
+        expect(error).toMatchObject({
+          code: 'INVALID_OPTIONS',
+          message: expect.stringContaining(`confluentJson.${name}`),
+        })
+        expect((error as Error).message).not.toContain('not-to-be-seen')
+      }
+    }
+    for (const options of [undefined, ...NO_OBJECT, {}, { registry, url: registry }]) {
+      await expect(make(options)).rejects.toMatchObject({
+        code: 'INVALID_OPTIONS',
+        message: expect.stringContaining('confluentJson'),
       })
     }
   })
