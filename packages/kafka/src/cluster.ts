@@ -423,10 +423,12 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
 
   async #getHere({ store, key }: GetQuestion): Promise<unknown> {
     const { units, task } = this.#partitions.task(this.#partitionOf(key))
-    await task.exclusively(() => units.prepare(task))
     const found = this.#options.stores?.find(({ name }) => name === store)
     if (found === undefined) throw new KafkaError('INVALID_OPTIONS', `there is no store "${store}"`)
-    return found.get(key) ?? null
+    return task.exclusively(async () => {
+      await units.prepare(task)
+      return found.get(key) ?? null
+    })
   }
 }
 

@@ -88,14 +88,15 @@ export class KafkajsReader implements KafkaReader {
     }
     consumer.on(FETCH, sign)
     consumer.on(HEARTBEAT, sign)
-    let watchdog: ReturnType<typeof setInterval> | undefined
+    const over = new AbortController()
     const ended = new Promise<string>((resolve) => {
       consumer.on(CRASH, ({ payload }) => resolve(messageOf(payload.error)))
-      this.#stop.signal.addEventListener('abort', () => resolve('closed'), { once: true })
-      watchdog = setInterval(() => {
+      this.#stop.signal.addEventListener('abort', () => resolve('closed'), { signal: over.signal })
+      const watchdog = setInterval(() => {
         if (isTaking || performance.now() - lastSign < SILENT_MS) return
         resolve(`the reader gave no sign of life for ${SILENT_MS} ms`)
       }, SILENT_MS / 10)
+      over.signal.addEventListener('abort', () => clearInterval(watchdog))
     })
     // Taking records may last as long as it wants: that is no silence of the broker.
     let isTaking = false
@@ -108,7 +109,7 @@ export class KafkajsReader implements KafkaReader {
         }).then(() => ended),
       ])
     } finally {
-      clearInterval(watchdog)
+      over.abort()
     }
   }
 

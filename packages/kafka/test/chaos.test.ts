@@ -21,6 +21,7 @@ test.skipIf(inject('tls') === undefined)(
         exactlyOnce: true,
         durationMs: 12_000,
         sessionTimeoutMs: 3_000,
+        slowMs: 0.2,
         program: await gatewayProgram(join(import.meta.dirname, 'chaos/gateway.ts'), folder),
         log: (line) => lines.push(line),
       })

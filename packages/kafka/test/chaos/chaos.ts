@@ -20,6 +20,8 @@ export interface ChaosOptions {
   /** Over how long the records are produced, with faults all the while. */
   readonly durationMs: number
   readonly sessionTimeoutMs: number
+  /** How long a gateway works on each record. */
+  readonly slowMs: number
   /** Program of one gateway. */
   readonly program: string
   readonly log: (line: string) => void
@@ -151,6 +153,7 @@ class Fleet {
       folder,
       exactlyOnce: options.exactlyOnce,
       sessionTimeoutMs: options.sessionTimeoutMs,
+      slowMs: options.slowMs,
     }
   }
 

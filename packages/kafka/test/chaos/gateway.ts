@@ -17,11 +17,20 @@ type Channels = (typeof channels)['channels']
 
 const sums = store<number>('sums')
 
+/** Keeps the engine busy: units that take long are what partitions move under. */
+function work(): void {
+  const until = performance.now() + settings.slowMs
+  while (performance.now() < until);
+}
+
 const totals = defineModule(channels, 'totals', (c) => {
   const folded = aggregate(c.getChannel('orders'), sums, {
     by: ({ symbol }) => symbol,
     initial: 0,
-    step: (sum, { quantity }) => sum + quantity,
+    step: (sum, { quantity }) => {
+      work()
+      return sum + quantity
+    },
   })
   c.setChannel(
     'totals',

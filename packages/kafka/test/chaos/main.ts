@@ -1,4 +1,4 @@
-// pnpm chaos:kafka [--seed N] [--records N] [--mode exactly-once|at-least-once] [--seconds N] [--json]
+// pnpm chaos:kafka [--seed N] [--records N] [--mode exactly-once|at-least-once] [--seconds N] [--slow MS] [--json]
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     records: { type: 'string', default: '200000' },
     mode: { type: 'string' },
     seconds: { type: 'string', default: '60' },
+    slow: { type: 'string', default: '0' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -41,6 +42,7 @@ try {
       exactlyOnce: mode === 'exactly-once',
       durationMs: Number(values.seconds) * 1_000,
       sessionTimeoutMs: 6_000,
+      slowMs: Number(values.slow),
       program,
       log: (line) => console.log(`  ${line}`),
     })

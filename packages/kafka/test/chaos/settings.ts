@@ -8,4 +8,6 @@ export interface ChaosSettings {
   readonly folder: string
   readonly exactlyOnce: boolean
   readonly sessionTimeoutMs: number
+  /** How long the node works on each record. */
+  readonly slowMs: number
 }
