@@ -76,6 +76,18 @@ export function replayMetrics<C extends AnyChannels>(
       value: () => replay.late,
     },
     {
+      name: 'gateway_kafka_untimed_records_total',
+      help: 'Records that said no time that can be.',
+      kind: 'counter',
+      value: () => replay.untimed,
+    },
+    {
+      name: 'gateway_kafka_watermark_seconds',
+      help: 'Times before this one are over, in seconds since the epoch; 0 before the first record.',
+      kind: 'gauge',
+      value: () => (replay.watermark ?? 0) / 1_000_000,
+    },
+    {
       name: 'gateway_kafka_invalid_records_total',
       help: 'Records that could not be read, or do not fit the contract.',
       kind: 'counter',

@@ -127,12 +127,18 @@ export function attributeOf(record: unknown, path: string): string | undefined {
   return textAt(record, stepsOf(path))
 }
 
-function textAt(record: unknown, path: readonly string[]): string | undefined {
+/** What is inside a record, after these steps. */
+export function valueAt(record: unknown, path: readonly string[]): unknown {
   let value = record
   for (const name of path) {
     if (typeof value !== 'object' || value === null) return undefined
     value = (value as Readonly<Record<string, unknown>>)[name]
   }
+  return value
+}
+
+function textAt(record: unknown, path: readonly string[]): string | undefined {
+  const value = valueAt(record, path)
   if (typeof value === 'string') return value
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
 }

@@ -11,11 +11,20 @@ interface Waiter {
 export class ReplayClock implements Clock {
   readonly #wall: Clock = wallClock()
   readonly #waiting = new Set<Waiter>()
+  readonly #start: Timestamp
   #reached: Timestamp
   #isLive = false
 
   constructor(start: Timestamp) {
+    this.#start = start
     this.#reached = start
+  }
+
+  /** Begins anew: each run of a gateway replays all. */
+  reset(): void {
+    this.#waiting.clear()
+    this.#reached = this.#start
+    this.#isLive = false
   }
 
   now(): Timestamp {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Channels, Module, ModuleMetric } from '@gw/channels'
 import {
   basketNode,
@@ -8,22 +9,34 @@ import {
   pull,
   type Timestamp,
   timestampOf,
+  wallNow,
 } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import { Backoff, pause } from './backoff.js'
 import { checkNamedChannels, checkReplayOptions } from './check-options.js'
 import { KafkaError, messageOf } from './errors.js'
+import { eventTimeOf } from './event-time.js'
 import type { KafkaClient, KafkaReader, KafkaStatus, ReceivedRecord } from './kafka-client.js'
 import { KafkajsClient } from './kafkajs-client.js'
 import { replayMetrics } from './metrics.js'
 import { type KafkaOptions, topicsOf } from './options.js'
-import { attributeOf } from './publisher.js'
 import { type ParsedRecord, parseRecord, targetOf } from './records.js'
 import { ReplayClock } from './replay-clock.js'
-import { envelope, envelopeTimeMs, json } from './serde.js'
+import {
+  crowded,
+  idleIn,
+  type Lane,
+  Listening,
+  LOOK_MS,
+  laneName,
+  laneOf,
+  resumeIn,
+  silence,
+  takenOf,
+} from './replay-lanes.js'
 import { TimeMerge } from './time-merge.js'
 
-/** A place in a topic: a time, or by topic the offsets of its partitions. */
+/** A place in a topic: a time, which is that of the records themselves, or by topic the offsets of its partitions. */
 export type ReplayPlace =
   | { readonly time: Timestamp | string }
   | { readonly offsets: Readonly<Record<string, Readonly<Record<number, number | string>>>> }
@@ -49,13 +62,20 @@ export interface ReplayOptions<C extends AnyChannels>
    * the replay begins
    */
   readonly to?: ReplayPlace | 'live'
-  /** When a record happened: an attribute that is a time, or the record's own time, which an envelope's goes before. @defaultValue 'record' */
+  /**
+   * When a record happened: an attribute that is a time, ISO 8601 or whole microseconds, of a list that of its first record; or the
+   * record's own time, which an envelope's goes before. A record that says no such time ticks at the one that its partition has
+   * reached, and so does, when live, one that is more than an hour ahead of now. @defaultValue 'record'
+   */
   readonly eventTime?: 'record' | { readonly attribute: string }
-  /** How far records of a partition may be out of order. @defaultValue 0 */
+  /** How far records of a partition may be out of order: so long each waits for those before it. @defaultValue 0 */
   readonly latenessMs?: number
   /** How long a partition on which nothing comes holds up the others, when live. @defaultValue 1_000 */
   readonly idleMs?: number
-  /** Records of one partition that wait for the others before it is read no further. @defaultValue 20_000 */
+  /**
+   * Records of one partition that wait for the others before it is read no further. Where as many are within the lateness of each
+   * other, a simulation fails, and one that goes live does not wait for all of that. @defaultValue 20_000
+   */
   readonly maxWaiting?: number
   /**
    * How long a simulation waits for brokers that give nothing of what there is, before it fails. One that goes live waits until
@@ -67,13 +87,17 @@ export interface ReplayOptions<C extends AnyChannels>
 
 /** A replay, and how far it has come. */
 export interface ReplayModule<C extends AnyChannels> extends Module<C> {
-  /** For a gateway that goes live: it shows the times of the records until they are caught up with. */
+  /** For a gateway that goes live: it begins at the time of `from`, or in 1970, and shows the times of the records until they are caught up with. */
   readonly clock: Clock
   /** Times before this one are over; `undefined` before the first record. */
   readonly watermark: Timestamp | undefined
   readonly replayed: number
   /** Records that came later than the lateness allows; they tick at the watermark. */
   readonly late: number
+  /** Records that said no time that can be; they tick at the time that their partition had reached. */
+  readonly untimed: number
+  /** Of the last of them, topic, partition, offset and reason. */
+  readonly lastUntimed: string
   /** Records that could not be read, or do not fit the contract, and are left out. */
   readonly invalid: number
   /** Of the last of them, topic, partition, offset and reason. */
@@ -89,8 +113,8 @@ export interface ReplayModule<C extends AnyChannels> extends Module<C> {
  * simulation it goes as fast as it can and ends at `to`. With `to: 'live'` in a gateway that is started with this module's clock, the
  * same run goes on with what comes: nothing is missed in between, and nothing comes twice. Partitions that a topic gets meanwhile are
  * read, too.
- * @throws KafkaError `INVALID_OPTIONS`; while it runs, the engine's `SOURCE_FAILED` with a KafkaError `UNKNOWN_TOPIC` or
- * `TIMED_OUT` as cause.
+ * @throws KafkaError `INVALID_OPTIONS`; while it runs, the engine's `SOURCE_FAILED` with a KafkaError `UNKNOWN_TOPIC`,
+ * `TIMED_OUT` or `QUEUE_FULL` as cause.
  * @example
  * ```ts
  * const replay = replayKafka<typeof channels.channels>({ brokers, subscribe: { orders: { orders: '' } } })
@@ -104,7 +128,6 @@ export function replayKafka<C extends AnyChannels>(options: ReplayOptions<C>): R
 
 type Row = readonly [time: Timestamp, record: ReceivedRecord]
 
-const LOOK_MS = 20
 const WAIT_MS = 1_000
 /** How often a live replay looks whether its topics have got partitions. */
 const PARTITIONS_MS = 5_000
@@ -117,6 +140,8 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
   readonly #clock: ReplayClock
   #merge: TimeMerge<ReceivedRecord> | undefined
   replayed = 0
+  untimed = 0
+  lastUntimed = ''
   invalid = 0
   lastInvalid = ''
   isCaughtUp = false
@@ -149,12 +174,15 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
 
   readonly connect: NonNullable<Module<C>['connect']> = (typed) => {
     const channels = typed as unknown as Channels<AnyChannels>
+    this.#clock.reset()
     const subscribed = topicsOf(this.#options.subscribe).map(([name]) => name)
     checkNamedChannels(channels, 'subscribe', subscribed)
     const rows = pull<ReceivedRecord>(channels.graph, 'kafka replay', (context) => {
       const stop = new AbortController()
+      // Each wait that is still to end hears of it.
+      setMaxListeners(0, stop.signal)
       context.onStop(() => stop.abort())
-      return this.#rows(stop.signal)
+      return this.#rows(context.now, stop.signal)
     })
     for (const [name, topics] of topicsOf<string>(this.#options.subscribe)) {
       const target = targetOf(channels, name)
@@ -190,11 +218,14 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
   }
 
   /** The records in the order of their times. */
-  async *#rows(signal: AbortSignal): AsyncGenerator<Row> {
+  async *#rows(start: Timestamp, signal: AbortSignal): AsyncGenerator<Row> {
     const { to, latenessMs = 0, idleMs = 1_000, maxWaiting = 20_000 } = this.#options
     const { brokerTimeoutMs = 60_000 } = this.#options
     this.replayed = 0
+    this.untimed = 0
+    this.lastUntimed = ''
     this.invalid = 0
+    this.lastInvalid = ''
     this.isCaughtUp = false
     const client: KafkaClient = this.#options.client ?? new KafkajsClient(this.#options)
     this.status = { state: 'connecting', message: '' }
@@ -205,13 +236,17 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
       () => this.#lanes(client),
     )
     if (lanes === undefined) return
-    const merge = new TimeMerge<ReceivedRecord>(lanes.keys(), latenessMs * 1_000)
+    // What is before the start would be skipped: live, it is late.
+    const earliest = isLive ? start : undefined
+    const lateness = Math.round(latenessMs * 1_000)
+    const merge = new TimeMerge<ReceivedRecord>(lanes.keys(), lateness, earliest)
     this.#merge = merge
     for (const [name, lane] of lanes) if (lane.next >= lane.end) merge.idle(name)
     let wake: () => void = () => undefined
     let heardAt = 0
+    const listening = new Listening()
     const read = (some: ReadonlyMap<string, Lane>): KafkaReader | undefined =>
-      this.#read(client, some, merge, isLive, maxWaiting, () => {
+      this.#read(client, some, merge, start, listening, () => {
         heardAt = performance.now()
         wake()
       })
@@ -236,13 +271,18 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
           // Meanwhile it was the graph that took its time.
           heardAt = performance.now()
           resumeIn(lanes, merge, maxWaiting)
+          // Where records keep coming, there is always one that waits.
+          if (!this.isCaughtUp && takenOf(lanes.get(row.lane), row.value)) this.#look(lanes)
         }
-        const isRead = [...lanes.values()].every(({ next, end }) => next >= end)
-        if (isRead && merge.size === 0 && !this.isCaughtUp) {
-          this.isCaughtUp = true
-          if (isLive) this.#clock.goLive()
-        }
+        this.#look(lanes)
         if (signal.aborted || (this.isCaughtUp && !isLive)) return
+        const slowest = lanes.get(merge.slowest ?? '')
+        if (slowest?.isPaused === true) {
+          // It waits for nobody but itself, and is read no further.
+          if (!isLive) throw crowded(slowest, maxWaiting)
+          merge.hurry()
+          continue
+        }
         const came = new Promise<void>((resolve) => {
           wake = resolve
         })
@@ -252,7 +292,8 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
           pause(isLive ? LOOK_MS : Math.min(WAIT_MS, brokerTimeoutMs), signal),
         ])
         if (isLive) {
-          idleIn(lanes, merge, idleMs)
+          listening.look(this.status.state === 'running')
+          idleIn(lanes, merge, listening.ms - idleMs)
           if (performance.now() > lookAt) {
             lookAt = Number.POSITIVE_INFINITY
             readNew()
@@ -268,7 +309,8 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
     } finally {
       isOver = true
       await Promise.all(readers.map((reader) => reader?.close()))
-      this.status = CLOSED
+      // The next run may have begun.
+      if (this.#merge === merge) this.status = CLOSED
     }
   }
 
@@ -276,10 +318,12 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
     client: KafkaClient,
     lanes: ReadonlyMap<string, Lane>,
     merge: TimeMerge<ReceivedRecord>,
-    isLive: boolean,
-    maxWaiting: number,
+    start: Timestamp,
+    listening: Listening,
     wake: () => void,
   ): KafkaReader | undefined {
+    const { to, maxWaiting = 20_000 } = this.#options
+    const isLive = to === 'live'
     const from = new Map<string, Map<number, bigint>>()
     for (const { topic, partition, next, end } of lanes.values()) {
       if (!isLive && next >= end) continue
@@ -295,12 +339,11 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
           if (lane === undefined || (!isLive && BigInt(record.offset) >= lane.end)) continue
           if (BigInt(record.offset) < lane.seen) continue
           lane.seen = BigInt(record.offset) + 1n
-          lane.heardAt = performance.now()
-          merge.add(name, this.#timeOf(record), record)
-          if (!lane.isPaused && merge.waitingOf(name) >= maxWaiting) {
-            lane.isPaused = true
-            reader.pause(lane.topic, lane.partition)
-          }
+          lane.heardAtMs = listening.ms
+          if (lane.seen <= lane.end) lane.behind++
+          const time = this.#timeOf(record, isLive)
+          if (time === undefined) merge.addUntimed(name, start, record)
+          else merge.add(name, time, record)
         }
         wake()
       },
@@ -309,15 +352,32 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
         const lane = lanes.get(name)
         if (lane === undefined) return
         lane.next = next
-        if (next >= lane.end && !isLive) merge.idle(name)
+        if (next >= lane.end && !isLive) {
+          merge.idle(name)
+          reader.pause(topic, partition)
+        } else if (!lane.isPaused && merge.waitingOf(name) >= maxWaiting) {
+          lane.isPaused = true
+          reader.pause(topic, partition)
+        }
         wake()
       },
       onStatus: (status) => {
         this.status = status
+        if (status.state !== 'running') return
+        // What came while it was away is on its way.
+        for (const lane of lanes.values()) lane.heardAtMs = listening.ms
       },
     })
     for (const lane of lanes.values()) lane.reader = reader
     return reader
+  }
+
+  /** Looks whether it has caught up. */
+  #look(lanes: ReadonlyMap<string, Lane>): void {
+    if (this.isCaughtUp) return
+    for (const { next, end, behind } of lanes.values()) if (next < end || behind > 0) return
+    this.isCaughtUp = true
+    if (this.#options.to === 'live') this.#clock.goLive()
   }
 
   /** Partitions that topics have got since: all that is in them. */
@@ -381,7 +441,9 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
     for (const topic of topics) {
       const first = from === undefined ? undefined : await placesOf(client, topic, from)
       const last = to === undefined || to === 'live' ? undefined : await placesOf(client, topic, to)
-      for (const [partition, { low, high }] of await client.bounds(topic)) {
+      // Of records of one time, those of the first partition come first.
+      const bounds = [...(await client.bounds(topic))].sort(([a], [b]) => a - b)
+      for (const [partition, { low, high }] of bounds) {
         const start = clamp(first?.get(partition) ?? low, low, high)
         const end = clamp(last?.get(partition) ?? high, start, high)
         lanes.set(laneName({ topic, partition }), laneOf(topic, partition, start, end))
@@ -390,75 +452,14 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
     return lanes
   }
 
-  #timeOf(record: ReceivedRecord): Timestamp {
-    const { eventTime = 'record', serde = json } = this.#options
-    const own = record.timestampMs * 1_000
-    if (record.value === null) return own
-    if (eventTime === 'record') {
-      const ms = serde === envelope ? envelopeTimeMs(record.value) : undefined
-      return ms === undefined ? own : ms * 1_000
-    }
+  #timeOf(record: ReceivedRecord, isLive: boolean): Timestamp | undefined {
     try {
-      const text = attributeOf(serde.read(record.value, record), eventTime.attribute)
-      return text === undefined ? own : timeOf(text)
-    } catch {
-      // It is found to be invalid when its time comes.
-      return own
+      return eventTimeOf(record, this.#options, isLive ? wallNow() : undefined)
+    } catch (error) {
+      this.untimed++
+      this.lastUntimed = messageOf(error)
+      return undefined
     }
-  }
-}
-
-interface Lane {
-  readonly topic: string
-  readonly partition: number
-  /** Up to here it has been read; up to `seen` its records have been taken. */
-  next: bigint
-  seen: bigint
-  readonly end: bigint
-  heardAt: number
-  isPaused: boolean
-  reader?: KafkaReader
-}
-
-function laneOf(topic: string, partition: number, start: bigint, end: bigint): Lane {
-  const heardAt = performance.now()
-  return { topic, partition, next: start, seen: start, end, heardAt, isPaused: false }
-}
-
-function laneName({ topic, partition }: Pick<Lane, 'topic' | 'partition'>): string {
-  return `${topic}/${partition}`
-}
-
-/** The failure of a replay of which nothing comes any more. */
-function silence(lanes: ReadonlyMap<string, Lane>, ms: number, status: KafkaStatus): KafkaError {
-  const [lane] = [...lanes.values()].filter(({ next, end }) => next < end)
-  const { topic = '', partition = 0, next = 0n } = lane ?? {}
-  const why = status.message === '' ? '' : `: ${status.message}`
-  return new KafkaError(
-    'TIMED_OUT',
-    `${topic}/${partition} gave nothing from ${next} on for ${ms} ms${why}; see to the broker, or raise brokerTimeoutMs`,
-    { topic, partition, offset: String(next) },
-  )
-}
-
-/** Partitions that were paused are read on when there is room. */
-function resumeIn(
-  lanes: ReadonlyMap<string, Lane>,
-  merge: TimeMerge<unknown>,
-  maxWaiting: number,
-): void {
-  for (const [name, lane] of lanes) {
-    if (!lane.isPaused || merge.waitingOf(name) > maxWaiting / 2) continue
-    lane.isPaused = false
-    lane.reader?.resume(lane.topic, lane.partition)
-  }
-}
-
-/** Partitions on which nothing has come for a while hold up nobody. */
-function idleIn(lanes: ReadonlyMap<string, Lane>, merge: TimeMerge<unknown>, idleMs: number): void {
-  const now = performance.now()
-  for (const [name, lane] of lanes) {
-    if (lane.next >= lane.end && now - lane.heardAt > idleMs) merge.idle(name)
   }
 }
 

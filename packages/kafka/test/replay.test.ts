@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { channel, defineChannels, defineModule, Gateway, struct } from '@gw/channels'
-import { node, timestampOf } from '@gw/core'
+import { node, seconds, timer, timestampOf } from '@gw/core'
 import { type ReplayOptions, replayKafka } from '@gw/kafka'
 import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, inject, test } from 'vitest'
@@ -10,7 +10,7 @@ import { createTopic, produce } from './broker/topics.js'
 const brokers = inject('brokers')
 const broker = brokers ?? ''
 
-const Order = struct('Order', { quantity: z.number(), at: z.string().optional() })
+const Order = struct('Order', { quantity: z.number(), at: z.unknown().optional() })
 const channels = defineChannels({ orders: channel(Order), seen: channel(z.array(z.unknown())) })
 type Channels = (typeof channels)['channels']
 
@@ -238,6 +238,207 @@ describe.skipIf(brokers === undefined)('a replay', () => {
       .toEqual(Array.from({ length: written }, (_, i) => i))
     await gateway.stop()
     await producer.disconnect()
+  })
+
+  test('two replays give the same ticks: of one time, those of the first partition come first', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 3)
+    // Batches of their own, so that what comes first is another each time.
+    for (let batch = 0; batch < 8; batch++) {
+      const records = Array.from({ length: 30 }, (_, i) => {
+        const n = batch * 30 + i
+        return at(n % 3, Math.floor(n / 20), n)
+      })
+      await produce(broker, topic, records.reverse())
+    }
+    const run = async () => {
+      const { seen, module } = recording()
+      await new Gateway({
+        channels,
+        modules: [module, replayOf(topic, { latenessMs: 2 })],
+      }).simulate()
+      return seen
+    }
+    const first = await run()
+    expect(first).toHaveLength(240)
+    for (const [i, [n, time]] of first.entries()) {
+      const [before = -1, beforeTime = -1] = first[i - 1] ?? []
+      expect(time > beforeTime || n % 3 >= before % 3).toBe(true)
+    }
+    expect(await run()).toEqual(first)
+  })
+
+  test('a record that says no time that can be ticks at the one that its partition has reached, and is told', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 1, { 'message.timestamp.after.max.ms': String(2 ** 62) })
+    const said = (quantity: number, time: unknown) => ({
+      ...at(0, 1e6, quantity),
+      value: JSON.stringify({ quantity, at: time }),
+    })
+    await produce(broker, topic, [
+      said(1, undefined),
+      said(2, '2026-01-01T01:00:00.020+01:00'),
+      { ...at(0, 1e6, 0), value: null },
+      said(3, 'NaN'),
+      said(4, '9999-12-31T00:00:00Z'),
+      said(5, T0 + 30_000),
+      // Microseconds, where Kafka has milliseconds.
+      { ...said(6, T0 + 35_000), timestamp: String(T0) },
+      said(7, T0 + 0.5),
+      said(8, '2026-01-01T00:00:00.040'),
+    ])
+    const run = async (more: Partial<ReplayOptions<Channels>>) => {
+      const { seen, module } = recording()
+      const replay = replayOf(topic, more)
+      await new Gateway({ channels, modules: [module, replay] }).simulate()
+      return { seen, replay }
+    }
+    const byAttribute = await run({ eventTime: { attribute: 'at' } })
+    expect(byAttribute.seen).toEqual([
+      [1, -T0 / 1_000],
+      [2, 20],
+      [3, 20],
+      [4, 20],
+      [5, 30],
+      [6, 35],
+      [7, 35],
+      [8, 40],
+    ])
+    expect(byAttribute.replay).toMatchObject({ late: 0, untimed: 4, watermark: T0 + 40_000 })
+    expect(byAttribute.replay.lastUntimed).toContain(`${topic}/0@7 has no time`)
+    const byRecord = await run({})
+    expect(byRecord.seen.map(([, ms]) => ms)).toEqual(Array.from({ length: 8 }, () => 1e6))
+    expect(byRecord.replay).toMatchObject({ late: 0, untimed: 1 })
+  })
+
+  test('more records within the lateness than may wait end a simulation; live, they do not wait for all of it', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 1)
+    const padding = 'x'.repeat(10_000)
+    // More than one fetch.
+    for (let batch = 0; batch < 10; batch++) {
+      const records = Array.from({ length: 50 }, (_, i) => {
+        const n = batch * 50 + i
+        return { ...at(0, n, n), value: JSON.stringify({ quantity: n, at: padding }) }
+      })
+      await produce(broker, topic, records)
+    }
+    const { seen, module } = recording()
+    const wide = { latenessMs: 3_600_000, maxWaiting: 20 }
+    await expect(
+      new Gateway({ channels, modules: [module, replayOf(topic, wide)] }).simulate(),
+    ).rejects.toMatchObject({ cause: { code: 'QUEUE_FULL', topic, partition: 0 } })
+    seen.length = 0
+    const live = replayOf(topic, { ...wide, to: 'live', from: { time: T0 }, idleMs: 50 })
+    const gateway = new Gateway({ channels, modules: [module, live], clock: live.clock })
+    await gateway.start()
+    await expect.poll(() => live.isCaughtUp, { timeout: 20_000 }).toBe(true)
+    expect(seen.map(([n]) => n)).toEqual(Array.from({ length: 500 }, (_, n) => n))
+    expect(live.late).toBe(0)
+    await gateway.stop()
+  })
+
+  test('is caught up while records keep coming that wait for others, and begins anew with each run', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 1)
+    // The third and the fourth happened before the place where it begins.
+    await produce(broker, topic, [at(0, 0, 0), at(0, 90, 1), at(0, 50, 2), at(0, 80, 3)])
+    const producer = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).producer()
+    await producer.connect()
+    let written = 4
+    let isOver = false
+    const writing = (async () => {
+      while (!isOver) {
+        await producer.send({
+          topic,
+          messages: [{ value: JSON.stringify({ quantity: written++ }) }],
+        })
+      }
+    })()
+    const { seen, module } = recording()
+    const replay = replayOf(topic, {
+      to: 'live',
+      from: { time: T0 + 85_000 },
+      latenessMs: 300,
+      idleMs: 50,
+    })
+    const gateway = new Gateway({ channels, modules: [module, replay], clock: replay.clock })
+    await gateway.start()
+    await expect.poll(() => replay.isCaughtUp, { timeout: 20_000 }).toBe(true)
+    expect(seen.slice(0, 3)).toEqual([
+      [2, 85],
+      [3, 85],
+      [1, 90],
+    ])
+    expect(replay.late).toBe(2)
+    isOver = true
+    await writing
+    await producer.disconnect()
+    for (const run of [1, 2]) {
+      if (run === 2) {
+        await gateway.stop()
+        seen.length = 0
+        await gateway.start()
+      }
+      await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(written - 1)
+      expect(new Set(seen.map(([quantity]) => quantity)).size).toBe(written - 1)
+    }
+    await gateway.stop()
+  })
+
+  test('a record from the future moves neither the watermark nor the clock: others come at their times', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 2, { 'message.timestamp.after.max.ms': String(2 ** 62) })
+    const now = Date.now()
+    const written = (partition: number, time: number, quantity: number) => ({
+      partition,
+      timestamp: String(time),
+      value: JSON.stringify({ quantity }),
+    })
+    await produce(broker, topic, [
+      written(0, now - 30_000, 1),
+      written(0, now + 86_400_000, 2),
+      written(0, now - 20_000, 3),
+      // As from a machine whose clock goes before ours.
+      written(1, now + 1_800_000, 4),
+    ])
+    const { seen, module } = recording()
+    let beats = 0
+    const beating = defineModule(channels, 'beating', (c) => {
+      const beat = timer(c.graph, seconds(0.05), true, { late: 'skip' })
+      c.setChannel(
+        'seen',
+        node('beat', { beat }, () => () => [beats++]),
+      )
+    })
+    const replay = replayOf(topic, {
+      to: 'live',
+      from: { time: new Date(now - 60_000).toISOString() },
+      idleMs: 50,
+    })
+    const gateway = new Gateway({
+      channels,
+      modules: [module, beating, replay],
+      clock: replay.clock,
+    })
+    await gateway.start()
+    await expect.poll(() => replay.isCaughtUp, { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(4)
+    const since = (now * 1_000 - T0) / 1_000
+    expect(seen.slice(0, 3)).toEqual([
+      [1, since - 30_000],
+      [2, since - 30_000],
+      [3, since - 20_000],
+    ])
+    const [, fourth = 0] = seen[3] ?? []
+    expect(fourth).toBeGreaterThan(since - 20_000)
+    expect(fourth).toBeLessThan(since + 900_000)
+    const { untimed, lastUntimed, late } = replay
+    expect({ untimed, late }).toEqual({ untimed: 1, late: 0 })
+    expect(lastUntimed).toContain(`${topic}/0@1`)
+    const before = beats
+    await expect.poll(() => beats, { timeout: 20_000 }).toBeGreaterThan(before + 2)
+    await gateway.stop()
   })
 
   test('a topic that is not there ends the run with its name', async () => {
