@@ -11,10 +11,11 @@ import { Backoff, within } from './backoff.js'
 import { ChunkSize } from './chunk-size.js'
 import { KafkaError, messageOf } from './errors.js'
 import type { Assignment, ConsumerOptions, GroupMember, KafkaConsumer } from './kafka-client.js'
-import { ensureTopics, withAdmin } from './kafkajs-admin.js'
+import { boundsOf, ensureTopics, withAdmin } from './kafkajs-admin.js'
 import { kafkajsAssigner, memberOf } from './kafkajs-assigner.js'
 import { fetchedFrom, Losses } from './kafkajs-losses.js'
-import { type Place, placesOf } from './kafkajs-places.js'
+import { whenOutOfRange } from './kafkajs-out-of-range.js'
+import { placesOf } from './kafkajs-places.js'
 import { KafkajsRecord } from './kafkajs-records.js'
 import { OffsetCommits, type Taken } from './offset-commits.js'
 import { PausedPartitions } from './paused-partitions.js'
@@ -53,8 +54,6 @@ export class KafkajsConsumer implements KafkaConsumer {
   readonly #running: Promise<void>
   readonly #paused = new PausedPartitions()
   #hasBegun = false
-  /** Partitions of which records were deleted before this consumer began, as far as they are not told. */
-  #deleted: readonly Place[] = []
   readonly #losses = new Losses()
   /** By partition, the offset behind what was read since this member was given it. */
   #next = new Map<string, bigint>()
@@ -62,6 +61,7 @@ export class KafkajsConsumer implements KafkaConsumer {
   #begun: Promise<void> = Promise.resolve()
   #consumer: Consumer | undefined
   #memberId: string | undefined
+  #unlisten: () => void = () => undefined
   /** Of this consumer; none where a transactor commits. */
   #commits: OffsetCommits | undefined
   /** Unlike that of the consumer, this one commits also while kafkajs ends. */
@@ -114,6 +114,7 @@ export class KafkajsConsumer implements KafkaConsumer {
       const commits = this.#commits
       this.#consumer = undefined
       this.#commits = undefined
+      this.#unlisten()
       // What is still being taken is committed by who takes it, before kafkajs leaves the group.
       if (signal.aborted) await lastCommit(commits)
       else commits?.assigned({})
@@ -142,8 +143,6 @@ export class KafkajsConsumer implements KafkaConsumer {
         { topic: missing[0] as string },
       )
     }
-    // Asked before kafkajs reads: it commits where it goes on instead.
-    this.#deleted = await this.#deletedRecords()
     if (this.#stop.signal.aborted) return 'closed'
     const consumer = this.#newConsumer()
     this.#consumer = consumer
@@ -243,7 +242,6 @@ export class KafkajsConsumer implements KafkaConsumer {
     const { from, onStatus } = this.#options
     // Others may have read on meanwhile, and what is still being taken is of the time before.
     this.#next = new Map()
-    this.#tellDeleted(memberAssignment)
     const isRunning = (): void => {
       this.#backoff.reset()
       onStatus({ state: 'running', message: this.#losses.message })
@@ -258,34 +256,43 @@ export class KafkajsConsumer implements KafkaConsumer {
 
   /** kafkajs begins where the group is, as Kafka knows it: who has been a member all the time has come further. */
   #goOn(consumer: Consumer, memberId: string, assignment: Assignment): void {
-    if (this.#memberId !== memberId) this.#commits?.assigned({})
+    if (this.#memberId !== memberId) {
+      this.#commits?.assigned({})
+      this.#unlisten()
+      this.#unlisten = whenOutOfRange(memberId, (...place) => this.#outOfRange(...place))
+    }
     this.#memberId = memberId
     for (const taken of this.#commits?.assigned(assignment) ?? []) consumer.seek(taken)
   }
 
-  /** Partitions of which the broker deleted records before the group had read them. */
-  async #deletedRecords(): Promise<readonly Place[]> {
-    const { groupId, topics } = this.#options
-    const places = await placesOf(this.#kafka, groupId, topics)
-    return places.filter(({ offset, low }) => BigInt(offset) >= 0n && BigInt(offset) < low)
-  }
-
-  /** Those who get these partitions first tell. */
-  #tellDeleted(assignment: Assignment): void {
-    const deleted = this.#deleted
-    this.#deleted = []
-    for (const { topic, partition, offset, low } of deleted) {
-      if (assignment[topic]?.includes(partition) !== true) continue
-      this.#losses.add(topic, partition, BigInt(offset), low)
-    }
+  /** The broker has the offset no more at which this member was, which comes of a commit or of reading. */
+  #outOfRange(topic: string, partition: number, offset: bigint): void {
+    const read = this.#next
+    const name = `${topic}/${partition}`
+    const next = read.get(name) ?? offset
+    read.set(name, next)
+    // What comes next tells where that is; it may be long in coming.
+    boundsOf(this.#kafka, topic).then(
+      (bounds) => {
+        const low = bounds.get(partition)?.low ?? 0n
+        const isPast = this.#next !== read || read.get(name) !== next || this.#stop.signal.aborted
+        if (isPast || low <= next) return
+        read.set(name, low)
+        this.#losses.add(topic, partition, next, low)
+        this.#options.onStatus({ state: 'running', message: this.#losses.message })
+      },
+      () => undefined,
+    )
   }
 
   /** Where reading goes on elsewhere than where it had come to, the broker has that no more. */
   async #tellJump(batch: Batch, read: ReadonlyMap<string, bigint>): Promise<void> {
     const { topic, partition } = batch
     const from = fetchedFrom(batch)
-    const next = read.get(`${topic}/${partition}`)
+    const name = `${topic}/${partition}`
+    const next = read.get(name)
     if (next === undefined || from === next) return
+    read.set(name, from)
     if (from > next) {
       this.#losses.add(topic, partition, next, from)
     } else {

@@ -1,16 +1,15 @@
 import type { Kafka } from 'kafkajs'
 import { withAdmin } from './kafkajs-admin.js'
 
-/** How far a group has come on a partition, -1 when nowhere, and from where to where there is something. */
+/** How far a group has come on a partition, -1 when nowhere, and where it ends. */
 export interface Place {
   readonly topic: string
   readonly partition: number
   readonly offset: string
-  readonly low: bigint
   readonly high: bigint
 }
 
-/** How far a group has come, and what there is. */
+/** How far a group has come, and where there is no more. */
 export function placesOf(
   kafka: Kafka,
   groupId: string,
@@ -26,8 +25,7 @@ export function placesOf(
       for (const { partition, offset } of partitions) {
         const bound = bounds.find((one) => one.partition === partition)
         if (bound === undefined) continue
-        const [low, high] = [BigInt(bound.low), BigInt(bound.high)]
-        places.push({ topic, partition, offset, low, high })
+        places.push({ topic, partition, offset, high: BigInt(bound.high) })
       }
     }
     return places

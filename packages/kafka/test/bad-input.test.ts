@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { channel, defineChannels, defineModule, Gateway, struct } from '@gw/channels'
 import { map } from '@gw/core'
 import { type KafkaModule, type KafkaOptions, kafka } from '@gw/kafka'
-import { type Admin, Kafka, logLevel } from 'kafkajs'
+import kafkajs, { type Admin, Kafka, logLevel } from 'kafkajs'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 import { z } from 'zod'
 import { committedRecords, createTopic, produce, progressOf } from './broker/topics.js'
 
+// Node finds no such name in kafkajs, which is CommonJS.
+const { AssignerProtocol } = kafkajs
 const brokers = inject('brokers')
 const broker = brokers ?? ''
 
@@ -312,6 +314,57 @@ describe.skipIf(brokers === undefined)('bad input', () => {
       await produce(broker, from, of(0, 7))
       await expect.poll(sorted, { timeout: 20_000 }).toEqual([0, 1, 3, 6, 7, 10, 11])
       expect(module.status.consumer.message.match(/ to /g)).toHaveLength(1)
+    })
+
+    test('records that are deleted while another member has their partition are told by whoever takes it over', async () => {
+      const [from, to, groupId] = [randomUUID(), randomUUID(), randomUUID()]
+      await createTopic(broker, from, 2)
+      const options = {
+        subscribe: { orders: { [from]: '' } },
+        publish: { fills: { [to]: 'k' } },
+        groupId,
+        exactlyOnce,
+      }
+      const members = [
+        await start({ ...options, clientId: 'one' }),
+        await start({ ...options, clientId: 'two' }),
+      ] as const
+      const partitionsOf = (): Promise<Map<string, readonly number[]>> =>
+        withAdmin(async (admin) => {
+          const { groups } = await admin.describeGroups([groupId])
+          const known = groups[0]?.members ?? []
+          return new Map(
+            known.map(({ clientId, memberAssignment: bytes }) => [
+              clientId,
+              AssignerProtocol.MemberAssignment.decode(bytes)?.assignment[from] ?? [],
+            ]),
+          )
+        })
+      await expect
+        .poll(async () => [...(await partitionsOf()).values()].sort(), { timeout: 20_000 })
+        .toEqual([[0], [1]])
+      const hasOne = (await partitionsOf()).get('one')?.[0] === 0
+      const [owner, other] = hasOne ? members : [members[1], members[0]]
+      await produce(broker, from, [{ ...order(0), partition: 0 }])
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([0])
+      const next = await withAdmin(async (admin) => {
+        const ends = await admin.fetchTopicOffsets(from)
+        return Number(ends.find(({ partition }) => partition === 0)?.high)
+      })
+      owner.module.pause(from, [0])
+      await produce(
+        broker,
+        from,
+        [1, 2, 3].map((quantity) => ({ ...order(quantity), partition: 0 })),
+      )
+      await deleteBefore(from, next + 2)
+      open.splice(open.indexOf(owner.gateway), 1)
+      await owner.gateway.stop()
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([0, 3])
+      expect(other.module.status.consumer).toMatchObject({
+        state: 'running',
+        message: expect.stringContaining(`behind them: ${from}/0@${next} to ${next + 1};`),
+      })
     })
 
     test('a topic that is made anew is read from its beginning, which is told, whether anybody reads it then or later', async () => {
