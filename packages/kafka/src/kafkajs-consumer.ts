@@ -286,7 +286,7 @@ export class KafkajsConsumer implements KafkaConsumer {
   }
 
   /** Where reading goes on elsewhere than where it had come to, the broker has that no more. */
-  async #tellJump(batch: Batch, read: ReadonlyMap<string, bigint>): Promise<void> {
+  async #tellJump(batch: Batch, read: Map<string, bigint>): Promise<void> {
     const { topic, partition } = batch
     const from = fetchedFrom(batch)
     const name = `${topic}/${partition}`
