@@ -67,6 +67,42 @@ describe.skipIf(brokers === undefined)('a reader', () => {
     await Promise.all([plain.disconnect(), transactional.disconnect()])
   })
 
+  test('gives nothing of aborted transactions that ended in the midst of each other', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 1)
+    const kafka = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING })
+    const begin = async () => {
+      const producer = kafka.producer({ transactionalId: randomUUID(), maxInFlightRequests: 1 })
+      await producer.connect()
+      const transaction = await producer.transaction()
+      return {
+        send: (value: string) => transaction.send({ topic, messages: [{ value }] }),
+        commit: () => transaction.commit().then(() => producer.disconnect()),
+        abort: () => transaction.abort().then(() => producer.disconnect()),
+      }
+    }
+    const [first, second, third] = await Promise.all([begin(), begin(), begin()])
+    await first.send('aborted last')
+    await second.send('aborted first')
+    await third.send('a')
+    await second.abort()
+    await third.send('b')
+    await first.send('aborted last')
+    await third.commit()
+    await first.abort()
+    await produce(broker, topic, [{ value: 'c' }])
+    const values: string[] = []
+    const reader = new KafkajsClient({ brokers: [broker] }).reader({
+      from: new Map([[topic, new Map([[0, 0n]])]]),
+      onRecords: (records) => {
+        for (const { value } of records) values.push(String(value))
+      },
+    })
+    await expect.poll(() => values.at(-1), { timeout: 30_000 }).toBe('c')
+    expect(values).toEqual(['a', 'b', 'c'])
+    await reader.close()
+  })
+
   test('reads nothing of what was paused before it had connected, until that is resumed', async () => {
     const topic = randomUUID()
     await createTopic(broker, topic, 2)
