@@ -9,6 +9,7 @@ import {
 import type { AnyChannels, Position } from '@gw/protocol'
 import type { ClusterMember } from './cluster-members.js'
 import { KafkaError } from './errors.js'
+import { MemberStreams } from './member-streams.js'
 import type { Peers } from './peers.js'
 import { type Begin, TickStream } from './tick-stream.js'
 
@@ -31,7 +32,9 @@ export class HeardChannel {
   /** When somebody last wanted it, by `performance.now()`. */
   wantedAtMs = 0
   readonly #options: HeardChannelOptions
-  readonly #streams = new Map<string, TickStream>()
+  readonly #streams: MemberStreams
+  /** Of those that are there at first, what ticked last; of those that come later, all. */
+  #beginWith: Begin = 'snapshot'
   readonly #own: Watch
   /** What comes in before all have told what ticked last there. */
   #early: GatheredTick[] | undefined = []
@@ -46,19 +49,15 @@ export class HeardChannel {
       from: 'snapshot',
     })
     this.#snapshot = [...this.#own.initial]
-    this.#open(members, 'snapshot')
+    this.#streams = new MemberStreams((member) => this.#open(member, this.#beginWith))
+    this.#streams.follow(members)
+    this.#beginWith = 'start'
     this.#begin()
   }
 
   /** These are the other gateways now: of those that are new, all ticks come in. */
   follow(members: readonly ClusterMember[]): void {
-    const ids = new Set(members.map(({ id }) => id))
-    for (const [id, stream] of this.#streams) {
-      if (ids.has(id)) continue
-      stream.close()
-      this.#streams.delete(id)
-    }
-    this.#open(members, 'start')
+    this.#streams.follow(members)
     this.#begin()
     this.#check()
   }
@@ -117,33 +116,28 @@ export class HeardChannel {
 
   close(error: unknown): void {
     this.#own.stop()
-    for (const stream of this.#streams.values()) stream.close()
-    this.#streams.clear()
+    this.#streams.close()
     this.ticks.close(error)
   }
 
-  #open(members: readonly ClusterMember[], begin: Begin): void {
+  #open({ address }: ClusterMember, begin: Begin): TickStream {
     const { peers, info } = this.#options
-    for (const { id, address } of members) {
-      if (this.#streams.has(id)) continue
-      const stream = new TickStream({
-        peers,
-        address,
-        channel: info.name,
-        begin,
-        onBegun: (ticks) => {
-          if (begin === 'snapshot') this.#snapshot.push(...ticks)
-          else for (const tick of ticks) this.#take(tick)
-        },
-        onTick: (tick) => this.#take(tick),
-        onLost: (count) => this.ticks.skip(count),
-        onPlace: () => {
-          this.#begin()
-          this.#check()
-        },
-      })
-      this.#streams.set(id, stream)
-    }
+    return new TickStream({
+      peers,
+      address,
+      channel: info.name,
+      begin,
+      onBegun: (ticks) => {
+        if (begin === 'snapshot') this.#snapshot.push(...ticks)
+        else for (const tick of ticks) this.#take(tick)
+      },
+      onTick: (tick) => this.#take(tick),
+      onLost: (count) => this.ticks.skip(count),
+      onPlace: () => {
+        this.#begin()
+        this.#check()
+      },
+    })
   }
 
   #take(tick: GatheredTick): void {

@@ -2,18 +2,19 @@ import type { Channels } from '@gw/channels'
 import { type PushSource, push } from '@gw/core'
 import type { AnyChannels } from '@gw/protocol'
 import type { ClusterMember } from './cluster-members.js'
+import { MemberStreams } from './member-streams.js'
 import type { Peers } from './peers.js'
-import { TickStream } from './tick-stream.js'
+import { type Begin, TickStream } from './tick-stream.js'
 
 const MAX_PENDING = 10_000
 
 /** Has the ticks of channels, of all gateways of a cluster, tick on channels of this one. */
 export class Relay {
   readonly #channels: ReadonlyMap<string, string>
-  readonly #sources = new Map<string, PushSource<unknown>>()
-  /** By gateway. */
-  readonly #streams = new Map<string, readonly TickStream[]>()
-  #hasFollowed = false
+  /** One a channel. */
+  #streams: readonly MemberStreams[] = []
+  #peers: Peers | undefined
+  #begin: Begin = 'now'
 
   constructor(channels: Readonly<Record<string, string | undefined>>) {
     this.#channels = new Map(
@@ -22,7 +23,7 @@ export class Relay {
   }
 
   connect(channels: Channels<AnyChannels>): void {
-    for (const [from, to] of this.#channels) {
+    this.#streams = [...this.#channels].map(([from, to]) => {
       channels.setChannel(to as never, channels.getChannel(from as never) as never)
       const source = push<unknown>(channels.graph, 'nonCollapsing', {
         name: `relay ${from}`,
@@ -30,44 +31,35 @@ export class Relay {
         overflow: 'dropOldest',
         insideCycle: 'queue',
       })
-      this.#sources.set(from, source)
       channels.setChannel(to as never, source.edge as never)
-    }
+      return new MemberStreams((member) => this.#open(from, source, member))
+    })
   }
 
   /** These are the other gateways now. Of those that come later all ticks are relayed, of the first those from now on. */
   follow(members: readonly ClusterMember[], peers: Peers): void {
-    const ids = new Set(members.map(({ id }) => id))
-    for (const [id, streams] of this.#streams) {
-      if (ids.has(id)) continue
-      for (const stream of streams) stream.close()
-      this.#streams.delete(id)
-    }
-    const begin = this.#hasFollowed ? 'start' : 'now'
-    this.#hasFollowed = true
-    for (const { id, address } of members) {
-      if (this.#streams.has(id)) continue
-      const streams = [...this.#sources].map(([channel, source]) => {
-        const onTick = ({ value, removed }: { value: unknown; removed: boolean }): void => {
-          if (!removed) pushTo(source, value)
-        }
-        return new TickStream({
-          peers,
-          address,
-          channel,
-          begin,
-          onBegun: (ticks) => ticks.forEach(onTick),
-          onTick,
-        })
-      })
-      this.#streams.set(id, streams)
-    }
+    this.#peers = peers
+    for (const streams of this.#streams) streams.follow(members)
+    this.#begin = 'start'
   }
 
   stop(): void {
-    for (const streams of this.#streams.values()) for (const stream of streams) stream.close()
-    this.#streams.clear()
-    this.#hasFollowed = false
+    for (const streams of this.#streams) streams.close()
+    this.#begin = 'now'
+  }
+
+  #open(channel: string, source: PushSource<unknown>, { address }: ClusterMember): TickStream {
+    const onTick = ({ value, removed }: { value: unknown; removed: boolean }): void => {
+      if (!removed) pushTo(source, value)
+    }
+    return new TickStream({
+      peers: this.#peers as Peers,
+      address,
+      channel,
+      begin: this.#begin,
+      onBegun: (ticks) => ticks.forEach(onTick),
+      onTick,
+    })
   }
 }
 

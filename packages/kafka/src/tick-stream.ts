@@ -38,8 +38,10 @@ export function sendTicks(
 ): () => void {
   const { channel, from } = question as TickQuestion
   const { epoch } = channels.positionOf(channel)
+  // Of another run of this gateway nothing is known there.
+  const wantsAll = from === 'start' || (typeof from === 'object' && from.epoch !== epoch)
   const watch = channels.watch(channel, undefined, (tick) => send(lineOf(tick)), {
-    from: from === 'start' ? { epoch, offset: 0 } : from,
+    from: wantsAll ? { epoch, offset: 0 } : from,
   })
   const { initial, recovered } = watch
   const head: StreamHead = { ...watch.position, initial: initial.length, recovered }
@@ -74,15 +76,21 @@ export class TickStream {
   /** Of a basket, how far each key has come. */
   readonly #places = new Map<string, Position>()
   readonly #options: TickStreamOptions
-  readonly #stop = new AbortController()
+  #stop = new AbortController()
 
   constructor(options: TickStreamOptions) {
     this.#options = options
-    void this.#run()
+    void this.#run(options.address)
   }
 
   close(): void {
     this.#stop.abort()
+  }
+
+  /** Goes on where it was when it was closed. */
+  reopen(address: string): void {
+    this.#stop = new AbortController()
+    void this.#run(address)
   }
 
   /** How far a key of a basket has come, or all of the channel; `undefined` while it is not known. */
@@ -92,8 +100,8 @@ export class TickStream {
     return this.#places.get(key) ?? { epoch: place.epoch, offset: 0 }
   }
 
-  async #run(): Promise<void> {
-    const { peers, address } = this.#options
+  async #run(address: string): Promise<void> {
+    const { peers } = this.#options
     const { signal } = this.#stop
     const backoff = new Backoff()
     while (!signal.aborted) {

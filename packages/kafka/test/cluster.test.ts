@@ -14,6 +14,7 @@ import {
 } from '@gw/kafka'
 import { afterAll, afterEach, describe, expect, inject, test } from 'vitest'
 import { z } from 'zod'
+import { KafkajsClient } from '../src/kafkajs-client.js'
 import { createTopic, produce } from './broker/topics.js'
 
 const brokers = inject('brokers')
@@ -177,6 +178,57 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
     await stop(second)
     await settled([first], 4)
     for (const symbol of symbols) expect(await first.module.get('sums', symbol)).toBe(5)
+  })
+
+  test('of a gateway that is gone for a while and comes back, each tick comes once, in order', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 4)
+    let hidden = ''
+    /** Sees the group without who is hidden, as after a session that timed out. */
+    const client = new KafkajsClient({ brokers: [broker] })
+    const consumer = client.consumer.bind(client)
+    client.consumer = (options) => {
+      const made = consumer(options)
+      const members = made.members.bind(made)
+      made.members = async () =>
+        (await members()).filter(({ tells }) => (tells as { id?: string })?.id !== hidden)
+      return made
+    }
+    const first = await start(topic, groupId, { client })
+    const second = await start(topic, groupId)
+    await settled([first, second], 4)
+    const relayed: string[] = []
+    const heard: string[] = []
+    const into = (list: string[]) => (tick: { readonly value: unknown }) => {
+      const { symbol, sum } = tick.value as z.output<typeof Total>
+      list.push(`${symbol} ${sum}`)
+    }
+    first.gateway.channels.watch('allTotals', undefined, into(relayed))
+    first.module.shared?.watch('totals', undefined, into(heard))
+    const rounds = async (count: number, lists: readonly string[][]) => {
+      const all = symbols.flatMap((symbol, i) =>
+        Array.from({ length: count }, (_, round) => `${symbol} ${(i + 1) * (round + 1)}`),
+      )
+      for (const list of lists) {
+        await expect.poll(() => list.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(all.length)
+        // Those of a symbol are in order.
+        expect(symbols.flatMap((s) => list.filter((each) => each.startsWith(`${s} `)))).toEqual(all)
+      }
+    }
+    await round(topic)
+    await rounds(1, [relayed, heard])
+    hidden = second.module.id
+    const third = await start(topic, groupId)
+    await expect
+      .poll(() => first.module.members.map(({ id }) => id).sort(), { timeout: 20_000 })
+      .toEqual([first.module.id, third.module.id].sort())
+    await round(topic)
+    await expect.poll(() => totalsOf(third), { timeout: 20_000 }).toEqual(expected(2))
+    hidden = ''
+    await stop(third)
+    await settled([first, second], 4)
+    await round(topic)
+    await rounds(3, [relayed, heard])
   })
 
   test('a checkpoint leaves only the tail to be read; a damaged one does no harm', async () => {
