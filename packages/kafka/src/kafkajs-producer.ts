@@ -135,8 +135,11 @@ export class KafkajsProducer implements KafkaProducer {
     const unanswered = setTimeout(() => this.#tellUnanswered(queue), UNANSWERED_MS)
     try {
       const producer = await this.#connected()
-      await producer.send({ topic: queue.topic, acks: -1, messages: request.messages })
-      this.#settle(queue)
+      const { topic } = queue
+      const sent = await producer.send({ topic, acks: -1, messages: request.messages })
+      const rest = request.unwritten(sent)
+      if (rest === undefined) this.#settle(queue)
+      else queue.split([rest])
     } catch (error) {
       if (isRefusal(error)) this.#refuse(queue, request, error)
       else await this.#recover(queue, error)

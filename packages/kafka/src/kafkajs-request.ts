@@ -2,6 +2,11 @@ import type { Message } from 'kafkajs'
 import type { KafkaRecord } from './kafka-client.js'
 import { messageFor } from './kafkajs-records.js'
 
+/** What a broker says of a partition that it has written to. */
+interface Acknowledged {
+  readonly partition: number
+}
+
 /**
  * Records of one topic that are written together. Tried again it is the same, with the partitions that were chosen at first: a
  * broker that has it already knows it by its producer, its place and its length.
@@ -38,6 +43,19 @@ export class Request {
     if (length < 2) return []
     const places = [...this.records.keys()]
     return [places.slice(0, length >> 1), places.slice(length >> 1)].map((some) => this.#of(some))
+  }
+
+  /**
+   * What of it was not written although kafkajs says so: where a partition moves to a broker that has answered already, it asks
+   * that one no more when it tries the others again. Nothing when all partitions were acknowledged.
+   */
+  unwritten(acknowledged: readonly Acknowledged[]): Request | undefined {
+    const written = new Set(acknowledged.map(({ partition }) => partition))
+    const places = [...this.#messages.keys()].filter((at) => {
+      const { partition } = this.#messages[at] as Message
+      return partition !== undefined && !written.has(partition)
+    })
+    return places.length === 0 ? undefined : this.#of(places)
   }
 
   #of(places: readonly number[]): Request {

@@ -114,6 +114,7 @@ export class KafkajsTransactor implements KafkaTransactor {
     produced: Map<string, bigint>,
   ): Promise<void> {
     const { records, messages } = request
+    let rest: Request | undefined
     try {
       const sent = await transaction.send({ topic, acks: -1, messages })
       for (const { partition, baseOffset } of sent) {
@@ -124,6 +125,7 @@ export class KafkajsTransactor implements KafkaTransactor {
           produced.set(`${topic}/${partition}`, BigInt(baseOffset) + BigInt(count))
         }
       }
+      rest = request.unwritten(sent)
     } catch (error) {
       if (isOfTopic(error)) {
         // The transaction is over; when the topic was made, the next one finds it.
@@ -139,6 +141,7 @@ export class KafkajsTransactor implements KafkaTransactor {
       if (instead === undefined) return
       await this.#produce(transaction, instead.topic, new Request([instead]), produced)
     }
+    if (rest !== undefined) await this.#produce(transaction, topic, rest, produced)
   }
 }
 
