@@ -54,7 +54,7 @@ export class Task {
   }
 
   /**
-   * Commits a unit: tries until it is committed.
+   * Commits a unit that began at {@link progress}: tries until it is committed.
    * @throws KafkaError `FENCED` when the group has moved on without us: what the unit did counts as not done; `CLOSED`.
    */
   async commit(
@@ -62,7 +62,9 @@ export class Task {
     consumed: ReadonlyMap<string, bigint>,
   ): Promise<void> {
     const { isExact, transactor, onCommitted } = this.#options
-    const before = await this.progress()
+    // Where the unit began, whatever has become of the group meanwhile.
+    const before = this.#progress
+    if (before === undefined) throw this.#fenced('it was not opened for this unit')
     const offsets = new Map([...before.offsets, ...consumed])
     const after: Progress = { offsets, mark: randomUUID() }
     const isMarked = isExact && offsets.size > 0
