@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ClusterCalls } from './cluster-calls.js'
 import { KafkaError } from './errors.js'
+import { Turns } from './turns.js'
 
 /** Messages whose takers are remembered, at most: the oldest are forgotten. */
 const MAX_MESSAGES = 100_000
@@ -42,21 +43,35 @@ export class MessageTakers {
   readonly #options: MessageTakersOptions
   /** By message. */
   readonly #takers = new Map<string, Taker>()
+  readonly #turns = new Turns()
 
   constructor(options: MessageTakersOptions) {
     this.#options = options
   }
 
   /**
-   * Does `here` if this gateway takes the message; else asks the one that does, by `name` and the question that `ask` makes to it.
+   * Does `here` if this gateway takes the message, after what came before to the same channels; else asks the one that does, by `name` and
+   * the question that `ask` makes to it.
    * @throws ChannelsError `OWNER_AWAY`; as the call does.
    */
   async atTaker<T>(
     message: MessageName,
+    channels: readonly string[],
     name: string,
     ask: (id: string) => unknown,
     here: () => Promise<T>,
   ): Promise<T> {
+    return this.#turns.take(channels, this.#answerOf(message, name, ask), async (answer) =>
+      answer === HERE ? here() : (answer as T),
+    )
+  }
+
+  /** What the gateway answers that takes a message; `HERE` when it is this one. */
+  async #answerOf(
+    message: MessageName,
+    name: string,
+    ask: (id: string) => unknown,
+  ): Promise<unknown> {
     const { calls, partitionOf } = this.#options
     await calls.counted()
     const partition = partitionOf(message.messageId)
@@ -69,8 +84,7 @@ export class MessageTakers {
       const taker = await calls.atOwner(partition, 'taker', () => question, this.answer)
       return taker as Taker
     }
-    const answer = await calls.atFound(find, name, ask, () => Promise.resolve(HERE))
-    return answer === HERE ? here() : (answer as T)
+    return calls.atFound(find, name, ask, () => Promise.resolve(HERE))
   }
 
   /** Says who takes a message. @throws KafkaError `NOT_OWNED`. */

@@ -17,19 +17,17 @@ interface Taken<T> {
 
 /** Does once what is asked for several times with one id: who asks again waits with the first, or is told what came of it. */
 export class OnceById<T> {
-  readonly #waitMs: number
   readonly #taking = new Map<string, Taken<T>>()
   readonly #known: KnownAnswers<T>
 
-  /** @param options `waitMs`: how long who asks waits; `maxBytes`: of answers that are remembered. */
-  constructor({ waitMs, maxBytes }: { readonly waitMs: number; readonly maxBytes: number }) {
-    this.#waitMs = waitMs
+  /** @param options `maxBytes`: of answers that are remembered. */
+  constructor({ maxBytes }: { readonly maxBytes: number }) {
     this.#known = new KnownAnswers({ maxIds: MAX_IDS, maxBytes })
   }
 
-  /** As `work`, which counts as not done when it fails. @throws ChannelsError `OVERLOADED`. */
-  do(id: string, work: (stillWanted: StillWanted) => Promise<T>): Promise<T> {
-    const wanted = { untilMs: performance.now() + this.#waitMs }
+  /** As `work`, which counts as not done when it fails. Who asks waits for `waitMs`. @throws ChannelsError `OVERLOADED`. */
+  do(id: string, waitMs: number, work: (stillWanted: StillWanted) => Promise<T>): Promise<T> {
+    const wanted = { untilMs: performance.now() + waitMs }
     const again = this.#taking.get(id)
     if (again !== undefined) {
       again.wanted.untilMs = wanted.untilMs

@@ -185,14 +185,15 @@ export class Peers {
   }
 }
 
-interface Refusal {
+/** An error, as it is told to a peer. */
+export interface Refusal {
   readonly code?: string
   readonly detail?: string
   readonly channel?: string
 }
 
 /** The error that a peer has told of. */
-function errorOf({ code = 'TIMED_OUT', detail = 'refused', channel }: Refusal): Error {
+export function errorOf({ code = 'TIMED_OUT', detail = 'refused', channel }: Refusal): Error {
   const details = channel === undefined ? {} : { channel }
   return Object.hasOwn(ERROR_STATUS, code)
     ? new ChannelsError(code as ErrorCode, detail, details)
@@ -211,15 +212,18 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
 }
 
 function refuse(response: ServerResponse, error: unknown): void {
+  const refusal = refusalOf(error)
+  const isMoving = refusal.code === 'NOT_OWNED' || refusal.code === 'FENCED'
+  end(response, isMoving ? 421 : 422, refusal)
+}
+
+/** What a peer is told of an error. */
+export function refusalOf(error: unknown): Refusal {
   const { code = 'FAILED', channel } = error as {
-    readonly code?: unknown
-    readonly channel?: unknown
+    readonly code?: string
+    readonly channel?: string
   }
-  end(response, code === 'NOT_OWNED' || code === 'FENCED' ? 421 : 422, {
-    code,
-    detail: messageOf(error),
-    channel,
-  })
+  return { code, detail: messageOf(error), ...(channel === undefined ? {} : { channel }) }
 }
 
 function end(response: ServerResponse, status: number, answer: unknown): void {

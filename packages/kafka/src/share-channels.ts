@@ -95,7 +95,7 @@ export function shareChannels({
     calls,
     by: by as Readonly<Record<string, string>>,
     partitionOf,
-    waitMs: Math.min(peerTimeoutMs, ownerTimeoutMs),
+    ownerTimeoutMs,
     placeAt: (channel, key, position, whose) => shared.placeAt(channel, key, position, whose),
     inUnit: async (partition, work) => {
       const { units, task } = partitions.task(partition)

@@ -11,37 +11,14 @@ import { type AnyChannels, isMessageId, MAX_MESSAGE_ID_LENGTH, type Position } f
 import { KafkaError } from './errors.js'
 import { type MessageName, MessageTakers, type MessageTakersOptions } from './message-takers.js'
 import { OnceById, type StillWanted } from './once-by-id.js'
-import type { PeerHandlers } from './peers.js'
+import { type PeerHandlers, refusalOf } from './peers.js'
 import { attributeOf } from './publisher.js'
+import { type Call, channelsOf, type Receipts, scopeOf } from './send-call.js'
+import { type SendOutcome, type SendQuestion, SendQueue, type SendsQuestion } from './send-queue.js'
 
 const KNOWN_BYTES = 64 * 2 ** 20
 /** How long the engine may take to run what it was sent. */
 const ENGINE_MS = 10_000
-
-/** What the owner of a partition does: a call of its channels. */
-type Call =
-  | {
-      readonly name: 'sendAll'
-      readonly channel: string
-      readonly key: string | undefined
-      readonly inputs: readonly unknown[]
-    }
-  | {
-      readonly name: 'sendBasket'
-      readonly channel: string
-      readonly inputs: { readonly [key: string]: unknown }
-    }
-  | { readonly name: 'sendBatch'; readonly sends: readonly BatchSend[] }
-  | { readonly name: 'release'; readonly channel: string; readonly inputs: readonly unknown[] }
-
-interface SendQuestion {
-  readonly partition: number
-  readonly call: Call
-  /** Another try of the same send has the same. */
-  readonly id: string
-  readonly expect?: Position
-  readonly origin?: string
-}
 
 /** A message whose records have no owner, to the gateway that takes it. */
 interface MessageQuestion extends MessageName {
@@ -51,15 +28,20 @@ interface MessageQuestion extends MessageName {
   readonly expect?: Position
 }
 
-/** What a send answers: a receipt for each channel and key that it was to. */
-type Receipts = readonly SendReceipt<unknown>[]
+/** A send that is being taken. */
+interface Taking {
+  readonly asked: SendQuestion
+  readonly stillWanted: StillWanted
+  readonly resolve: (receipts: Receipts) => void
+  readonly reject: (error: unknown) => void
+}
 
 export interface SharedSendsOptions extends MessageTakersOptions {
   readonly channels: LiveChannels<AnyChannels>
   /** By channel, the attribute that says to whom a record belongs. */
   readonly by: Readonly<Record<string, string | undefined>>
-  /** How long who asks waits for an answer. */
-  readonly waitMs: number
+  /** How long an owner of records may be waited for. */
+  readonly ownerTimeoutMs: number
   /** How far a gateway had come at a position that was told here. */
   readonly placeAt: (
     channel: string,
@@ -77,13 +59,15 @@ export class SharedSends {
   /** What is sent here as owner. */
   readonly #taking: OnceById<Receipts>
   readonly #takers: MessageTakers
+  /** By partition. */
+  readonly #queues = new Map<number, SendQueue>()
   /** What is sent from here has ids like nobody else's. */
   readonly #name = randomUUID()
   #serial = 0
 
   constructor(options: SharedSendsOptions) {
     this.#options = options
-    this.#taking = new OnceById({ waitMs: options.waitMs, maxBytes: KNOWN_BYTES })
+    this.#taking = new OnceById({ maxBytes: KNOWN_BYTES })
     this.#takers = new MessageTakers(options)
   }
 
@@ -209,14 +193,9 @@ export class SharedSends {
     await this.#send(partition, call, { ...options, messageId }, scopeOf(call))
   }
 
-  /** Takes what is ours. @throws KafkaError `NOT_OWNED`, `FENCED`; ChannelsError as the channels do. */
-  #take(asked: SendQuestion): Promise<Receipts> {
-    return this.#taking.do(asked.id, (stillWanted) => this.#takeOnce(asked, stillWanted))
-  }
-
   /** What this gateway answers to another that asks. */
   readonly answers: PeerHandlers = {
-    send: (question) => this.#take(question as SendQuestion),
+    sends: (question) => this.#take(question as SendsQuestion),
     taker: (question) => this.#takers.answer(question),
     message: (question) => this.#takeMessage(question as MessageQuestion),
   }
@@ -231,28 +210,52 @@ export class SharedSends {
     })
   }
 
-  async #takeOnce(
-    { partition, call, expect, origin }: SendQuestion,
-    stillWanted: StillWanted,
-  ): Promise<Receipts> {
-    const options = {
-      ...(expect === undefined ? {} : { expect }),
-      ...(origin === undefined ? {} : { origin }),
-    }
-    let receipts: Receipts | undefined
-    let refusal: unknown
-    await this.#options.inUnit(partition, async () => {
-      try {
-        // It may have waited for others that could not be committed.
-        stillWanted()
-        receipts = await this.#do(call, options)
-      } catch (error) {
-        // Nothing was sent, so there is nothing to undo.
-        refusal = error
-      }
+  /** Takes what is ours, in order, as one unit of work. @throws KafkaError `NOT_OWNED`, `FENCED` when it is to be asked for anew. */
+  async #take({ partition, sends }: SendsQuestion): Promise<readonly SendOutcome[]> {
+    const fresh: Taking[] = []
+    const taken = sends.map((asked) =>
+      this.#taking.do(
+        asked.id,
+        asked.forMs,
+        (stillWanted) =>
+          new Promise((resolve, reject) => {
+            fresh.push({ asked, stillWanted, resolve, reject })
+          }),
+      ),
+    )
+    const outcomes = Promise.allSettled(taken)
+    if (fresh.length > 0) await this.#takeInUnit(partition, fresh)
+    return (await outcomes).map((outcome): SendOutcome => {
+      if (outcome.status === 'fulfilled') return { receipts: outcome.value }
+      if (outcome.reason instanceof ChannelsError) return { refusal: refusalOf(outcome.reason) }
+      throw outcome.reason
     })
-    if (receipts === undefined) throw refusal
-    return receipts
+  }
+
+  async #takeInUnit(partition: number, fresh: readonly Taking[]): Promise<void> {
+    const settled: (() => void)[] = []
+    try {
+      await this.#options.inUnit(partition, async () => {
+        for (const { asked, stillWanted, resolve, reject } of fresh) {
+          try {
+            // It may have waited for others that could not be committed.
+            stillWanted()
+            const { call, expect, origin } = asked
+            const receipts = await this.#do(call, {
+              ...(expect === undefined ? {} : { expect }),
+              ...(origin === undefined ? {} : { origin }),
+            })
+            settled.push(() => resolve(receipts))
+          } catch (error) {
+            // Nothing was sent, so there is nothing to undo.
+            settled.push(() => reject(error))
+          }
+        }
+      })
+      for (const settle of settled) settle()
+    } catch (error) {
+      for (const { reject } of fresh) reject(error)
+    }
   }
 
   async #do(call: Call, options: SendOptions): Promise<Receipts> {
@@ -276,20 +279,26 @@ export class SharedSends {
     options: SendOptions,
     scope: unknown,
   ): Promise<Receipts> {
-    const { messageId, origin, expect } = options
+    const { messageId, origin } = options
     if (messageId !== undefined && !isMessageId(messageId)) throw noMessageId()
     const id = JSON.stringify([messageId ?? this.#newId(), partition, scope, origin])
-    const ask = (owner: string): SendQuestion => ({
-      partition,
+    return this.#queueOf(partition).send({
       call,
       id,
       ...(origin === undefined ? {} : { origin }),
-      ...(expect === undefined ? {} : { expect: this.#expected(call, options, owner) as Position }),
+      expectAt: (owner) => this.#expected(call, options, owner),
     })
-    const answer = await this.#options.calls.atOwner(partition, 'send', ask, (question) =>
-      this.#take(question as SendQuestion),
-    )
-    return answer as Receipts
+  }
+
+  #queueOf(partition: number): SendQueue {
+    const { calls, ownerTimeoutMs } = this.#options
+    let queue = this.#queues.get(partition)
+    if (queue === undefined) {
+      const take = (question: SendsQuestion) => this.#take(question)
+      queue = new SendQueue({ calls, partition, ownerTimeoutMs, take })
+      this.#queues.set(partition, queue)
+    }
+    return queue
   }
 
   /** Sends what has no owner: here, and where it has a message id at the gateway that takes that. */
@@ -307,7 +316,7 @@ export class SharedSends {
       const expect = this.#expected(call, options, to)
       return { to, call, ...message, ...(expect === undefined ? {} : { expect }) }
     }
-    return this.#takers.atTaker(message, 'message', ask, here)
+    return this.#takers.atTaker(message, channelsOf(call), 'message', ask, here)
   }
 
   /** The records of a call, complete, by key or send where it has several: all are valid, and may be sent. @throws as the call does. */
@@ -390,20 +399,6 @@ export class SharedSends {
 
   #newId(): string {
     return `${this.#name}-${++this.#serial}`
-  }
-}
-
-/** What tells a call from another of the same message id, as the channels have it. */
-function scopeOf(call: Call): unknown {
-  switch (call.name) {
-    case 'sendAll':
-      return [call.name, call.channel, call.key]
-    case 'sendBasket':
-      return [call.name, call.channel, ...Object.keys(call.inputs)]
-    case 'sendBatch':
-      return [call.name, ...call.sends.map(({ channel, key }) => [channel, key])]
-    case 'release':
-      return [call.name, call.channel]
   }
 }
 

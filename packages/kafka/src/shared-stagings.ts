@@ -76,7 +76,7 @@ export class SharedStagings {
 
   constructor(options: SharedStagingsOptions) {
     this.#options = options
-    this.#changing = new OnceById({ waitMs: options.waitMs, maxBytes: KNOWN_BYTES })
+    this.#changing = new OnceById({ maxBytes: KNOWN_BYTES })
   }
 
   async stageAdd(
@@ -149,7 +149,7 @@ export class SharedStagings {
     },
     stageChange: (question: ChangeQuestion): Promise<ChangeAnswer> => {
       const { id, channel, change } = question
-      return this.#changing.do(id, (stillWanted) =>
+      return this.#changing.do(id, this.#options.waitMs, (stillWanted) =>
         change.action === 'release' && this.#options.sends.hasOwners(channel)
           ? this.#releaseToOwners(question, change.ids, stillWanted)
           : this.#changeHere(question, stillWanted),

@@ -106,6 +106,45 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster streams', () =>
     client.$close()
   }, 60_000)
 
+  test('takes what one socket sends in the order in which it was sent, and answers in that order', async () => {
+    const heard: string[] = []
+    const watches = members.flatMap(({ gateway }) =>
+      ['orders', 'notes'].map((channel) =>
+        gateway.channels.watch(channel as never, undefined, ({ value }) =>
+          heard.push((value as { readonly id: string }).id),
+        ),
+      ),
+    )
+    const ids = Array.from({ length: 60 }, (_, i) => `in order ${i}`)
+    for (const [member, symbol] of [
+      [first, 's00'],
+      [second, 's00'],
+      [third, 's00'],
+      [first, undefined],
+      [third, undefined],
+    ] as const) {
+      const socket = new WebSocket(`${member.url.replace('http', 'ws')}/api/v1/stream`)
+      await once(socket, 'open')
+      const answered: string[] = []
+      socket.on('message', (text) => answered.push((JSON.parse(String(text)) as { id: string }).id))
+      for (const [i, id] of ids.entries()) {
+        // What is small could overtake what is large on its way.
+        const owner = 'x'.repeat(i % 7 === 0 ? 100_000 : 1)
+        const [channel, data] =
+          symbol === undefined
+            ? ['notes', { id, text: owner }]
+            : ['orders', { id, symbol, owner, quantity: 1 }]
+        const messageId = symbol === undefined ? `${id} ${member.url}` : undefined
+        socket.send(JSON.stringify({ action: 'send', id, channel, data, messageId }))
+      }
+      await expect.poll(() => answered, { timeout: 20_000 }).toEqual(ids)
+      expect(heard).toEqual(ids)
+      heard.length = 0
+      socket.close()
+    }
+    for (const watch of watches) watch.stop()
+  })
+
   test('streams the snapshot and the ticks of all over a socket', async () => {
     const client = clientOf(third)
     const heard: number[] = []
