@@ -93,7 +93,7 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
       new Set(owned.flatMap(([, topics]) => Object.keys(topics))),
       (key) => this.#partitionOf(key),
     )
-    this.#relay = new Relay(options.relay ?? {})
+    this.#relay = new Relay(options.relay ?? {}, () => this.#connection.tellAnew())
     this.#partitions = new OwnedPartitions({
       units: () => this.#connection.units,
       onTrouble: () => this.#connection.tellAnew(),
@@ -142,7 +142,12 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
           if (this.#misplaced.look(record)) this.#connection.tellAnew()
         },
         notice: () =>
-          [this.#partitions.trouble, this.#misplaced.message, this.#noticeOfUnfit()]
+          [
+            this.#partitions.trouble,
+            this.#misplaced.message,
+            this.#relay.message,
+            this.#noticeOfUnfit(),
+          ]
             .filter((text) => text !== '')
             .join('; '),
       },

@@ -15,14 +15,19 @@ export class Relay {
   #streams: readonly MemberStreams[] = []
   #peers: Peers | undefined
   #begin: Begin = 'now'
+  /** By channel, ticks of others that were lost: more than they remember came while they were not heard. */
+  readonly #lost = new Map<string, number>()
+  readonly #onLost: () => void
 
-  constructor(channels: Readonly<Record<string, string | undefined>>) {
+  constructor(channels: Readonly<Record<string, string | undefined>>, onLost: () => void) {
+    this.#onLost = onLost
     this.#channels = new Map(
       Object.entries(channels).filter((pair): pair is [string, string] => pair[1] !== undefined),
     )
   }
 
   connect(channels: Channels<AnyChannels>): void {
+    this.#lost.clear()
     this.#streams = [...this.#channels].map(([from, to]) => {
       channels.setChannel(to as never, channels.getChannel(from as never) as never)
       const source = push<unknown>(channels.graph, 'nonCollapsing', {
@@ -43,6 +48,16 @@ export class Relay {
     this.#begin = 'start'
   }
 
+  /** What was lost, in words; empty while nothing was. */
+  get message(): string {
+    return [...this.#lost]
+      .map(
+        ([channel, count]) =>
+          `relay of "${channel}": ${count} ticks of other gateways were lost: they remember no more than the historyTicks of their limits`,
+      )
+      .join('; ')
+  }
+
   stop(): void {
     for (const streams of this.#streams) streams.close()
     this.#begin = 'now'
@@ -59,6 +74,11 @@ export class Relay {
       begin: this.#begin,
       onBegun: (ticks) => ticks.forEach(onTick),
       onTick,
+      onLost: (count) => {
+        if (count === 0) return
+        this.#lost.set(channel, (this.#lost.get(channel) ?? 0) + count)
+        this.#onLost()
+      },
     })
   }
 }

@@ -37,6 +37,26 @@ interface Member {
 const folder = mkdtempSync(join(tmpdir(), 'gw-cluster-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+/** Sees the group without who is hidden, as after a session that timed out. */
+function blindClient() {
+  let hidden: string | undefined
+  const client = new KafkajsClient({ brokers: [broker] })
+  const consumer = client.consumer.bind(client)
+  client.consumer = (options) => {
+    const made = consumer(options)
+    const members = made.members.bind(made)
+    made.members = async () =>
+      (await members()).filter(
+        ({ tells }) => hidden === undefined || (tells as { id?: string } | null)?.id !== hidden,
+      )
+    return made
+  }
+  const hide = (member: Member | undefined): void => {
+    hidden = member?.module.id
+  }
+  return { client, hide }
+}
+
 describe.skipIf(brokers === undefined)('a cluster', () => {
   const open = new Set<Gateway<Channels>>()
 
@@ -49,6 +69,7 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
     topic: string,
     groupId: string,
     more: Partial<ClusterOptions<Channels>> = {},
+    historyTicks = 1_000,
   ): Promise<Member> {
     const sums = store<number>('sums')
     const totals = defineModule(channels, 'totals', (c) => {
@@ -76,7 +97,7 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
       relay: { totals: 'allTotals' },
       ...more,
     })
-    const gateway = new Gateway({ channels, modules: [totals, module] })
+    const gateway = new Gateway({ channels, modules: [totals, module], limits: { historyTicks } })
     await gateway.start()
     open.add(gateway)
     return { gateway, module }
@@ -183,17 +204,7 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
   test('of a gateway that is gone for a while and comes back, each tick comes once, in order', async () => {
     const [topic, groupId] = [randomUUID(), randomUUID()]
     await createTopic(broker, topic, 4)
-    let hidden = ''
-    /** Sees the group without who is hidden, as after a session that timed out. */
-    const client = new KafkajsClient({ brokers: [broker] })
-    const consumer = client.consumer.bind(client)
-    client.consumer = (options) => {
-      const made = consumer(options)
-      const members = made.members.bind(made)
-      made.members = async () =>
-        (await members()).filter(({ tells }) => (tells as { id?: string })?.id !== hidden)
-      return made
-    }
+    const { client, hide } = blindClient()
     const first = await start(topic, groupId, { client })
     const second = await start(topic, groupId)
     await settled([first, second], 4)
@@ -217,18 +228,47 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
     }
     await round(topic)
     await rounds(1, [relayed, heard])
-    hidden = second.module.id
+    hide(second)
     const third = await start(topic, groupId)
     await expect
       .poll(() => first.module.members.map(({ id }) => id).sort(), { timeout: 20_000 })
       .toEqual([first.module.id, third.module.id].sort())
     await round(topic)
     await expect.poll(() => totalsOf(third), { timeout: 20_000 }).toEqual(expected(2))
-    hidden = ''
+    hide(undefined)
     await stop(third)
     await settled([first, second], 4)
     await round(topic)
     await rounds(3, [relayed, heard])
+  })
+
+  test('what a relay has not got of another, as that remembers it no more, is told', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 4)
+    const { client, hide } = blindClient()
+    const first = await start(topic, groupId, { client })
+    const second = await start(topic, groupId, {}, 1)
+    await settled([first, second], 4)
+    let relayed = 0
+    first.gateway.channels.watch('allTotals', undefined, () => relayed++)
+    await round(topic)
+    await expect.poll(() => relayed, { timeout: 20_000 }).toBe(20)
+    expect(first.module.status.consumer.message).toBe('')
+    hide(second)
+    const third = await start(topic, groupId)
+    await expect
+      .poll(() => first.module.members.some(({ id }) => id === third.module.id), {
+        timeout: 20_000,
+      })
+      .toBe(true)
+    await round(topic)
+    await expect.poll(() => totalsOf(third), { timeout: 20_000 }).toEqual(expected(2))
+    hide(undefined)
+    await stop(third)
+    const lost = () =>
+      /^relay of "totals": (\d+) ticks/.exec(first.module.status.consumer.message)?.[1]
+    await expect.poll(() => Number(lost()) + relayed, { timeout: 20_000 }).toBe(40)
+    expect(Number(lost())).toBeGreaterThan(0)
   })
 
   test('a checkpoint leaves only the tail to be read; a damaged one does no harm', async () => {
