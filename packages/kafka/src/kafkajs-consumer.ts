@@ -139,7 +139,7 @@ export class KafkajsConsumer implements KafkaConsumer {
     if (missing.length > 0) {
       throw new KafkaError(
         'UNKNOWN_TOPIC',
-        `topic ${missing.join(', ')} does not exist: create it, or set createTopics`,
+        `topic ${missing.join(', ')} does not exist, or the login may not see it: create it, or set createTopics`,
         { topic: missing[0] as string },
       )
     }

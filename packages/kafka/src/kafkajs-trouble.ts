@@ -26,6 +26,12 @@ function textOf({ name, message, type, broker }: Failure): string | undefined {
   if (type === 'UNSUPPORTED_SASL_MECHANISM') {
     return `${message}: see sasl.enabled.mechanisms of the broker`
   }
+  if (type === 'CLUSTER_AUTHORIZATION_FAILED') {
+    return `${message}: the login may write to no topic at all`
+  }
+  if (name === 'KafkaJSGroupCoordinatorNotFound') {
+    return `${message}: the broker is starting, or the login has no right to the group, or to transactional ids that begin as it does`
+  }
   if (name === 'KafkaJSNotImplemented') {
     return `${message}: a topic is compressed in a way that kafkajs cannot read by itself; register the codec in its CompressionCodecs, or set compression.type of the topic to gzip`
   }

@@ -54,6 +54,22 @@ export class Task {
   }
 
   /**
+   * As {@link progress}, for records of a topic from an offset on. Those that count as taken may be of a topic that was made anew, and
+   * the group knows nothing of it, or was set back: it is asked again.
+   */
+  async progressAt(topic: string, offset: string): Promise<Progress> {
+    const known = await this.progress()
+    const next = known.offsets.get(topic)
+    if (next === undefined || BigInt(offset) >= next) return known
+    this.#isOpen = false
+    const now = await this.progress()
+    // Who consumes commits a moment later than what it has taken.
+    if (this.#options.isExact || !now.offsets.has(topic)) return now
+    this.#progress = known
+    return known
+  }
+
+  /**
    * Commits a unit that began at {@link progress}: tries until it is committed.
    * @throws KafkaError `FENCED` when the group has moved on without us: what the unit did counts as not done; `CLOSED`.
    */

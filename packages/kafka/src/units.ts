@@ -121,7 +121,7 @@ export class Units {
   }
 
   async #take(task: Task, topic: string, records: readonly ReceivedRecord[]): Promise<void> {
-    const progress = await task.progress()
+    const progress = await task.progressAt(topic, (records[0] as ReceivedRecord).offset)
     await this.prepare(task)
     const next = progress.offsets.get(topic)
     const fresh =

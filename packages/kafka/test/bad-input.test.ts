@@ -367,6 +367,27 @@ describe.skipIf(brokers === undefined)('bad input', () => {
       })
     })
 
+    test('a topic that is gone for a while is read from its beginning when it is there again', async () => {
+      const [from, to] = [randomUUID(), randomUUID()]
+      await createTopic(broker, from, 1)
+      const { module } = await start({
+        subscribe: { orders: { [from]: '' } },
+        publish: { fills: { [to]: 'k' } },
+        createTopics: false,
+        exactlyOnce,
+      })
+      await createTopic(broker, to, 1)
+      await produce(broker, from, [order(0), order(1), order(2)])
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([0, 1, 2])
+      await withAdmin((admin) => admin.deleteTopics({ topics: [from] }))
+      await expect
+        .poll(() => module.status.consumer.message, { timeout: 20_000 })
+        .toContain(`topic ${from} does not exist`)
+      await createTopic(broker, from, 1)
+      await produce(broker, from, [order(3), order(4)])
+      await expect.poll(() => quantitiesIn(to), { timeout: 20_000 }).toEqual([0, 1, 2, 3, 4])
+    })
+
     test('a topic that is made anew is read from its beginning, which is told, whether anybody reads it then or later', async () => {
       const [from, to, groupId] = [randomUUID(), randomUUID(), randomUUID()]
       const options = {
