@@ -27,6 +27,7 @@ type OptionName =
   | 'expect'
   | 'atLeast'
   | 'origin'
+  | 'origins'
   | 'check'
   | 'checkStaged'
   | 'matches'
@@ -46,6 +47,13 @@ const RULES: Readonly<Record<OptionName, Rule>> = {
   origin: {
     holds: (value) => typeof value === 'string',
     what: 'a text',
+    code: 'INVALID_OPTION',
+  },
+  origins: {
+    holds: (value) =>
+      Array.isArray(value) &&
+      value.every((origin) => origin === undefined || typeof origin === 'string'),
+    what: 'a list of texts, and of undefined where there is none',
     code: 'INVALID_OPTION',
   },
   check: FUNCTION,

@@ -85,8 +85,13 @@ export class RunningChannels extends SendingChannels {
       touched: (change) => staging.touched(change),
       restore: (stagings) => {
         const all = [...stagings]
-        staging.restore(all)
-        for (const [, records] of all) this.#noteStaged(name, records)
+        staging.restore(all.map(([id, records]) => [id, records]))
+        for (const [, records, origins = []] of all) {
+          records.forEach((record, i) => {
+            setOrigin(record, origins[i])
+          })
+          this.#noteStaged(name, records)
+        }
       },
       released: (stagings) => staging.released(stagings),
       takeRequests: (listener) => {

@@ -99,6 +99,20 @@ export interface StageOptions extends Pick<SendOptions, 'origin' | 'check'> {
   readonly checkStaged?: (record: unknown, stagingId: string) => void
 }
 
+/** Options of {@link LiveChannels.releaseAndWait}. */
+export interface ReleaseOptions {
+  /** Name of who staged or released each record; modules see it. */
+  readonly origins?: readonly (string | undefined)[]
+}
+
+/** A staging, as a module keeps it. */
+export type KeptStaging = readonly [
+  id: string,
+  records: readonly unknown[],
+  /** Name of who staged each record, where that is known. */
+  origins?: readonly (string | undefined)[],
+]
+
 /**
  * The stagings of a channel, for a module that keeps them for several gateways. Those of this gateway are as they are; who keeps
  * them says with `restore` which they are, and does what nodes of the graph ask.
@@ -109,7 +123,7 @@ export interface Stagings {
   /** The records that {@link StageOptions.checkStaged} sees of a change, by staging. */
   touched(change: StagingChange): StageAnswer<unknown>
   /** Has these be the stagings, the oldest first. Nobody is told of it; records are not checked, and a look-up finds them. */
-  restore(stagings: Iterable<readonly [id: string, records: readonly unknown[]]>): void
+  restore(stagings: Iterable<KeptStaging>): void
   /** Drops what has ticked elsewhere, as a release does: records that are as these, and stagings of which no record is left. */
   released(stagings: StageAnswer<unknown>): void
   /** Has what nodes of the graph ask for go to `listener` instead of being done here; what it throws is an error of their module. */
@@ -368,7 +382,7 @@ export interface LiveChannels<C extends AnyChannels> {
   releaseAndWait(
     name: string,
     records: readonly unknown[],
-    options?: Pick<StageOptions, 'origin'> & WaitOptions,
+    options?: ReleaseOptions & WaitOptions,
   ): Promise<SendReceipt<unknown>>
   /** The stagings of a channel, for modules that keep them for several gateways. @throws ChannelsError `NO_STAGE`. */
   stagings(name: string): Stagings

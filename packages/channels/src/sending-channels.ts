@@ -3,7 +3,8 @@ import { checkCallOptions } from './call-options.js'
 import type { ChannelLog } from './channel-log.js'
 import { ChannelsError } from './errors.js'
 import { isObject } from './filter.js'
-import type { BatchSend, SendOptions, SendReceipt, WaitOptions } from './live.js'
+import type { BatchSend, ReleaseOptions, SendOptions, SendReceipt, WaitOptions } from './live.js'
+import { setOrigin } from './origin.js'
 import { ReadingChannels } from './reading-channels.js'
 import type { Flight, Target } from './sender.js'
 import { timed } from './timed.js'
@@ -81,17 +82,20 @@ export class SendingChannels extends ReadingChannels {
   async releaseAndWait(
     name: string,
     records: readonly unknown[],
-    options: Pick<SendOptions, 'origin'> & WaitOptions = {},
+    options: ReleaseOptions & WaitOptions = {},
   ): Promise<SendReceipt<unknown>> {
-    checkCallOptions('releaseAndWait', options, ['origin', 'timeoutMs', 'signal'], name)
+    checkCallOptions('releaseAndWait', options, ['origins', 'timeoutMs', 'signal'], name)
     const channel = channelOf(this.channels, name)
     if (!channel.isStaged) throw noStage(name)
     checkRecords('releaseAndWait', name, records)
     const slot = channel.slot(undefined)
-    const cycles = this.#completed(channel, records).map((value) => [{ slot, value }])
-    const { origin } = options
-    const sending = origin === undefined ? {} : { origin }
-    const flight = this.run.sender.send(`release ${name}`, cycles, sending, { mayWait: true })
+    const values = this.#completed(channel, records)
+    const { origins = [] } = options
+    flattenLists(channel, values).forEach((record, i) => {
+      setOrigin(record, origins[i])
+    })
+    const cycles = values.map((value) => [{ slot, value }])
+    const flight = this.run.sender.send(`release ${name}`, cycles, {}, { mayWait: true })
     if (!flight.isOver) await this.#landed(flight, name, options)
     return this.#receipt(flight, name, undefined)
   }

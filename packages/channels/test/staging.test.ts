@@ -6,6 +6,7 @@ import {
   defineChannels,
   Gateway,
   type Module,
+  originOf,
   type StagingEvent,
   type StagingRequest,
   struct,
@@ -290,11 +291,17 @@ describe('releasing elsewhere', () => {
   })
 
   test('ticks elsewhere as a release does, of a list channel as one list', async () => {
-    const { records } = await live().releaseAndWait('orders', [record('a'), record('b')])
+    const origins = ['ann', undefined]
+    const ab = [record('a'), record('b')]
+    const { records } = await live().releaseAndWait('orders', ab, { origins })
     expect(records).toMatchObject([{ id: 'a' }, { id: 'b' }])
+    expect(records.map(originOf)).toEqual(origins)
     expect(ticks).toEqual(['a', 'b'])
-    await live().releaseAndWait('lists', [record('c'), record('d')])
+    await live().releaseAndWait('lists', [record('c'), record('d')], { origins })
     expect(live().last('lists')).toMatchObject([{ id: 'c' }, { id: 'd' }])
+    expect(live().last('lists')?.map(originOf)).toEqual(origins)
+    const wrong = live().releaseAndWait('orders', ab, { origins: 'ann' } as never)
+    await expect(wrong).rejects.toMatchObject({ code: 'INVALID_OPTION' })
     await expect(live().releaseAndWait('plain', [record('e')])).rejects.toMatchObject({
       code: 'NO_STAGE',
     })
@@ -424,8 +431,9 @@ describe('the stagings of a channel that a module keeps', () => {
     kept().restore([
       ['one', records.slice(0, 3)],
       ['two', []],
-      ['three', records.slice(3)],
+      ['three', records.slice(3), ['ann', undefined]],
     ])
+    expect(records.map(originOf)).toEqual([undefined, undefined, undefined, 'ann', undefined])
     expect(events).toHaveLength(told)
     expect(live().stageList('orders')).toEqual(['one', 'two', 'three'])
     expect(live().lookup('b', 'orders')).toBe(records[1])

@@ -14,7 +14,13 @@ export type Call =
       readonly inputs: { readonly [key: string]: unknown }
     }
   | { readonly name: 'sendBatch'; readonly sends: readonly BatchSend[] }
-  | { readonly name: 'release'; readonly channel: string; readonly inputs: readonly unknown[] }
+  | {
+      readonly name: 'release'
+      readonly channel: string
+      readonly inputs: readonly unknown[]
+      /** Of each record; `null` where there is none. */
+      readonly origins: readonly (string | null)[]
+    }
 
 /** What a call answers: a receipt for each channel and key that it was to. */
 export type Receipts = readonly SendReceipt<unknown>[]

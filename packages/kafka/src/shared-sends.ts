@@ -180,17 +180,19 @@ export class SharedSends {
 
   /**
    * Has staged records of one owner tick there, of a list channel as one list.
+   * @param origins of each record.
    * @param messageId another try of the same release has the same.
    */
   async release(
     channel: string,
     partition: number,
     records: readonly unknown[],
+    origins: readonly (string | undefined)[],
     messageId: string,
-    options: Pick<SendOptions, 'origin'>,
   ): Promise<void> {
-    const call: Call = { name: 'release', channel, inputs: records }
-    await this.#send(partition, call, { ...options, messageId }, scopeOf(call))
+    const told = origins.map((origin) => origin ?? null)
+    const call: Call = { name: 'release', channel, inputs: records, origins: told }
+    await this.#send(partition, call, { messageId }, scopeOf(call))
   }
 
   /** What this gateway answers to another that asks. */
@@ -268,8 +270,11 @@ export class SharedSends {
         return [await channels.sendBasketAndWait(call.channel, call.inputs, bounded)]
       case 'sendBatch':
         return channels.sendBatchAndWait(call.sends, bounded)
-      case 'release':
-        return [await channels.releaseAndWait(call.channel, call.inputs, bounded)]
+      case 'release': {
+        const origins = call.origins.map((origin) => origin ?? undefined)
+        const { timeoutMs } = bounded
+        return [await channels.releaseAndWait(call.channel, call.inputs, { origins, timeoutMs })]
+      }
     }
   }
 

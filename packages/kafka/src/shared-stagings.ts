@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import {
   ChannelsError,
   type LiveChannels,
+  originOf,
   type StageAnswer,
   type StageOptions,
   type StagingChange,
@@ -286,7 +287,6 @@ export class SharedStagings {
     ticked: Set<unknown>,
   ): Promise<unknown> {
     const { sends } = this.#options
-    const options = origin === undefined ? {} : { origin }
     const ids = Object.keys(held)
     let failure: unknown
     const parts = await this.#partsOf(channel, Object.values(held))
@@ -295,7 +295,9 @@ export class SharedStagings {
         try {
           for (const [i, records] of lists.entries()) {
             const release = digestOf([channel, ids, i, records])
-            await sends.release(channel, partition, records, release, options)
+            // A node of the graph that releases does not say who it is.
+            const origins = records.map((record) => origin ?? originOf(record))
+            await sends.release(channel, partition, records, origins, release)
             for (const record of records) ticked.add(record)
           }
         } catch (error) {

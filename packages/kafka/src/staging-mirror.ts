@@ -1,4 +1,10 @@
-import type { ChannelInfo, LiveChannels, Stagings } from '@gw/channels'
+import {
+  type ChannelInfo,
+  type KeptStaging,
+  type LiveChannels,
+  originOf,
+  type Stagings,
+} from '@gw/channels'
 import type { AnyChannels } from '@gw/protocol'
 import { completed } from './completed.js'
 import { type EntryRule, idOf } from './entry-rule.js'
@@ -12,6 +18,9 @@ interface Kept {
   /** By place; there is none where what was kept does not fit the contract. */
   readonly records: readonly unknown[]
 }
+
+/** A staged record as the store has it, and who staged it. */
+type KeptRecord = readonly [record: unknown, origin?: string]
 
 /**
  * The stagings of a channel as a store, so that they go to the changelog of the partition where they are held; what comes from there
@@ -55,21 +64,23 @@ export class StagingMirror {
   restore(partition: number): void {
     if (partition !== this.home) return
     this.forget()
-    const found = new Map<string, { number: number; readonly records: unknown[] }>()
+    const found = new Map<string, { number: number; readonly kept: KeptRecord[] }>()
     for (const [key, value] of this.store.of(partition)) {
       const [id, place] = placeOf(key)
-      const staging = found.get(id) ?? { number: 0, records: [] }
+      const staging = found.get(id) ?? { number: 0, kept: [] }
       found.set(id, staging)
       if (place === undefined) staging.number = value as number
-      else staging.records[place] = value
+      else staging.kept[place] = value as KeptRecord
     }
-    for (const [id, kept] of [...found].sort(([, a], [, b]) => a.number - b.number)) {
-      this.#kept.set(id, kept)
-      this.#opened = kept.number + 1
+    const stagings: KeptStaging[] = []
+    for (const [id, { number, kept }] of [...found].sort(([, a], [, b]) => a.number - b.number)) {
+      this.#kept.set(id, { number, records: kept.map(([record]) => record) })
+      this.#opened = number + 1
+      // Leaves out places without a record.
+      const all = kept.filter(() => true)
+      stagings.push([id, all.map(([record]) => record), all.map(([, origin]) => origin)])
     }
-    // Leaves out places without a record.
-    const stagings = [...this.#kept].map(([id, { records }]) => [id, records.filter(() => true)])
-    this.stagings.restore(stagings as [string, unknown[]][])
+    this.stagings.restore(stagings)
   }
 
   /** Has no stagings here. */
@@ -107,19 +118,25 @@ export class StagingMirror {
     const number = before?.number ?? this.#opened++
     if (before === undefined) this.store.set(keyOf(id), number)
     records.forEach((record, place) => {
-      if (before?.records[place] !== record) this.store.set(keyOf(id, place), record)
+      if (before?.records[place] === record) return
+      const origin = originOf(record)
+      const kept: KeptRecord = origin === undefined ? [record] : [record, origin]
+      this.store.set(keyOf(id, place), kept)
     })
     this.#kept.set(id, { number, records })
   }
 }
 
-/** Entries are records of the channel, or numbers. */
+/** Entries are records of the channel with their origins, or numbers. */
 function ruleOf(recordSchema: ChannelInfo['recordSchema']): EntryRule {
   return {
-    id: idOf(recordSchema),
+    id: idOf(recordSchema, 'with origins'),
     complete: (key, value) => {
       const [, place] = placeOf(key)
-      return place === undefined ? value : completed(recordSchema, value)
+      if (place === undefined) return value
+      if (!Array.isArray(value)) throw new Error('it is no staged record with its origin')
+      const [record, ...origin] = value as unknown as KeptRecord
+      return [completed(recordSchema, record), ...origin]
     },
   }
 }

@@ -1,4 +1,4 @@
-import { ChannelsError, type SharedChannels, type StagingRequest } from '@gw/channels'
+import { ChannelsError, originOf, type SharedChannels, type StagingRequest } from '@gw/channels'
 import { pause } from './backoff.js'
 import { messageOf } from './errors.js'
 
@@ -65,7 +65,10 @@ export class StagingRequests {
     if (stagings === undefined) return
     if (action === 'CREATED') await stagings.stageAdd(channel, undefined)
     else if (action === 'ADDED') {
-      for (const item of items) await stagings.stageAdd(channel, item, stagingIds)
+      for (const item of items) {
+        const origin = originOf(item)
+        await stagings.stageAdd(channel, item, stagingIds, origin === undefined ? {} : { origin })
+      }
     } else if (action === 'RELEASED') {
       await stagings.stageRelease(channel, stagingIds?.length === 0 ? undefined : stagingIds)
     } else if (items.length === 0) await stagings.stageRemove(channel, undefined, stagingIds)

@@ -52,7 +52,7 @@ beforeEach(async () => {
     hasOwners: () => true,
     ownersOf: async (_channel, records) =>
       records.map((record) => Number((record as { readonly symbol: string }).symbol)),
-    release: async (_channel, partition, records, id) => {
+    release: async (_channel, partition, records, _origins, id) => {
       if (partition === 9) throw new KafkaError('TIMED_OUT', 'away')
       if (!ticked.has(id)) ticked.set(id, records)
       await meanwhile()

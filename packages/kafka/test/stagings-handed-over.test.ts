@@ -37,7 +37,7 @@ describe.skipIf(brokers === undefined)('stagings of a cluster whose gateways com
     const [a, b, c, d] = opened as [string, string, string, string]
     await stage(one, 'POST', `orders?id=${b},${c}`, order('r1'))
     await stage(one, 'POST', `orders?id=${b}`, order('r2'))
-    await stage(one, 'POST', `orders?id=${b}`, order('r3'))
+    await stage(one, 'POST', `orders?id=${b}`, order('r3', { owner: 'ann' }), 'ann')
     await stage(one, 'POST', `orders?id=${b}`, order('r1', { quantity: 7 }))
     await stage(one, 'DELETE', `orders?id=${b}`, { id: 'r2' })
     await stage(one, 'DELETE', 'orders')
@@ -74,8 +74,21 @@ describe.skipIf(brokers === undefined)('stagings of a cluster whose gateways com
     expect(await quantities(last)).toEqual(expected)
     const [e] = Object.keys((await stage(last, 'POST', 'orders')).body)
     expect((await list(last)).body).toEqual([a, b, c, e])
-    const released = await stage(last, 'PATCH', `orders?id=${b}`)
-    expect(released).toMatchObject({ status: 200, body: { [b]: [{ id: 'r1' }, { id: 'r3' }] } })
+    const seen: unknown[] = []
+    last.gateway.channels.watch('seen', undefined, ({ value }) => seen.push(value))
+    last.gateway.channels.send('asks', {
+      channel: 'orders',
+      action: 'RELEASED',
+      symbols: [],
+      ids: [b],
+    })
+    // Who staged it is known still.
+    await expect
+      .poll(() => seen)
+      .toMatchObject([
+        { of: 'r1', origin: 'everybody' },
+        { of: 'r3', origin: 'ann' },
+      ])
     await stop(last)
     const again = await startMember(topic, groupId)
     await settled([again])

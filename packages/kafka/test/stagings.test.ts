@@ -16,6 +16,7 @@ import {
   type Order,
   open,
   order,
+  type Seen,
   stage,
   staged,
   startMember,
@@ -257,5 +258,45 @@ describe.skipIf(brokers === undefined)('stagings of a cluster', () => {
     )
     expect(third.gateway.health.live).toBe(true)
     for (const watch of watches) watch.stop()
+  })
+
+  test('what a node stages, or releases, is of whom it was, as on one gateway', async () => {
+    const alone = await startOne()
+    const send = ({ url }: One, channel: string, body: object, who?: string) =>
+      fetch(`${url}/api/v1/send/${channel}`, {
+        method: 'POST',
+        headers: {
+          'Content-Type': 'application/json',
+          ...(who === undefined ? {} : { 'x-api-key': who }),
+        },
+        body: JSON.stringify(body),
+      })
+    const seenIn = async (worlds: readonly One[]): Promise<string[]> => {
+      const at = (number: number) => worlds[number % worlds.length] as One
+      const seen: string[] = []
+      const watches = worlds.map(({ gateway }) =>
+        gateway.channels.watch('seen', undefined, ({ value }) => {
+          const { of, origin } = value as z.output<typeof Seen>
+          seen.push(`${of} of ${origin}`)
+        }),
+      )
+      for (const [i, owner] of ['ann', 'bob', 'ann', 'bob'].entries()) {
+        await stage(at(i), 'POST', 'orders', order(`staged-${i}`, { owner }), owner)
+        await send(at(i + 1), 'held', order(`held-${i}`, { owner }), owner)
+      }
+      await expect.poll(async () => (await staged(at(2), 'drafts')).length).toBe(4)
+      for (const channel of ['orders', 'drafts']) {
+        await send(at(0), 'asks', { channel, action: 'RELEASED', symbols: [] })
+      }
+      await expect.poll(() => seen.length).toBe(8)
+      for (const watch of watches) watch.stop()
+      return seen.sort()
+    }
+    for (const name of ['orders', 'drafts']) await empty(first, name)
+    const of1 = await seenIn([alone])
+    expect(of1).toContain('staged-1 of bob')
+    expect(of1).toContain('held-2 of ann')
+    expect(await seenIn(members)).toEqual(of1)
+    await stop(alone)
   })
 })

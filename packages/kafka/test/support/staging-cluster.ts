@@ -6,6 +6,7 @@ import {
   defineModule,
   Gateway,
   type Module,
+  originOf,
   type StagingRequest,
   struct,
 } from '@gw/channels'
@@ -25,8 +26,11 @@ export const Order = struct('Order', {
   quantity: z.number().positive(),
   owner: z.string().default('nobody'),
 })
+/** Who staged, or released, what has ticked. */
+export const Seen = struct('Seen', { of: z.string(), origin: z.string() })
 export const Told = struct('Told', { action: z.string(), items: z.number() })
 const Ask = struct('Ask', {
+  channel: z.enum(['drafts', 'orders']).default('drafts'),
   action: z.string(),
   symbols: z.array(z.string()),
   ids: z.array(z.string()).optional(),
@@ -38,6 +42,8 @@ export const channels = defineChannels({
   drafts: channel(Order, { stage: true }),
   taken: channel(Order, { state: { by: 'id' } }),
   told: channel(Told),
+  seen: channel(Seen),
+  held: channel(Order, { send: true }),
   asks: channel(Ask, { send: true }),
   audit: auditChannel(),
 })
@@ -63,14 +69,33 @@ const desk = defineModule(channels, 'desk', (c) => {
     }),
   )
   const asks = c.getChannel('asks')
+  for (const name of ['drafts', 'orders'] as const) {
+    c.setStageRequests(
+      name,
+      node('ask', { asks }, ({ asks }, context) => () => {
+        const { channel, action, symbols, ids } = asks.value
+        if (channel !== name) return undefined
+        const items = symbols.map((symbol) => Order.make(context, { symbol, quantity: 1 }))
+        return { action, stagingIds: ids, items } as StagingRequest<z.output<typeof Order>>
+      }),
+    )
+    c.setChannel(
+      'seen',
+      node('see', { orders: c.getChannel(name) }, ({ orders }, context) => () => {
+        const origin = originOf(orders.value) ?? ''
+        return Seen.make(context, { of: orders.value.id, origin })
+      }),
+    )
+  }
+  // What is sent here waits until it is released.
   c.setStageRequests(
     'drafts',
-    node('ask', { asks }, ({ asks }, context) => () => {
-      const { action, symbols, ids } = asks.value
-      const items = symbols.map((symbol) => Order.make(context, { symbol, quantity: 1 }))
-      return { action, stagingIds: ids, items } as StagingRequest<z.output<typeof Order>>
-    }),
+    node('hold', { held: c.getChannel('held') }, ({ held }) => () => ({
+      action: 'ADDED',
+      items: [held.value],
+    })),
   )
+  c.addSendChannel('held')
   c.addSendChannel('asks')
   c.getChannel('lots')
   c.getChannel('notes')
