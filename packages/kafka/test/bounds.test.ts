@@ -81,8 +81,8 @@ test('a producer tells of a broker that does not answer, and of its answer', asy
       connect: async () => undefined,
       disconnect: async () => undefined,
       send: () =>
-        new Promise<void>((resolve) => {
-          answer = resolve
+        new Promise<readonly unknown[]>((resolve) => {
+          answer = () => resolve([{ partition: 0 }])
         }),
     }),
   }
