@@ -89,7 +89,12 @@ export function shareChannels({
   })
   const ofThisAlone = channelsOfEach(options, gateway)
   const isShared = (channel: string): boolean => !ofThisAlone.has(channel)
-  const queries = new SharedQueries({ channels, calls, isShared })
+  const queries = new SharedQueries({
+    channels,
+    calls,
+    isShared,
+    hasOwners: (channel) => sends.hasOwners(channel),
+  })
   const sends: SharedSends = new SharedSends({
     channels,
     calls,

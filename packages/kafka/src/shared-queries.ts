@@ -21,6 +21,8 @@ export interface SharedQueriesOptions {
   readonly calls: ClusterCalls
   /** Whether the ticks of a channel happen on all gateways. */
   readonly isShared: (channel: string) => boolean
+  /** Whether the records of a channel have owners. */
+  readonly hasOwners: (channel: string) => boolean
 }
 
 /** Queries of states, and look-ups, of all gateways as one would answer them. */
@@ -73,7 +75,11 @@ export class SharedQueries {
     if (info === undefined) return channels.count(state as never, query, isVisible)
     const { where } = query
     const asked: Query = where === undefined ? {} : { where }
-    if (isVisible !== undefined) return (await this.#merged(info, asked, isVisible)).length
+    // What is sent to any gateway may have its key at several.
+    const isAnywhere = !this.#options.hasOwners(info.channel) && this.#isSendable(info.channel)
+    if (isVisible !== undefined || isAnywhere) {
+      return (await this.#merged(info, asked, isVisible)).length
+    }
     const parts = await calls.everywhere('count', { state, query: asked }, () =>
       channels.count(state as never, asked),
     )
@@ -105,7 +111,7 @@ export class SharedQueries {
       ?.record
   }
 
-  /** What all have that matches, of each key from one gateway only. */
+  /** What all have that matches, of each key from one gateway only: the one that has the newest. */
   async #merged(
     { name: state, channel, by }: StateInfo,
     query: Query,
@@ -116,15 +122,22 @@ export class SharedQueries {
     const parts = await calls.everywhere('query', { state, query, withKeys }, () =>
       this.#recordsHere(state, query, withKeys),
     )
-    const from = new Map<string, string>()
-    return parts.flatMap(({ id, answer: { records, keys } }) =>
-      records.filter((record, i) => {
-        if (isVisible?.(record, channel, keys?.[i] ?? undefined) === false) return false
-        const key = JSON.stringify(by.map((path) => attributeOf(record, path) ?? null))
-        const whose = from.get(key)
-        if (whose === undefined) from.set(key, id)
-        return whose === undefined || whose === id
+    const keyed = parts.map(({ answer: { records, keys } }) =>
+      records.flatMap((record, i) => {
+        if (isVisible?.(record, channel, keys?.[i] ?? undefined) === false) return []
+        return { record, key: JSON.stringify(by.map((path) => attributeOf(record, path) ?? null)) }
       }),
+    )
+    const whose = new Map<string, { readonly part: number; readonly time: string }>()
+    keyed.forEach((records, part) => {
+      for (const { record, key } of records) {
+        const time = timeOf(record)
+        const other = whose.get(key)
+        if (other === undefined || time > other.time) whose.set(key, { part, time })
+      }
+    })
+    return keyed.flatMap((records, part) =>
+      records.flatMap(({ record, key }) => (whose.get(key)?.part === part ? [record] : [])),
     )
   }
 
@@ -148,6 +161,11 @@ export class SharedQueries {
       return false
     })
     return found
+  }
+
+  #isSendable(channel: string): boolean {
+    const info = this.#options.channels.info.find(({ name }) => name === channel)
+    return info?.sendable === true
   }
 
   #sharedState(state: string): StateInfo | undefined {

@@ -398,6 +398,16 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
     await ask(first, 'send/notes', { text: 'here' })
     expect(await ask(first, 'last/notes')).toMatchObject({ body: [{ text: 'here' }] })
     expect(await ask(second, 'last/notes')).toMatchObject({ body: [{ text: 'here' }] })
+    for (const at of [first, second, third, second, first]) {
+      // The newest of a key is its record, wherever it was sent.
+      const { body } = await ask(at, 'send/notes', { text: 'moving' })
+      for (const member of members) {
+        const kept = await ask(member, 'state/notes?where=text:eq:moving')
+        expect(kept.body).toEqual(body)
+        const count = await ask(member, 'state/notes?where=text:eq:moving&count=1')
+        expect(count.body).toBe(1)
+      }
+    }
   })
 
   test('shows on /cluster who has what', async () => {

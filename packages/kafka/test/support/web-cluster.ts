@@ -25,7 +25,7 @@ export const channels = defineChannels({
   doubled: channel(Order, { state: { by: 'symbol' } }),
   recent: channel(Order, { state: { by: 'symbol', keep: 3 } }),
   quotes: dynamicBasket(Quote, { send: true }),
-  notes: channel(struct('Note', { text: z.string() }), { send: true }),
+  notes: channel(struct('Note', { text: z.string() }), { send: true, state: { by: 'text' } }),
 })
 export type Channels = (typeof channels)['channels']
 
