@@ -142,7 +142,11 @@ export class KafkajsProducer implements KafkaProducer {
       else queue.split([rest])
     } catch (error) {
       if (isRefusal(error)) this.#refuse(queue, request, error)
-      else await this.#recover(queue, error)
+      else if (error instanceof KafkaError && error.code === 'UNKNOWN_TOPIC') {
+        // Nothing of it was written.
+        queue.split([request.anew()])
+        await this.#tryLater(queue, () => error)
+      } else await this.#recover(queue, error)
     } finally {
       clearTimeout(unanswered)
     }
@@ -186,18 +190,26 @@ export class KafkajsProducer implements KafkaProducer {
 
   async #recover(queue: TopicQueue, error: unknown): Promise<void> {
     if (isOfTopic(error)) {
-      await this.#disconnect()
-      // kafkajs asks for the metadata of each topic that it ever sent to: a bad one would fail the others for ever.
-      if (![...this.#queues.values()].some(({ isUnanswered }) => isUnanswered)) this.#forget()
       const { createTopics = true } = this.#options
-      const failure = await mendTopic(this.#kafka, queue.topic, error, createTopics)
-      if (failure === undefined) return
-      queue.fail(failure.message)
-      this.#options.onStatus({ state: 'recovering', message: failure.message })
+      await this.#tryLater(queue, () => mendTopic(this.#kafka, queue.topic, error, createTopics))
     } else {
       queue.isUnanswered = true
       await this.#recoverConnection(error)
     }
+  }
+
+  /** One topic fails, unless `mend` says of nothing that is wrong with it any more. */
+  async #tryLater(
+    queue: TopicQueue,
+    mend: () => KafkaError | Promise<KafkaError | undefined>,
+  ): Promise<void> {
+    await this.#disconnect()
+    // kafkajs asks for the metadata of each topic that it ever sent to: a bad one would fail the others for ever.
+    if (![...this.#queues.values()].some(({ isUnanswered }) => isUnanswered)) this.#forget()
+    const failure = await mend()
+    if (failure === undefined) return
+    queue.fail(failure.message)
+    this.#options.onStatus({ state: 'recovering', message: failure.message })
   }
 
   async #recoverConnection(error: unknown): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Message } from 'kafkajs'
+import { KafkaError } from './errors.js'
 import type { KafkaRecord } from './kafka-client.js'
 import { messageFor } from './kafkajs-records.js'
 
@@ -48,6 +49,7 @@ export class Request {
   /**
    * What of it was not written although kafkajs says so: where a partition moves to a broker that has answered already, it asks
    * that one no more when it tries the others again. Nothing when all partitions were acknowledged.
+   * @throws KafkaError `UNKNOWN_TOPIC` when nothing of it was: the topic has no such partitions, of which kafkajs says nothing, too.
    */
   unwritten(acknowledged: readonly Acknowledged[]): Request | undefined {
     const written = new Set(acknowledged.map(({ partition }) => partition))
@@ -55,7 +57,24 @@ export class Request {
       const { partition } = this.#messages[at] as Message
       return partition !== undefined && !written.has(partition)
     })
-    return places.length === 0 ? undefined : this.#of(places)
+    if (places.length === 0) return undefined
+    if (places.length === this.#messages.length) throw this.#noPartition()
+    return this.#of(places)
+  }
+
+  /** The same, with partitions that are chosen anew where none was said. */
+  anew(): Request {
+    return new Request(this.records)
+  }
+
+  #noPartition(): KafkaError {
+    const topic = this.records[0]?.topic ?? ''
+    const partition = this.#messages[0]?.partition ?? 0
+    return new KafkaError(
+      'UNKNOWN_TOPIC',
+      `topic "${topic}" has no partition ${partition}, as when it was made anew with fewer: make it with as many as it had`,
+      { topic, partition },
+    )
   }
 
   #of(places: readonly number[]): Request {

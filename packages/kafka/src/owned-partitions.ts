@@ -92,7 +92,11 @@ export class OwnedPartitions {
   standBy(partitions: readonly number[]): Promise<void> {
     return this.#keepHouse(async () => {
       await this.#changelog?.ready()
-      await this.#changelog?.follow(partitions.filter((each) => !this.owned.includes(each)))
+      // What has become ours is taken from its copy, once it can be.
+      const held = this.#changelog?.copies.filter((each) => this.owned.includes(each)) ?? []
+      const coming = held.filter((each) => !this.#ready.has(each))
+      const others = partitions.filter((each) => !this.owned.includes(each))
+      await this.#changelog?.follow([...others, ...coming])
     })
   }
 

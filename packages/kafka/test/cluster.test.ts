@@ -10,12 +10,12 @@ import {
   type ClusterOptions,
   cluster,
   javaPartitioner,
+  KafkajsClient,
   store,
 } from '@gw/kafka'
 import { afterAll, afterEach, describe, expect, inject, test } from 'vitest'
 import { z } from 'zod'
-import { KafkajsClient } from '../src/kafkajs-client.js'
-import { createTopic, produce } from './broker/topics.js'
+import { createTopic, deleteTopic, produce } from './broker/topics.js'
 
 const brokers = inject('brokers')
 const broker = brokers ?? ''
@@ -314,6 +314,48 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
     expect(await totalsOf(second)).toEqual(expected(1))
   })
 
+  test('a copy is kept until the partition that it is of has come, however long that takes', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 2)
+    const client = new KafkajsClient({ brokers: [broker] })
+    const { transactor, consumer } = client
+    let gate = Promise.resolve()
+    client.transactor = (options) => {
+      const made = transactor.call(client, options)
+      const open = made.open.bind(made)
+      made.open = () => gate.then(open)
+      return made
+    }
+    let looks = 0
+    client.consumer = (options) => {
+      const made = consumer.call(client, options)
+      const members = made.members.bind(made)
+      made.members = () => members().finally(() => looks++)
+      return made
+    }
+    const first = await start(topic, groupId, { standbys: 1 })
+    const second = await start(topic, groupId, { standbys: 1, client })
+    await settled([first, second], 2)
+    await round(topic)
+    await expect.poll(() => totalsOf(first), { timeout: 20_000 }).toEqual(expected(1))
+    const before = second.module.restored
+    const changes = 2 * first.gateway.channels.count('totals')
+    await expect.poll(() => second.module.copied, { timeout: 20_000 }).toBe(changes)
+    let open: () => void = () => undefined
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    await stop(first)
+    await expect.poll(() => second.module.members.length, { timeout: 20_000 }).toBe(1)
+    // Who asks has it look again and again.
+    const asked = totalsOf(second)
+    const seen = looks
+    await expect.poll(() => looks, { timeout: 20_000 }).toBeGreaterThan(seen + 5)
+    open()
+    expect(await asked).toEqual(expected(1))
+    expect(second.module.restored - before).toBe(0)
+  })
+
   test('with creation off the changelog is named, not made; once it is there, the work begins', async () => {
     const [topic, groupId] = [randomUUID(), randomUUID()]
     await createTopic(broker, topic, 2)
@@ -329,6 +371,21 @@ describe.skipIf(brokers === undefined)('a cluster', () => {
     await expect
       .poll(() => member.module.status.consumer, { timeout: 20_000 })
       .toEqual({ state: 'running', message: '' })
+  })
+
+  test('a changelog that somebody deletes, and the broker makes anew with fewer partitions, is told; the gateway goes on answering', async () => {
+    const [topic, groupId] = [randomUUID(), randomUUID()]
+    await createTopic(broker, topic, 4)
+    const member = await start(topic, groupId, { ownerTimeoutMs: 2_000 })
+    await round(topic)
+    await expect.poll(() => totalsOf(member), { timeout: 20_000 }).toEqual(expected(1))
+    await deleteTopic(broker, `${groupId}-changelog`)
+    await createTopic(broker, `${groupId}-changelog`, 1)
+    await round(topic)
+    await expect
+      .poll(() => member.module.status.producer.message, { timeout: 20_000 })
+      .toMatch(/^partition [123]: topic ".+-changelog" has no partition [123]/)
+    await expect.poll(() => totalsOf(member), { timeout: 20_000 }).toEqual(expected(2))
   })
 
   test.each<[what: string, key: string | null, says: string]>([

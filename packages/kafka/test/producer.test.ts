@@ -3,7 +3,7 @@ import net from 'node:net'
 import { KafkajsClient, type KafkaRecord, type KafkaStatus } from '@gw/kafka'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, describe, expect, inject, test, vi } from 'vitest'
-import { committedRecords, createTopic } from './broker/topics.js'
+import { committedRecords, createTopic, deleteTopic } from './broker/topics.js'
 
 const brokers = inject('brokers')
 const broker = brokers ?? ''
@@ -56,6 +56,26 @@ describe.skipIf(brokers === undefined)('a producer', () => {
     await admin.disconnect()
     return Number(partition?.high)
   }
+
+  test('what belonged to a partition that a topic has no more, as it was made anew, goes to those that it has', async () => {
+    const topic = randomUUID()
+    await createTopic(broker, topic, 4)
+    const producer = open()
+    const send = (round: number): void => {
+      for (const key of ['a', 'b', 'c', 'd', 'e']) {
+        producer.send({ topic, key, value: `${key}${round}` })
+      }
+    }
+    send(1)
+    await producer.flush(20_000)
+    await deleteTopic(broker, topic)
+    await createTopic(broker, topic, 1)
+    send(2)
+    await producer.flush(20_000)
+    const values = (await committedRecords(broker, topic)).map(({ value }) => value)
+    expect(values.sort()).toEqual(['a2', 'b2', 'c2', 'd2', 'e2'])
+    await producer.close(5_000)
+  })
 
   afterEach(() => {
     statuses.length = 0

@@ -33,6 +33,13 @@ export async function createTopic(
   await admin.disconnect()
 }
 
+export async function deleteTopic(broker: string, topic: string): Promise<void> {
+  const admin = quietKafka(broker).admin()
+  await admin.connect()
+  await admin.deleteTopics({ topics: [topic] })
+  await admin.disconnect()
+}
+
 export async function produce(
   broker: string,
   topic: string,
