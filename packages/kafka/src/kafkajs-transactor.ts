@@ -51,6 +51,8 @@ export class KafkajsTransactor implements KafkaTransactor {
     const offsets = new Map<string, bigint>()
     const marks = new Set<string>()
     for (const { topic, partitions } of fetched) {
+      // A topic without partitions is one of which the broker does not know enough yet: no offset would mean that all is to be done.
+      if (partitions.length === 0) throw new Error(`the partitions of "${topic}" are not known`)
       const place = partitions.find((one) => one.partition === partition)
       if (place === undefined || place.offset === '-1') continue
       offsets.set(topic, BigInt(place.offset))
