@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 
@@ -9,6 +9,9 @@ const VERSION = 4
 const ENTRIES_OF_LINE = 64
 const SLICE_BYTES = 1 << 20
 const LINE_END = 10
+/** What has not been written to for so long, and is not whole, is of a process that was killed. */
+const ABANDONED_MS = 3_600_000
+const UNFINISHED = /\.checkpoint\.[0-9a-f-]{36}$/
 
 /** What a checkpoint says of itself: `next` is the offset of the changelog from which to read on. */
 interface Heading {
@@ -33,6 +36,7 @@ export class Checkpoints {
   readonly #folder: string
   readonly #changelog: string
   readonly #rules: string
+  #isTidy = false
 
   constructor(folder: string, changelog: string, rules: string) {
     this.#folder = folder
@@ -51,6 +55,7 @@ export class Checkpoints {
     isValid: () => boolean = () => true,
   ): Promise<void> {
     await mkdir(this.#folder, { recursive: true })
+    await this.#tidy()
     const path = this.#pathOf(partition)
     const fresh = `${path}.${randomUUID()}`
     const heading: Heading = {
@@ -140,8 +145,25 @@ export class Checkpoints {
     )
   }
 
+  /** Removes, once, what others have left half-written. */
+  async #tidy(): Promise<void> {
+    if (this.#isTidy) return
+    this.#isTidy = true
+    const before = Date.now() - ABANDONED_MS
+    for (const name of await readdir(this.#folder)) {
+      if (!name.startsWith(this.#prefix) || !UNFINISHED.test(name)) continue
+      const path = join(this.#folder, name)
+      const { mtimeMs = before } = (await stat(path).catch(() => undefined)) ?? {}
+      if (mtimeMs < before) await rm(path, { force: true })
+    }
+  }
+
+  get #prefix(): string {
+    return `${encodeURIComponent(this.#changelog)}-`
+  }
+
   #pathOf(partition: number): string {
-    return join(this.#folder, `${encodeURIComponent(this.#changelog)}-${partition}.checkpoint`)
+    return join(this.#folder, `${this.#prefix}${partition}.checkpoint`)
   }
 }
 

@@ -1,6 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Checkpoints } from '../src/checkpoint.js'
 
@@ -35,6 +36,26 @@ test('what was written is read again, with the offset from which to go on', asyn
   )
   expect(next).toBe(17n)
   expect(read).toEqual(entries)
+})
+
+test('what killed processes left half-written is removed; what somebody may write is not', async () => {
+  const { path } = await written()
+  const old = (Date.now() - 2 * HOUR_MS) / 1_000
+  const left = (of: string, time?: number): string => {
+    const file = `${of}.${randomUUID()}`
+    writeFileSync(file, 'half')
+    if (time !== undefined) utimesSync(file, time, time)
+    return file
+  }
+  left(path, old)
+  const kept = [
+    path,
+    left(path),
+    left(join(folder, 'other-3.checkpoint'), old),
+    left(`${path}.note`, old),
+  ]
+  await written()
+  expect(readdirSync(folder).sort()).toEqual(kept.map((file) => basename(file)).sort())
 })
 
 test('many entries, longer than what is read at once, are all read in their order', async () => {
