@@ -93,7 +93,7 @@ export function shareChannels({
     channels,
     calls,
     isShared,
-    hasOwners: (channel) => sends.hasOwners(channel),
+    by: by as Readonly<Record<string, string>>,
   })
   const sends: SharedSends = new SharedSends({
     channels,

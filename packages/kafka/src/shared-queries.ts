@@ -21,8 +21,8 @@ export interface SharedQueriesOptions {
   readonly calls: ClusterCalls
   /** Whether the ticks of a channel happen on all gateways. */
   readonly isShared: (channel: string) => boolean
-  /** Whether the records of a channel have owners. */
-  readonly hasOwners: (channel: string) => boolean
+  /** By channel, the attribute that says to whom a record belongs. */
+  readonly by: Readonly<Record<string, string | undefined>>
 }
 
 /** Queries of states, and look-ups, of all gateways as one would answer them. */
@@ -75,9 +75,7 @@ export class SharedQueries {
     if (info === undefined) return channels.count(state as never, query, isVisible)
     const { where } = query
     const asked: Query = where === undefined ? {} : { where }
-    // What is sent to any gateway may have its key at several.
-    const isAnywhere = !this.#options.hasOwners(info.channel) && this.#isSendable(info.channel)
-    if (isVisible !== undefined || isAnywhere) {
+    if (isVisible !== undefined || this.#mayBeAtSeveral(info)) {
       return (await this.#merged(info, asked, isVisible)).length
     }
     const parts = await calls.everywhere('count', { state, query: asked }, () =>
@@ -163,9 +161,12 @@ export class SharedQueries {
     return found
   }
 
-  #isSendable(channel: string): boolean {
-    const info = this.#options.channels.info.find(({ name }) => name === channel)
-    return info?.sendable === true
+  /** Whether several gateways may have a record of one key. */
+  #mayBeAtSeveral({ channel, by: state }: StateInfo): boolean {
+    const { channels, by } = this.#options
+    const owner = by[channel]
+    if (owner !== undefined) return !state.includes(owner) && !state.includes('id')
+    return channels.info.find(({ name }) => name === channel)?.sendable === true
   }
 
   #sharedState(state: string): StateInfo | undefined {

@@ -404,8 +404,20 @@ describe.skipIf(brokers === undefined)('any gateway of a cluster', () => {
       for (const member of members) {
         const kept = await ask(member, 'state/notes?where=text:eq:moving')
         expect(kept.body).toEqual(body)
-        const count = await ask(member, 'state/notes?where=text:eq:moving&count=1')
-        expect(count.body).toBe(1)
+        const where = { path: 'text', op: 'eq', value: 'moving' } as const
+        expect(await member.module.shared?.count('notes', { where })).toBe(1)
+      }
+    }
+  })
+
+  test('has one record of a key of a state that is at several, the newest', async () => {
+    for (const symbol of symbols.slice(0, 8)) {
+      const { body } = await ask(second, 'send/orders', { symbol, quantity: 1, owner: 'zoe' })
+      for (const member of members) {
+        const kept = await ask(member, 'state/orders?where=owner:eq:zoe')
+        expect(kept.body).toEqual(body)
+        const where = { path: 'owner', op: 'eq', value: 'zoe' } as const
+        expect(await member.module.shared?.count('orders', { where })).toBe(1)
       }
     }
   })

@@ -20,7 +20,7 @@ const Order = struct('Order', {
 })
 const Quote = struct('Quote', { symbol: z.string(), price: z.number() })
 export const channels = defineChannels({
-  orders: channel(Order, { send: true, stage: true }),
+  orders: channel(Order, { send: true, stage: true, state: { by: 'owner' } }),
   lots: channel(z.array(Order), { stage: true }),
   doubled: channel(Order, { state: { by: 'symbol' } }),
   recent: channel(Order, { state: { by: 'symbol', keep: 3 } }),
