@@ -15,6 +15,7 @@ import type {
 import { orderAbortedTransactions } from './kafkajs-aborted.js'
 import { boundsOf, ensureTopics, offsetsAt, settingsOf } from './kafkajs-admin.js'
 import { KafkajsConsumer } from './kafkajs-consumer.js'
+import { heartbeatWhileFetching } from './kafkajs-heartbeats.js'
 import { quietIdleConnections } from './kafkajs-idle.js'
 import { loginOf } from './kafkajs-login.js'
 import { KafkajsProducer } from './kafkajs-producer.js'
@@ -36,7 +37,7 @@ export interface ConnectionOptions {
 /**
  * kafkajs 2.2.4, with its known faults mended here and in the files `kafkajs-*.ts` beside it: it has no batching, gives up
  * reconnecting after a few tries unless told otherwise on the client (not only on the producer), logs ordinary
- * rebalances as errors, ends consumers without a word, wakes up every millisecond when idle, waits long between two
+ * rebalances as errors, ends consumers without a word, lets members of groups die that a broker has wait, wakes up every millisecond when idle, waits long between two
  * transactions, and hands on records of aborted ones where several ran at once.
  */
 export class KafkajsClient implements KafkaClient {
@@ -46,6 +47,7 @@ export class KafkajsClient implements KafkaClient {
 
   constructor(options: ConnectionOptions) {
     quietIdleConnections()
+    heartbeatWhileFetching()
     orderAbortedTransactions()
     this.#kafka = kafkaOf(options, 100)
     this.#transactional = kafkaOf(options, 8)

@@ -13,6 +13,7 @@ import { KafkaError, messageOf } from './errors.js'
 import type { Assignment, ConsumerOptions, GroupMember, KafkaConsumer } from './kafka-client.js'
 import { boundsOf, ensureTopics, withAdmin } from './kafkajs-admin.js'
 import { kafkajsAssigner, memberOf } from './kafkajs-assigner.js'
+import { HEARTBEAT_MS } from './kafkajs-heartbeats.js'
 import { fetchedFrom, Losses } from './kafkajs-losses.js'
 import { whenOutOfRange } from './kafkajs-out-of-range.js'
 import { placesOf } from './kafkajs-places.js'
@@ -37,6 +38,12 @@ interface GroupJoin {
   readonly memberId: string
   readonly memberAssignment: Assignment
 }
+
+/** A broker that has records, or none, answers much sooner. */
+const SLOW_FETCH_MS = 3_000
+/** How long after the last such answer it is told. */
+const SLOW_TOLD_MS = 30_000
+const SLOW = 'the broker is slow to give records, as it is beyond a quota of this client'
 
 /** Session time-outs without any sign of life, after which a consumer counts as stopped without a word. */
 const SILENT_SESSIONS = 3
@@ -69,6 +76,8 @@ export class KafkajsConsumer implements KafkaConsumer {
   /** The join that is under way. */
   #joining: Promise<void> = Promise.resolve()
   #lastSign = 0
+  /** While the broker has this client wait. */
+  #slowUntilMs: number | undefined
   readonly #chunk = new ChunkSize()
 
   constructor(kafka: Kafka, options: ConsumerOptions) {
@@ -198,7 +207,7 @@ export class KafkajsConsumer implements KafkaConsumer {
     return this.#kafka.consumer({
       groupId,
       sessionTimeout: this.#sessionTimeoutMs,
-      heartbeatInterval: 500,
+      heartbeatInterval: HEARTBEAT_MS,
       // The default of 5 s is what joining, leaving and ending wait for.
       maxWaitTimeInMs: 200,
       // Partitions that a topic gets are read after so long; the default is five minutes.
@@ -221,7 +230,10 @@ export class KafkajsConsumer implements KafkaConsumer {
       this.#lastSign = performance.now()
     }
     sign()
-    consumer.on(FETCH, sign)
+    consumer.on(FETCH, ({ payload }) => {
+      sign()
+      if (this.#consumer === consumer) this.#tellSlow(payload.duration)
+    })
     consumer.on(HEARTBEAT, sign)
     return new Promise((resolve) => {
       consumer.on(CRASH, ({ payload }) => resolve(messageOf(payload.error)))
@@ -244,7 +256,7 @@ export class KafkajsConsumer implements KafkaConsumer {
     this.#next = new Map()
     const isRunning = (): void => {
       this.#backoff.reset()
-      onStatus({ state: 'running', message: this.#losses.message })
+      this.#tellRunning()
     }
     // Reading begins at once; only those who begin at the latest must know first where that is.
     if (from !== 'latest' || this.#hasBegun) return isRunning()
@@ -252,6 +264,21 @@ export class KafkajsConsumer implements KafkaConsumer {
     this.#begun.then(isRunning, (error: unknown) =>
       onStatus({ state: 'recovering', message: messageOf(error) }),
     )
+  }
+
+  #tellRunning(): void {
+    const slow = this.#slowUntilMs === undefined ? '' : SLOW
+    const message = [this.#losses.message, slow].filter((text) => text !== '').join('; ')
+    this.#options.onStatus({ state: 'running', message })
+  }
+
+  /** Tells of a broker that has this client wait, until it has not done so for a while. */
+  #tellSlow(fetchMs: number): void {
+    const wasSlow = this.#slowUntilMs !== undefined
+    const nowMs = performance.now()
+    if (fetchMs > SLOW_FETCH_MS) this.#slowUntilMs = nowMs + SLOW_TOLD_MS
+    else if ((this.#slowUntilMs ?? nowMs) < nowMs) this.#slowUntilMs = undefined
+    if (wasSlow !== (this.#slowUntilMs !== undefined)) this.#tellRunning()
   }
 
   /** kafkajs begins where the group is, as Kafka knows it: who has been a member all the time has come further. */
@@ -279,7 +306,7 @@ export class KafkajsConsumer implements KafkaConsumer {
         if (isPast || low <= next) return
         read.set(name, low)
         this.#losses.add(topic, partition, next, low)
-        this.#options.onStatus({ state: 'running', message: this.#losses.message })
+        this.#tellRunning()
       },
       () => undefined,
     )
@@ -299,7 +326,7 @@ export class KafkajsConsumer implements KafkaConsumer {
       this.#losses.addAnew(topic, partition, from)
       await this.#options.onBegunAnew?.(partition)
     }
-    this.#options.onStatus({ state: 'running', message: this.#losses.message })
+    this.#tellRunning()
   }
 
   /**

@@ -4,6 +4,7 @@ import { Backoff, within } from './backoff.js'
 import { messageOf } from './errors.js'
 import type { KafkaReader, PartitionAssignor, ReaderOptions } from './kafka-client.js'
 import { kafkajsAssigner } from './kafkajs-assigner.js'
+import { HEARTBEAT_MS } from './kafkajs-heartbeats.js'
 import { fetchedFrom, Losses } from './kafkajs-losses.js'
 import { KafkajsRecord } from './kafkajs-records.js'
 import { PausedPartitions } from './paused-partitions.js'
@@ -74,7 +75,7 @@ export class KafkajsReader implements KafkaReader {
       groupId: `gw-reader-${randomUUID()}`,
       partitionAssigners: [kafkajsAssigner(this.#assignor)],
       sessionTimeout: 10_000,
-      heartbeatInterval: 500,
+      heartbeatInterval: HEARTBEAT_MS,
       maxWaitTimeInMs: 100,
       maxBytesPerPartition: BYTES_PER_PARTITION,
       allowAutoTopicCreation: false,
