@@ -18,6 +18,7 @@ import { KafkaError, messageOf } from './errors.js'
 import { eventTimeOf } from './event-time.js'
 import type { KafkaClient, KafkaReader, KafkaStatus, ReceivedRecord } from './kafka-client.js'
 import { KafkajsClient } from './kafkajs-client.js'
+import { Losses } from './kafkajs-losses.js'
 import { replayMetrics } from './metrics.js'
 import { type KafkaOptions, topicsOf } from './options.js'
 import { type ParsedRecord, parseRecord, targetOf } from './records.js'
@@ -303,14 +304,20 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
               })
           }
         } else if (performance.now() - heardAt > brokerTimeoutMs) {
-          throw silence(lanes, brokerTimeoutMs, this.status)
+          const isGone = await this.#passDeleted(client, lanes, merge)
+          if (!isGone) throw silence(lanes, brokerTimeoutMs, this.status)
+          heardAt = performance.now()
         }
       }
     } finally {
       isOver = true
       await Promise.all(readers.map((reader) => reader?.close()))
       // The next run may have begun.
-      if (this.#merge === merge) this.status = CLOSED
+      if (this.#merge === merge) {
+        const { state, message } = this.status
+        // What was lost stays told.
+        this.status = { state: 'closed', message: state === 'running' ? message : '' }
+      }
     }
   }
 
@@ -378,6 +385,28 @@ class Replay<C extends AnyChannels> implements ReplayModule<C> {
     for (const { next, end, behind } of lanes.values()) if (next < end || behind > 0) return
     this.isCaughtUp = true
     if (this.#options.to === 'live') this.#clock.goLive()
+  }
+
+  /** What was deleted up to the end of a partition never comes. @returns whether there is such a partition. */
+  async #passDeleted(
+    client: KafkaClient,
+    lanes: ReadonlyMap<string, Lane>,
+    merge: TimeMerge<ReceivedRecord>,
+  ): Promise<boolean> {
+    const losses = new Losses()
+    const silent = [...lanes].filter(([, { next, end }]) => next < end)
+    for (const [name, lane] of silent) {
+      const { topic, partition, next, end } = lane
+      const bounds = await client.bounds(topic).catch(() => undefined)
+      if ((bounds?.get(partition)?.low ?? 0n) < end) continue
+      lane.next = end
+      merge.idle(name)
+      losses.add(topic, partition, next, end)
+    }
+    if (losses.message === '') return false
+    const told = [this.status.message, losses.message].filter((text) => text !== '')
+    this.status = { state: 'running', message: told.join('; ') }
+    return true
   }
 
   /** Partitions that topics have got since: all that is in them. */

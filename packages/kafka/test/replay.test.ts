@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { channel, defineChannels, defineModule, Gateway, struct } from '@gw/channels'
 import { node, seconds, timer, timestampOf } from '@gw/core'
-import { type ReplayOptions, replayKafka } from '@gw/kafka'
+import { KafkajsClient, type ReplayOptions, replayKafka } from '@gw/kafka'
 import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, inject, test } from 'vitest'
 import { z } from 'zod'
@@ -36,6 +36,16 @@ const at = (partition: number, ms: number, quantity: number) => ({
   timestamp: String(T0 / 1_000 + ms),
   value: JSON.stringify({ quantity, at: new Date(T0 / 1_000 + ms).toISOString() }),
 })
+
+/** Deletes the records of partition 0 before an offset. */
+async function deleteBefore(topic: string, low: number): Promise<void> {
+  const admin = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  // kafkajs has to have asked for the topic before.
+  await admin.fetchTopicOffsets(topic)
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(low) }] })
+  await admin.disconnect()
+}
 
 describe.skipIf(brokers === undefined)('a replay', () => {
   const replayOf = (topic: string, more: Partial<ReplayOptions<Channels>> = {}) =>
@@ -440,6 +450,47 @@ describe.skipIf(brokers === undefined)('a replay', () => {
     await expect.poll(() => beats, { timeout: 20_000 }).toBeGreaterThan(before + 2)
     await gateway.stop()
   })
+
+  test.each([400, 500])(
+    'what is deleted amid a simulation, up to %i of 500, is told, also when it is over',
+    async (low) => {
+      const topic = randomUUID()
+      await createTopic(broker, topic, 1)
+      const padding = 'x'.repeat(20_000)
+      // More than two fetches.
+      for (let n = 0; n < 500; n += 25) {
+        const records = Array.from({ length: 25 }, (_, i) => ({
+          ...at(0, n + i, n + i),
+          value: JSON.stringify({ quantity: n + i, at: padding }),
+        }))
+        await produce(broker, topic, records)
+      }
+      const client = new KafkajsClient({ brokers: [broker] })
+      const { reader } = client
+      let read = 0
+      client.reader = (options) =>
+        reader.call(client, {
+          ...options,
+          onRecords: async (records) => {
+            await options.onRecords(records)
+            if (read === 0) await deleteBefore(topic, low)
+            read += records.length
+          },
+        })
+      const { seen, module } = recording()
+      const replay = replayOf(topic, { client, brokerTimeoutMs: 1_500 })
+      await new Gateway({ channels, modules: [module, replay] }).simulate()
+      expect(seen).toHaveLength(read)
+      expect(read).toBeLessThan(400)
+      const first = read - (500 - low)
+      await expect
+        .poll(() => replay.status, { timeout: 20_000 })
+        .toMatchObject({
+          state: 'closed',
+          message: expect.stringContaining(`${topic}/0@${first} to ${low - 1}`),
+        })
+    },
+  )
 
   test('a topic that is not there ends the run with its name', async () => {
     const { module } = recording()
