@@ -236,7 +236,7 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
       onStatus: (status) => this.#report('consumer', status),
       onAssigned: (assignment) => this.#assigned(assignment),
       onBegunAnew: (partition) => this.#units?.begunAnew(partition) ?? Promise.resolve(),
-      onRecords: (records, alive) => this.#take(records, alive),
+      onRecords: (records, alive, next) => this.#take(records, alive, next),
     })
   }
 
@@ -317,10 +317,14 @@ export class Connection<C extends AnyChannels> implements KafkaModule<C> {
     this.#hooks?.onAssigned(assignment, gone)
   }
 
-  async #take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<void> {
+  async #take(
+    records: readonly ReceivedRecord[],
+    alive: () => Promise<void>,
+    next?: bigint,
+  ): Promise<void> {
     const intake = this.#intake as Intake
     if (this.#units !== undefined) {
-      await this.#units.take(records, alive)
+      await this.#units.take(records, alive, next)
       this.#hooks?.onTaken(records)
     } else {
       const buried = await intake.take(records, alive)

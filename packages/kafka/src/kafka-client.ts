@@ -132,11 +132,13 @@ export interface ConsumerOptions {
   readonly onBegunAnew?: (partition: number) => Promise<void>
   /**
    * Takes some records of one partition, in order; they are committed when the promise is kept. One that is broken has them
-   * delivered again.
+   * delivered again. `next` is the offset of what comes next, where that is known: behind them may be what holds no records, such
+   * as the mark of their transaction.
    */
   readonly onRecords: (
     records: readonly ReceivedRecord[],
     alive: () => Promise<void>,
+    next?: bigint,
   ) => Promise<void>
 }
 

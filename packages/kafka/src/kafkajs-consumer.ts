@@ -360,6 +360,8 @@ export class KafkajsConsumer implements KafkaConsumer {
     await alive()
     const read = this.#next
     await this.#tellJump(batch, read)
+    // Behind the last record may be the mark of its transaction.
+    const behind = BigInt(batch.lastOffset()) + 1n
     try {
       for (let at = 0; at < messages.length; ) {
         if (!isRunning() || isStale() || this.#stop.signal.aborted) return
@@ -372,6 +374,7 @@ export class KafkajsConsumer implements KafkaConsumer {
         await this.#options.onRecords(
           chunk.map((message) => new KafkajsRecord(topic, partition, message)),
           alive,
+          at < messages.length ? undefined : behind,
         )
         this.#chunk.adapt(chunk.length, performance.now() - beganMs)
         const last = (chunk[chunk.length - 1] as KafkaMessage).offset
@@ -383,8 +386,6 @@ export class KafkajsConsumer implements KafkaConsumer {
         // What is awaited here mostly is there already: the rest of the process gets its turn, too.
         await new Promise(setImmediate)
       }
-      // Behind the last record may be the mark of its transaction.
-      const behind = BigInt(batch.lastOffset()) + 1n
       read.set(`${topic}/${partition}`, behind)
       commits?.add({ topic, partition, offset: String(behind) })
     } finally {

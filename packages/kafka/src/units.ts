@@ -64,11 +64,15 @@ export class Units {
   }
 
   /** Fulfilled when the records are committed, with all that was made of them. Those that are committed already are left out. */
-  async take(records: readonly ReceivedRecord[], alive: () => Promise<void>): Promise<void> {
+  async take(
+    records: readonly ReceivedRecord[],
+    alive: () => Promise<void>,
+    next?: bigint,
+  ): Promise<void> {
     const [first] = records
     if (first === undefined) return
     const task = this.#tasks.of(first.partition)
-    const done = task.exclusively(() => this.#take(task, first.topic, records))
+    const done = task.exclusively(() => this.#take(task, first.topic, records, next))
     this.uncommitted += records.length
     const settled = (): void => {
       this.uncommitted -= records.length
@@ -120,7 +124,12 @@ export class Units {
     return this.#options.intake.idle()
   }
 
-  async #take(task: Task, topic: string, records: readonly ReceivedRecord[]): Promise<void> {
+  async #take(
+    task: Task,
+    topic: string,
+    records: readonly ReceivedRecord[],
+    behind?: bigint,
+  ): Promise<void> {
     const progress = await task.progressAt(topic, (records[0] as ReceivedRecord).offset)
     await this.prepare(task)
     const next = progress.offsets.get(topic)
@@ -131,7 +140,7 @@ export class Units {
     const unit = await this.#make(task, async () => {
       await this.#options.intake.take(fresh, ALIVE)
     })
-    await this.#commit(task, unit, new Map([[topic, BigInt(last.offset) + 1n]]))
+    await this.#commit(task, unit, new Map([[topic, behind ?? BigInt(last.offset) + 1n]]))
   }
 
   #make(task: Task, work: () => Promise<void>): Promise<Unit> {

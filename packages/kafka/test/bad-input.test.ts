@@ -544,7 +544,10 @@ describe.skipIf(brokers === undefined)('bad input', () => {
     expect(module.unpublished).toBe(0)
   })
 
-  test('the mark behind the last record of a transaction is no lag', async () => {
+  test.each([
+    ['at least once', false],
+    ['exactly once', true],
+  ])('the mark behind the last record of a transaction is no lag, %s', async (_, exactlyOnce) => {
     const [from, groupId] = [randomUUID(), randomUUID()]
     await createTopic(broker, from, 1)
     const producer = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING }).producer({
@@ -553,7 +556,7 @@ describe.skipIf(brokers === undefined)('bad input', () => {
       maxInFlightRequests: 1,
     })
     await producer.connect()
-    const { module } = await start({ subscribe: { orders: { [from]: '' } }, groupId })
+    const { module } = await start({ subscribe: { orders: { [from]: '' } }, groupId, exactlyOnce })
     for (const quantity of [1, 2]) {
       const transaction = await producer.transaction()
       await transaction.send({ topic: from, messages: [order(quantity)] })
