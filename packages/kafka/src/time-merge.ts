@@ -121,19 +121,17 @@ export class TimeMerge<T> {
 
   #advance(): void {
     let least = Number.POSITIVE_INFINITY
+    let most = Number.NEGATIVE_INFINITY
     let first = Number.POSITIVE_INFINITY
     for (const { latest, isIdle, index } of this.#lanes.values()) {
+      most = Math.max(most, latest)
       const reached = latest - this.#lateness
       if (isIdle || reached >= least) continue
       least = reached
       first = index
     }
     // When all are idle, what waits has nothing to wait for.
-    if (least === Number.POSITIVE_INFINITY) {
-      least = Number.NEGATIVE_INFINITY
-      for (const { time } of this.#heap) least = Math.max(least, time)
-    }
-    this.#reach(least, first)
+    this.#reach(least === Number.POSITIVE_INFINITY ? most : least, first)
   }
 
   #reach(time: Timestamp, index: number): void {
