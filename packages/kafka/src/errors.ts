@@ -1,4 +1,4 @@
-import { connectionTroubleOf } from './kafkajs-trouble.js'
+import { kafkajsTroubleOf } from './kafkajs-trouble.js'
 
 /** Why Kafka could not do what it was asked. Stable: callers may switch on it. */
 export type KafkaErrorCode =
@@ -41,7 +41,7 @@ export class KafkaError extends Error {
   }
 }
 
-/** What to tell of a failure; of the connection to a broker also where, and what may be the matter. */
+/** What to tell of a failure; of what kafkajs could not do also where, and what may be the matter. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? (connectionTroubleOf(error) ?? error.message) : String(error)
+  return error instanceof Error ? (kafkajsTroubleOf(error) ?? error.message) : String(error)
 }

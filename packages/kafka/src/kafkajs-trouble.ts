@@ -8,10 +8,12 @@ interface Failure {
   readonly type?: unknown
   readonly broker?: unknown
   readonly cause?: unknown
+  /** Of what was asked of several topics at once. */
+  readonly errors?: readonly { readonly topic?: string; readonly message: string }[]
 }
 
-/** What may be the matter where kafkajs could not talk to a broker, in words that tell what to do; nothing of other failures. */
-export function connectionTroubleOf(error: Error): string | undefined {
+/** What may be the matter where kafkajs could not do what it was asked, in words that tell what to do; nothing of other failures. */
+export function kafkajsTroubleOf(error: Error): string | undefined {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     const text = textOf(at as Failure)
     if (text !== undefined) return text
@@ -19,7 +21,11 @@ export function connectionTroubleOf(error: Error): string | undefined {
   return undefined
 }
 
-function textOf({ name, message, type, broker }: Failure): string | undefined {
+function textOf({ name, message, type, broker, errors }: Failure): string | undefined {
+  if (name === 'KafkaJSAggregateError' && errors !== undefined) {
+    const each = errors.map((error) => `topic "${error.topic}": ${error.message}`)
+    return `${message}: ${each.join('; ')}`
+  }
   if (type === 'ILLEGAL_SASL_STATE') {
     return `${message}: the port of the broker may take no logins: leave sasl out, or take the port that does`
   }

@@ -544,6 +544,16 @@ describe.skipIf(brokers === undefined)('bad input', () => {
     expect(module.unpublished).toBe(0)
   })
 
+  test('a topic that cannot be made is told, by name', async () => {
+    const name = randomUUID()
+    await createTopic(broker, `${name}_orders`, 1)
+    // To the broker it is the same name.
+    const { module } = await start({ subscribe: { orders: { [`${name}.orders`]: '' } } })
+    await expect
+      .poll(() => module.status.consumer.message, { timeout: 20_000 })
+      .toContain(`topic "${name}.orders": `)
+  })
+
   test.each([
     ['at least once', false],
     ['exactly once', true],
