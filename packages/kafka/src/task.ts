@@ -25,6 +25,8 @@ export class Task {
   readonly partition: number
   /** False when the group gave the partition to somebody else: its state here is gone then. */
   isOwned = true
+  /** Whether its state is here, as the group's progress has it. */
+  isPrepared = false
   readonly #options: TaskOptions
   readonly #backoff = new Backoff()
   #progress: Progress | undefined
@@ -48,7 +50,13 @@ export class Task {
     for (;;) {
       if (this.#progress !== undefined && this.#isOpen) return this.#progress
       await this.#try(async () => {
-        this.#progress = await this.#open()
+        const now = await this.#open()
+        const { isExact } = this.#options
+        // Others may have worked on it meanwhile; at least once, nothing tells.
+        if (!isExact || this.#progress === undefined || !isSame(now, this.#progress)) {
+          this.isPrepared = false
+        }
+        this.#progress = now
       })
     }
   }

@@ -34,7 +34,6 @@ interface Unit {
 export class Units {
   readonly #options: UnitsOptions
   readonly #tasks: Tasks
-  readonly #prepared = new WeakSet<Task>()
   /** What the graph made since the present unit began. */
   #made: KafkaRecord[] | undefined
   /** What it made between units while one is not committed: it comes after that, so the next unit takes it along. */
@@ -101,9 +100,9 @@ export class Units {
   async prepare(task: Task): Promise<void> {
     await task.progress()
     task.checkOwned()
-    if (this.#prepared.has(task)) return
+    if (task.isPrepared) return
     await this.#options.prepare?.(task)
-    this.#prepared.add(task)
+    task.isPrepared = true
   }
 
   /** Ends within a bound. */
@@ -187,7 +186,7 @@ export class Units {
 
   #undo(task: Task, { held }: Unit): void {
     this.#held = [...held, ...this.#held]
-    this.#prepared.delete(task)
+    task.isPrepared = false
     this.#options.undo?.(task)
   }
 

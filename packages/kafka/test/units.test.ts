@@ -40,6 +40,7 @@ class Broker {
 function setUp(broker: Broker, isExact = true) {
   const log: string[] = []
   const loose: string[] = []
+  const prepared: number[] = []
   const stop = new AbortController()
   let isGoing = true
   const intake = new Intake({
@@ -63,6 +64,9 @@ function setUp(broker: Broker, isExact = true) {
         onTrouble: () => undefined,
       }),
     sendLoose: ({ value }) => loose.push(String(value)),
+    prepare: async ({ partition }) => {
+      prepared.push(partition)
+    },
     begin: ({ partition }) => log.push(`begin ${partition}`),
     undo: ({ partition }) => log.push(`undo ${partition}`),
   })
@@ -71,6 +75,7 @@ function setUp(broker: Broker, isExact = true) {
     units,
     log,
     loose,
+    prepared,
     stop: () => stop.abort(),
     hold: () => {
       isGoing = false
@@ -205,4 +210,19 @@ test('what the engine makes of a unit that a stop has cut off is not sent: who g
   units.send(total('of the rest'))
   expect(loose).toEqual([])
   expect(broker.committed).toEqual([])
+})
+
+test('an owner that finds that others have worked meanwhile restores the state, also when nothing of its own failed', async () => {
+  const broker = new Broker()
+  const { units, prepared } = setUp(broker)
+  await units.take([received(0, '5')], alive)
+  // What was taken already comes again: the group is asked.
+  await units.take([received(0, '5')], alive)
+  expect(prepared).toEqual([0])
+  broker.progress = { offsets: new Map([['orders', 7n]]), mark: 'of another' }
+  await units.take([received(0, '5'), received(0, '6')], alive)
+  expect(prepared).toEqual([0, 0])
+  await units.take([received(0, '7')], alive)
+  expect(prepared).toEqual([0, 0])
+  expect(broker.committed).toEqual(['0@5', '0@7'])
 })
