@@ -8,8 +8,14 @@ import {
 } from './changelog-record.js'
 import type { Checkpoints, Entry } from './checkpoint.js'
 import { KafkaError } from './errors.js'
-import type { KafkaClient, KafkaReader, KafkaRecord, ReceivedRecord } from './kafka-client.js'
-import type { Attribution, KeyedStore } from './store.js'
+import type {
+  KafkaClient,
+  KafkaReader,
+  KafkaRecord,
+  Progress,
+  ReceivedRecord,
+} from './kafka-client.js'
+import { type Attribution, KeyedStore, UNIT } from './store.js'
 
 export interface ChangelogOptions {
   readonly client: KafkaClient
@@ -29,6 +35,11 @@ export interface ChangelogOptions {
   readonly onUnfit: () => void
   /** What is kept of a record that does not fit when another takes its place. */
   readonly bury: (record: ReceivedRecord, error: KafkaError) => KafkaRecord
+}
+
+interface KeptProgress {
+  readonly offsets: Readonly<Record<string, string>>
+  readonly mark: string
 }
 
 /** A copy of a partition of the changelog, up to an offset: by store and key. */
@@ -61,6 +72,8 @@ export class Changelog {
   /** Of the partitions that are ours: the offset up to which the stores have it, where that is known. */
   readonly #next = new Map<number, bigint>()
   readonly #copies = new Map<number, Copy>()
+  /** With the state of a partition, how far the group had come: what a broker that was started anew says of it may be old. */
+  readonly #progress = new KeyedStore<KeptProgress>(`${UNIT}progress`)
   /** Of the partitions that are ours, by key: what does not fit its store, and is not there. */
   readonly #unfit = new Map<number, Map<string, UnfitRecord>>()
   #reader: KafkaReader | undefined
@@ -74,7 +87,8 @@ export class Changelog {
 
   constructor(options: ChangelogOptions) {
     this.#options = options
-    this.#stores = new Map(options.stores.map((store) => [store.name, store]))
+    const stores = [...options.stores, this.#progress as KeyedStore]
+    this.#stores = new Map(stores.map((store) => [store.name, store]))
   }
 
   attach(attribution: Attribution): void {
@@ -98,6 +112,33 @@ export class Changelog {
   *unfitErrors(): IterableIterator<KafkaError> {
     for (const [partition, records] of this.#unfit) {
       for (const [key, record] of records) yield this.#errorOf(partition, key, record)
+    }
+  }
+
+  /** How far the group had come with the state of a partition, where that is known. */
+  keptProgress(partition: number): Progress | undefined {
+    const kept = this.#progress.get(String(partition))
+    if (kept === undefined) return undefined
+    const offsets = Object.entries(kept.offsets).map(
+      ([topic, next]) => [topic, BigInt(next)] as const,
+    )
+    return { offsets: new Map(offsets), mark: kept.mark }
+  }
+
+  /** Keeps how far the group will have come with the state of a partition. @returns that, as a record. */
+  keepProgress(partition: number, { offsets, mark }: Progress): KafkaRecord {
+    const key = String(partition)
+    const kept: KeptProgress = {
+      offsets: Object.fromEntries([...offsets].map(([topic, next]) => [topic, String(next)])),
+      mark,
+    }
+    this.#progress.load(key, kept, partition)
+    const { topic } = this.#options
+    return {
+      topic,
+      partition,
+      key: recordKeyOf(this.#progress.name, key),
+      value: JSON.stringify(kept),
     }
   }
 

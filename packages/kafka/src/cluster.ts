@@ -128,6 +128,11 @@ class ClusteredGateway<C extends AnyChannels> implements ClusterModule<C> {
           this.#attribution.partition = undefined
           return this.#changelog?.takeChanges(partition) ?? []
         },
+        keep: ({ partition }, after) => {
+          const kept =
+            options.exactlyOnce === true && this.#changelog?.keepProgress(partition, after)
+          return kept ? [kept] : []
+        },
         undo: ({ partition }) => {
           this.#attribution.partition = undefined
           this.#partitions.undo(partition)

@@ -49,7 +49,7 @@ export interface KafkaModule<C extends AnyChannels> extends Module<C> {
 
 /** What a cluster does beside consuming and producing. */
 export interface ConnectionHooks
-  extends Pick<UnitsOptions, 'prepare' | 'begin' | 'finish' | 'undo'> {
+  extends Pick<UnitsOptions, 'prepare' | 'begin' | 'finish' | 'keep' | 'undo'> {
   readonly assignor: PartitionAssignor
   readonly onCommitted: (
     partition: number,

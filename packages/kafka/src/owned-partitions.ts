@@ -68,6 +68,8 @@ export class OwnedPartitions {
       this.#changelog?.drop(partition)
       throw new KafkaError('FENCED', `partition ${partition} is somebody else's now`, { partition })
     }
+    const kept = this.#changelog?.keptProgress(partition)
+    if (kept !== undefined) task.adopt(kept)
     this.#ready.add(partition)
   }
 

@@ -53,7 +53,7 @@ function checkStore(name: unknown, options: unknown): void {
   if (problem !== undefined) throw new KafkaError('INVALID_OPTIONS', problem)
   const call = `store ${shown(name)}`
   checkShape(call, options, { ...RULES }, [])
-  const begin = [STATE, STAGINGS].find((begin) => String(name).startsWith(begin))
+  const begin = [STATE, STAGINGS, UNIT].find((begin) => String(name).startsWith(begin))
   if (begin === undefined) return
   throw new KafkaError(
     'INVALID_OPTIONS',
@@ -63,6 +63,8 @@ function checkStore(name: unknown, options: unknown): void {
 
 /** What the names of stores begin with that keep states. */
 export const STATE = 'state '
+/** What the names of stores begin with that keep how far units have come. */
+export const UNIT = 'unit '
 /** What the names of stores begin with that keep the stagings of a channel. */
 export const STAGINGS = 'staging '
 

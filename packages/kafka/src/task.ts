@@ -77,21 +77,32 @@ export class Task {
     return known
   }
 
+  /** The state here is that of a unit that is behind where the group stands: a broker that was started anew may have lost that. */
+  adopt(kept: Progress): void {
+    const group = this.#progress
+    // Without a mark, the group was set to where it stands by hand, or its topic was made anew.
+    if (group === undefined || group.mark === '' || group.mark === kept.mark) return
+    const isBehind = [...group.offsets].every(
+      ([topic, offset]) => offset <= (kept.offsets.get(topic) ?? -1n),
+    )
+    if (isBehind) this.#progress = kept
+  }
+
+  /** How far the group will have come when a unit is committed that begins now. */
+  progressAfter(consumed: ReadonlyMap<string, bigint>): Progress {
+    const { offsets } = this.#known
+    return { offsets: new Map([...offsets, ...consumed]), mark: randomUUID() }
+  }
+
   /**
    * Commits a unit that began at {@link progress}: tries until it is committed.
    * @throws KafkaError `FENCED` when the group has moved on without us: what the unit did counts as not done; `CLOSED`.
    */
-  async commit(
-    records: readonly KafkaRecord[],
-    consumed: ReadonlyMap<string, bigint>,
-  ): Promise<void> {
+  async commit(records: readonly KafkaRecord[], after: Progress): Promise<void> {
     const { isExact, transactor, onCommitted } = this.#options
     // Where the unit began, whatever has become of the group meanwhile.
-    const before = this.#progress
-    if (before === undefined) throw this.#fenced('it was not opened for this unit')
-    const offsets = new Map([...before.offsets, ...consumed])
-    const after: Progress = { offsets, mark: randomUUID() }
-    const isMarked = isExact && offsets.size > 0
+    const before = this.#known
+    const isMarked = isExact && after.offsets.size > 0
     let isDone = false
     let isOvertaken = false
     while (!isDone) {
@@ -138,6 +149,11 @@ export class Task {
     if (timeoutMs === Number.POSITIVE_INFINITY) await this.#last
     else await within(this.#last, timeoutMs)
     await this.#options.transactor.close()
+  }
+
+  get #known(): Progress {
+    if (this.#progress === undefined) throw this.#fenced('it was not opened for this unit')
+    return this.#progress
   }
 
   async #open(): Promise<Progress> {

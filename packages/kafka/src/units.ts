@@ -1,6 +1,6 @@
 import { KafkaError } from './errors.js'
 import type { Intake } from './intake.js'
-import type { Assignment, KafkaRecord, ReceivedRecord } from './kafka-client.js'
+import type { Assignment, KafkaRecord, Progress, ReceivedRecord } from './kafka-client.js'
 import { type Task, Tasks } from './task.js'
 
 export interface UnitsOptions {
@@ -14,6 +14,8 @@ export interface UnitsOptions {
   readonly begin?: (task: Task) => void
   /** Called when the engine has run the records of a unit. @returns what is committed with it. */
   readonly finish?: (task: Task) => readonly KafkaRecord[]
+  /** Called when there is something to commit. @returns what keeps, with the state, how far the group will have come. */
+  readonly keep?: (task: Task, after: Progress) => readonly KafkaRecord[]
   /** Called when a unit was not committed although the engine has taken it. */
   readonly undo?: (task: Task) => void
 }
@@ -24,7 +26,10 @@ const ALIVE = (): Promise<void> => Promise.resolve()
 interface Unit {
   /** What the graph made between units, before this one: should it fail, the next takes that along. */
   readonly held: readonly KafkaRecord[]
+  readonly consumed: ReadonlyMap<string, bigint>
   made: readonly KafkaRecord[]
+  /** How far the group has come with it; `undefined` when there is nothing to commit. */
+  after: Progress | undefined
 }
 
 /**
@@ -114,7 +119,7 @@ export class Units {
   run(task: Task, work: () => Promise<void>): Promise<void> {
     return task.exclusively(async () => {
       await this.prepare(task)
-      await this.#commit(task, await this.#make(task, work), new Map())
+      await this.#commit(task, await this.#make(task, new Map(), work))
     })
   }
 
@@ -129,23 +134,28 @@ export class Units {
     records: readonly ReceivedRecord[],
     behind?: bigint,
   ): Promise<void> {
-    const progress = await task.progressAt(topic, (records[0] as ReceivedRecord).offset)
+    await task.progressAt(topic, (records[0] as ReceivedRecord).offset)
     await this.prepare(task)
-    const next = progress.offsets.get(topic)
+    const next = (await task.progress()).offsets.get(topic)
     const fresh =
       next === undefined ? records : records.filter(({ offset }) => BigInt(offset) >= next)
     const last = fresh.at(-1)
     if (last === undefined) return
-    const unit = await this.#make(task, async () => {
+    const consumed = new Map([[topic, behind ?? BigInt(last.offset) + 1n]])
+    const unit = await this.#make(task, consumed, async () => {
       await this.#options.intake.take(fresh, ALIVE)
     })
-    await this.#commit(task, unit, new Map([[topic, behind ?? BigInt(last.offset) + 1n]]))
+    await this.#commit(task, unit)
   }
 
-  #make(task: Task, work: () => Promise<void>): Promise<Unit> {
+  #make(
+    task: Task,
+    consumed: ReadonlyMap<string, bigint>,
+    work: () => Promise<void>,
+  ): Promise<Unit> {
     return this.#options.intake
       .alone(async () => {
-        const unit: Unit = { held: this.#held, made: [] }
+        const unit: Unit = { held: this.#held, consumed, made: [], after: undefined }
         const made: KafkaRecord[] = []
         this.#held = []
         this.#made = made
@@ -155,7 +165,7 @@ export class Units {
           this.#options.begin?.(task)
           await work()
           task.checkOwned()
-          unit.made = [...made, ...(this.#options.finish?.(task) ?? [])]
+          this.#finish(task, unit, made)
           return unit
         } catch (error) {
           if (error instanceof KafkaError && error.code === 'CLOSED') this.#isGivenUp = true
@@ -172,10 +182,18 @@ export class Units {
       })
   }
 
-  async #commit(task: Task, unit: Unit, consumed: ReadonlyMap<string, bigint>): Promise<void> {
+  #finish(task: Task, unit: Unit, made: readonly KafkaRecord[]): void {
+    const { finish, keep } = this.#options
+    unit.made = [...made, ...(finish?.(task) ?? [])]
+    if (unit.consumed.size + unit.held.length + unit.made.length === 0) return
+    unit.after = task.progressAfter(unit.consumed)
+    unit.made = [...unit.made, ...(keep?.(task, unit.after) ?? [])]
+  }
+
+  async #commit(task: Task, unit: Unit): Promise<void> {
     try {
-      const records = [...unit.held, ...unit.made]
-      if (records.length > 0 || consumed.size > 0) await task.commit(records, consumed)
+      const { held, made, after } = unit
+      if (after !== undefined) await task.commit([...held, ...made], after)
     } catch (error) {
       this.#undo(task, unit)
       throw error

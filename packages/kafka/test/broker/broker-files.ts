@@ -20,7 +20,7 @@ export const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `
 
-/** Warnings, and the one line that tells that the broker is ready. */
+/** Warnings, the one line that tells that the broker is ready, and those that tell that it leaves out ends of transactions. */
 export const LOG4J = `status = error
 appender.console.type = Console
 appender.console.name = CONSOLE
@@ -31,4 +31,6 @@ rootLogger.level = warn
 rootLogger.appenderRef.console.ref = CONSOLE
 logger.server.name = kafka.server.KafkaRaftServer
 logger.server.level = info
+logger.markers.name = kafka.coordinator.transaction.TransactionMarkerChannelManager
+logger.markers.level = info
 `

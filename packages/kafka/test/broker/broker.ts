@@ -12,10 +12,13 @@ import {
 import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { LOG4J, POM } from './broker-files.js'
 
 const READY = 'Kafka Server started'
+const LOST_ENDS = 'while trying to send transaction markers'
 const START_MS = 90_000
 const START_ATTEMPTS = 3
 const STORE_PASSWORD = 'not-secret'
@@ -38,6 +41,11 @@ export interface Broker {
   readonly certificate: string
   /** The broker's key and certificate, as options of TLS; clients may show it, too. */
   readonly keys: { readonly pfx: Buffer; readonly passphrase: string }
+  /**
+   * How often it has left out the ends of a transaction, which it had confirmed, or ended, because partitions had no leader while it
+   * was started again. It takes them for deleted (Kafka 4.3.1, `TransactionMarkerChannelManager`).
+   */
+  readonly lostEnds: number
   /** Ends it in order; data stays until {@link remove}. */
   stop(): Promise<void>
   /** Kills it with -9. */
@@ -80,10 +88,14 @@ export async function startBroker(
     '--add-scram',
     `SCRAM-SHA-256=[name=${LOGIN.username},password=${LOGIN.password}]`,
   ])
+  let lostEnds = 0
+  const onLine = (line: string): void => {
+    if (line.includes(LOST_ENDS)) lostEnds++
+  }
   let child: ChildProcess
   for (let attempts = START_ATTEMPTS; ; attempts--) {
     try {
-      child = await startServer(jars, properties)
+      child = await startServer(jars, properties, onLine)
       break
     } catch (error) {
       if (attempts === 0 || !String(error).includes('Address already in use')) throw error
@@ -107,11 +119,14 @@ export async function startBroker(
     tlsAddress: `127.0.0.1:${ports.tls}`,
     mutualTlsAddress: `127.0.0.1:${ports.mutualTls}`,
     certificate,
+    get lostEnds() {
+      return lostEnds
+    },
     keys: { pfx: readFileSync(join(folder, KEYS)), passphrase: STORE_PASSWORD },
     stop: () => kill('SIGTERM'),
     crash: () => kill('SIGKILL'),
     restart: async () => {
-      child = await startServer(jars, properties)
+      child = await startServer(jars, properties, onLine)
     },
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
@@ -171,7 +186,11 @@ function jvmArguments(jars: string, heap: string): string[] {
   ]
 }
 
-async function startServer(jars: string, properties: string): Promise<ChildProcess> {
+async function startServer(
+  jars: string,
+  properties: string,
+  onLine: (line: string) => void,
+): Promise<ChildProcess> {
   const child = spawn('java', [...jvmArguments(jars, '384m'), 'kafka.Kafka', properties], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -180,6 +199,7 @@ async function startServer(jars: string, properties: string): Promise<ChildProce
   })
   watchdog.unref()
   child.once('exit', () => watchdog.kill('SIGKILL'))
+  createInterface({ input: child.stdout as Readable }).on('line', onLine)
   let output = ''
   await new Promise<void>((resolve, reject) => {
     const timeout = setTimeout(

@@ -42,6 +42,8 @@ export interface ChaosResult {
   readonly odd: readonly string[]
   /** Records on the output topic: one for each that came in, when each counts once. */
   readonly outputs: number
+  /** How often the broker itself has left out the ends of a transaction when it was started again: what it wrote may count twice then. */
+  readonly lostEnds: number
   readonly seconds: number
 }
 
@@ -100,6 +102,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       records: produced,
       faults,
       ...(await verdict(broker.address, fleet.settings, expected)),
+      lostEnds: broker.lostEnds,
       seconds: Math.round((performance.now() - began) / 1_000),
     }
 
