@@ -37,6 +37,9 @@ export interface ChangelogOptions {
   readonly bury: (record: ReceivedRecord, error: KafkaError) => KafkaRecord
 }
 
+const PROGRESS = `${UNIT}progress`
+const PROGRESS_KEYS = recordKeyOf(PROGRESS, '').slice(0, -2)
+
 interface KeptProgress {
   readonly offsets: Readonly<Record<string, string>>
   readonly mark: string
@@ -73,7 +76,7 @@ export class Changelog {
   readonly #next = new Map<number, bigint>()
   readonly #copies = new Map<number, Copy>()
   /** With the state of a partition, how far the group had come: what a broker that was started anew says of it may be old. */
-  readonly #progress = new KeyedStore<KeptProgress>(`${UNIT}progress`)
+  readonly #progress = new KeyedStore<KeptProgress>(PROGRESS)
   /** Of the partitions that are ours, by key: what does not fit its store, and is not there. */
   readonly #unfit = new Map<number, Map<string, UnfitRecord>>()
   #reader: KafkaReader | undefined
@@ -348,7 +351,7 @@ export class Changelog {
       remove: (store, key) => copy.stores.get(store)?.delete(key),
     })
     copy.next = BigInt(offset) + 1n
-    this.copied++
+    if (isOfState(record)) this.copied++
   }
 
   /** The entries of a partition that is ours. */
@@ -401,8 +404,10 @@ export class Changelog {
           from: new Map([[topic, new Map([[partition, from]])]]),
           onRecords: (records) => {
             lastSign = performance.now()
-            for (const record of records) applyRecord(record, this.#stores, entries)
-            count += records.length
+            for (const record of records) {
+              applyRecord(record, this.#stores, entries)
+              if (isOfState(record)) count++
+            }
           },
           onPosition: (_, _partition, next) => {
             lastSign = performance.now()
@@ -433,6 +438,11 @@ export class Changelog {
 async function maxAgeOf(client: KafkaClient, topic: string): Promise<number> {
   const settings = await client.topicSettings(topic)
   return Number(settings.get('delete.retention.ms') ?? DELETE_RETENTION_MS) / 2
+}
+
+/** What the beginning of its key says: not how far the group had come. */
+function isOfState({ key }: ReceivedRecord): boolean {
+  return key?.startsWith(PROGRESS_KEYS) !== true
 }
 
 function receivedOf(
