@@ -62,22 +62,20 @@ export class Task {
   }
 
   /**
-   * As {@link progress}, for records of a topic from an offset on. Those that count as taken may be of a topic that was made anew, and
-   * the group knows nothing of it, or was set back: it is asked again.
+   * Asks the group again when records of a topic, from an offset on, count as taken: they may be of a topic that was made anew, and
+   * the group knows nothing of it, or was set back.
    */
-  async progressAt(topic: string, offset: string): Promise<Progress> {
+  async askAgain(topic: string, offset: string): Promise<void> {
     const known = await this.progress()
     const next = known.offsets.get(topic)
-    if (next === undefined || BigInt(offset) >= next) return known
+    if (next === undefined || BigInt(offset) >= next) return
     this.#isOpen = false
     const now = await this.progress()
     // Who consumes commits a moment later than what it has taken.
-    if (this.#options.isExact || !now.offsets.has(topic)) return now
-    this.#progress = known
-    return known
+    if (!this.#options.isExact && now.offsets.has(topic)) this.#progress = known
   }
 
-  /** The state here is that of a unit that is behind where the group stands: a broker that was started anew may have lost that. */
+  /** Goes on from where the state here is, when the group stands before that: a broker that was started anew may have lost a commit. */
   adopt(kept: Progress): void {
     const group = this.#progress
     // Without a mark, the group was set to where it stands by hand, or its topic was made anew.

@@ -134,7 +134,7 @@ export class Units {
     records: readonly ReceivedRecord[],
     behind?: bigint,
   ): Promise<void> {
-    await task.progressAt(topic, (records[0] as ReceivedRecord).offset)
+    await task.askAgain(topic, (records[0] as ReceivedRecord).offset)
     await this.prepare(task)
     const next = (await task.progress()).offsets.get(topic)
     const fresh =
